@@ -1,0 +1,35 @@
+# make demo   set up, then train and compare one matched pair on the bundled clips (minutes on two CPU cores)
+# make test   set up, then every test
+# make lint   set up, then ruff, mypy and the import rules
+# make bench  set up, then the harness loop against a bare torch loop, as a ratio
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PACKAGES := harness baselines/ifrnet/vfi_ifrnet adapters/hce/vfi_hce adapters/hir/vfi_hir adapters/supervoxel/vfi_supervoxel
+
+.PHONY: demo test lint bench clean
+
+demo: $(READY)
+	$(BIN)/harness run --baseline ifrnet-s --with hce,hir --recipe quick
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python tests/bench_loop.py
+
+$(READY): requirements.txt constraints.txt pyproject.toml $(wildcard baselines/*/pyproject.toml adapters/*/pyproject.toml)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --requirement requirements.txt
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,41 @@
+"""Matched-pair benchmark harness and plug-in registry for video frame interpolation.
+
+The names below are the public face, with those of `harness.model`, `harness.data` and `harness.masks`.
+Importing this package imports no torch; `harness.load` does, when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.errors import HarnessError
+from harness.hookspecs import hookimpl
+from harness.specs import BaselineSpec, BenchmarkSpec, MaskSourceSpec, MotionSeam, Offers, PluginSpec
+
+if TYPE_CHECKING:
+    from harness.model import Composed
+
+__version__ = "0.1.0"
+__all__ = [
+    "BaselineSpec",
+    "BenchmarkSpec",
+    "HarnessError",
+    "MaskSourceSpec",
+    "MotionSeam",
+    "Offers",
+    "PluginSpec",
+    "hookimpl",
+    "load",
+]
+
+
+def load(baseline: str, weights: str | None = None, plugins: Sequence[str] = ()) -> Composed:
+    """A network in evaluation mode: `harness.load("ifrnet", weights="IFRNet_Vimeo90K.pth", plugins=["hir:stages=L"])`.
+
+    `weights` is an official checkpoint or a run's `model.safetensors`; without it the weights are random.
+    Raises HarnessError where a name, an option or a file is wrong.
+    """
+    from harness.catalog import load_model
+
+    return load_model(baseline, weights, plugins)

@@ -1,0 +1,91 @@
+"""An arm of a comparison: a baseline with its plug-ins, named and buildable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.catalog import Catalog, Chosen
+from harness.errors import HarnessError
+from harness.options import Choice
+from harness.specs import BaselineSpec, PluginSpec
+
+if TYPE_CHECKING:
+    from harness.model import Baseline, Composed
+
+
+@dataclass(frozen=True)
+class Arm:
+    """`plugins` are in the order in which they act: feature plug-ins as given, then the motion plug-in."""
+
+    baseline: Chosen
+    plugins: tuple[Chosen, ...] = ()
+
+    @classmethod
+    def of(cls, catalog: Catalog, baseline: Choice, plugins: Sequence[Choice] = ()) -> Arm:
+        """Raises HarnessError for an unknown name or option, a plug-in given twice, or two motion plug-ins."""
+        chosen = [catalog.choose(PluginSpec, plugin) for plugin in plugins]
+        names = [plugin.name for plugin in chosen]
+        for name in names:
+            if names.count(name) > 1:
+                raise HarnessError(f"plug-in '{name}' is given twice")
+        motion = [plugin for plugin in chosen if _spec(plugin).stage == "motion"]
+        if len(motion) > 1:
+            raise HarnessError(f"one motion plug-in at a time: {' and '.join(p.name for p in motion)} both are")
+        features = [plugin for plugin in chosen if _spec(plugin).stage == "feature"]
+        return cls(catalog.choose(BaselineSpec, baseline), (*features, *motion))
+
+    @property
+    def plain(self) -> Arm:
+        """The same baseline without plug-ins: the other arm of the pair."""
+        return Arm(self.baseline)
+
+    @property
+    def slug(self) -> str:
+        """Names only, for folders: `ifrnet-s+hce+hir`."""
+        return "+".join([self.baseline.name, *(plugin.name for plugin in self.plugins)])
+
+    @property
+    def label(self) -> str:
+        """Names and given options, for tables: `ifrnet-s+hir(stages=L)`."""
+        return "+".join([self.baseline.label, *(plugin.label for plugin in self.plugins)])
+
+    @property
+    def needs_masks(self) -> bool:
+        return any(_spec(plugin).needs_masks for plugin in self.plugins)
+
+    def build(self, seed: int) -> Composed:
+        """The module with initial weights: the baseline's drawn from (seed), each plug-in's from (seed, name).
+
+        So no plug-in shifts the weights of the baseline or of another plug-in. The global RNG is left as it was.
+        """
+        import torch
+
+        from harness.model import Composed
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            baseline: Baseline = self.baseline.build()
+            plugins = {}
+            for plugin in self.plugins:
+                if baseline.offers is None:
+                    raise HarnessError(f"{self.baseline.name} has no seam for plug-ins: {plugin.name} cannot act on it")
+                if _spec(plugin).stage == "motion" and baseline.offers.motion is None:
+                    raise HarnessError(f"{self.baseline.name} has no motion seam: {plugin.name} cannot act on it")
+                torch.manual_seed(stream(seed, plugin.name))
+                plugins[plugin.name] = plugin.build(baseline.offers)
+        return Composed(baseline, plugins)
+
+
+def stream(seed: int, *keys: str | int) -> int:
+    """A seed of its own for each purpose, 63 bits, the same on every machine."""
+    text = "/".join(map(str, (seed, *keys)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def _spec(plugin: Chosen) -> PluginSpec:
+    spec = plugin.entry.spec
+    assert isinstance(spec, PluginSpec)
+    return spec

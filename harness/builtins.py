@@ -1,0 +1,44 @@
+"""What the core itself contributes, by the same hooks as everybody: neutral elements and bundled clips."""
+
+from __future__ import annotations
+
+from harness.hookspecs import hookimpl
+from harness.specs import BenchmarkSpec, MaskSourceSpec, PluginSpec
+
+
+@hookimpl
+def harness_plugins() -> list[PluginSpec]:
+    return [
+        PluginSpec(
+            name="null",
+            factory="harness.model.null:Null",
+            summary="does nothing: the control that must reproduce the baseline bit for bit on a CPU",
+            stage="feature",
+            needs_masks=False,
+        )
+    ]
+
+
+@hookimpl
+def harness_mask_sources() -> list[MaskSourceSpec]:
+    return [
+        MaskSourceSpec(
+            name="global",
+            factory="harness.masks.source:Global",
+            summary="all-zero label maps: one region, global attention",
+            reference="METHOD Table 3, Case 1",
+            preference=-1,
+        )
+    ]
+
+
+@hookimpl
+def harness_benchmarks() -> list[BenchmarkSpec]:
+    return [
+        BenchmarkSpec(
+            name="clips",
+            factory="harness.data.clips:Clips",
+            summary="any folder of videos, by default five bundled clips; test triplets at gaps 2, 4, 8 and 16",
+            licence="of the bundled clips: BSD-2-Clause, BSD-3-Clause, Apache-2.0; see harness/data/bundled",
+        )
+    ]

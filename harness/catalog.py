@@ -1,0 +1,178 @@
+"""From a name to what is behind it: specs of all that is installed, and the building of it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessError, suggestion
+from harness.options import Choice, Option, options_of, parse_choice, resolve
+from harness.plugins import Broken, Origin, Plugins, discover
+from harness.specs import BaselineSpec, BenchmarkSpec, MaskSourceSpec, PluginSpec, Spec
+
+if TYPE_CHECKING:
+    from harness.model import Composed
+
+HOOKS: dict[str, type[Spec]] = {
+    "harness_baselines": BaselineSpec,
+    "harness_plugins": PluginSpec,
+    "harness_mask_sources": MaskSourceSpec,
+    "harness_benchmarks": BenchmarkSpec,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A spec and who provides it."""
+
+    spec: Spec
+    origin: Origin
+
+    def factory(self) -> Callable[..., Any]:
+        """The class behind the spec, imported now. Raises HarnessError naming the distribution."""
+        module, _, name = self.spec.factory.partition(":")
+        try:
+            return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+        except Exception as error:
+            raise self.blame("cannot be imported", error) from error
+
+    def blame(self, what: str, error: Exception) -> HarnessError:
+        """The one line for a failure inside somebody's code."""
+        reason = " ".join(str(error).split())
+        return HarnessError(
+            f"{self.spec.kind} {self.spec.name} of {self.origin} {what}: {type(error).__name__}: {reason}"
+        )
+
+    def options(self) -> dict[str, Option]:
+        return options_of(self.factory(), self.spec.preset)
+
+    def code(self) -> str:
+        """Hash of the source of the package that the factory lives in."""
+        return package_hash(self.spec.factory.partition(":")[0].partition(".")[0])
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An entry with every option settled."""
+
+    entry: Entry
+    options: Mapping[str, Any]
+    given: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.entry.spec.name
+
+    @property
+    def label(self) -> str:
+        """The name with the options that the user gave: `hir(stages=L)`."""
+        given = ",".join(f"{key}={value}" for key, value in sorted(self.given.items()))
+        return f"{self.name}({given})" if given else self.name
+
+    def build(self, *arguments: Any) -> Any:
+        """The thing itself. What a factory raises is blamed on its distribution, unless it is a HarnessError."""
+        try:
+            return self.entry.factory()(*arguments, **self.options)
+        except HarnessError:
+            raise
+        except ValueError as error:
+            raise HarnessError(f"{self.label}: {error}") from error
+        except Exception as error:
+            raise self.entry.blame("cannot be built", error) from error
+
+    def record(self) -> dict[str, Any]:
+        """What a fingerprint keeps of it."""
+        return {"name": self.name, "options": dict(self.options), "code": self.entry.code()}
+
+
+class Catalog:
+    """All that is installed, by kind and name. A name that two distributions claim is refused when it is asked for."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self.plugins = plugins
+        self.broken: list[Broken] = list(plugins.broken)
+        self._entries: dict[str, dict[str, list[Entry]]] = {}
+        for hook, kind in HOOKS.items():
+            names = self._entries.setdefault(kind.kind, {})
+            for origin, implementation in plugins.implementations(hook):
+                for spec in self._specs(origin, hook, kind, implementation):
+                    names.setdefault(spec.name, []).append(Entry(spec, origin))
+            for name, claims in names.items():
+                if len(claims) > 1:
+                    others = " and ".join(str(claim.origin) for claim in claims[:-1])
+                    self.broken.append(Broken(claims[-1].origin, f"{kind.kind} '{name}' is also claimed by {others}"))
+
+    def _specs(self, origin: Origin, hook: str, kind: type[Spec], implementation: Callable[[], Any]) -> list[Spec]:
+        try:
+            specs = list(implementation())
+            for spec in specs:
+                if not isinstance(spec, kind):
+                    raise TypeError(f"returned {spec!r}, which is no {kind.__name__}")
+        except Exception as error:
+            self.broken.append(Broken(origin, f"{hook}: {type(error).__name__}: {' '.join(str(error).split())}"))
+            return []
+        return specs
+
+    def entries(self, kind: type[Spec]) -> list[Entry]:
+        """Every entry of a kind, by name; colliding ones are left out."""
+        names = self._entries[kind.kind]
+        return [claims[0] for _, claims in sorted(names.items()) if len(claims) == 1]
+
+    def find(self, kind: type[Spec], name: str) -> Entry:
+        """The entry of that name. Raises HarnessError with the nearest name, or with who else claims it."""
+        names = self._entries[kind.kind]
+        claims = names.get(name, [])
+        if len(claims) == 1:
+            return claims[0]
+        if claims:
+            listed = " and ".join(str(claim.origin) for claim in claims)
+            raise HarnessError(f"{kind.kind} '{name}' is claimed by {listed}: uninstall all but one")
+        hint = suggestion(name, names) or f"; there are: {', '.join(sorted(names)) or 'none'}"
+        raise HarnessError(f"unknown {kind.kind} '{name}'{hint} (harness list shows what is installed)")
+
+    def choose(self, kind: type[Spec], choice: Choice) -> Chosen:
+        """A user's choice, with every option checked and settled."""
+        entry = self.find(kind, choice.name)
+        return Chosen(entry, resolve(entry.factory(), entry.spec.preset, choice), choice.options)
+
+    def default_mask_source(self) -> Choice:
+        """The installed source with the highest preference."""
+        specs = [entry.spec for entry in self.entries(MaskSourceSpec)]
+        best = max(specs, key=lambda spec: (getattr(spec, "preference", 0), [-ord(c) for c in spec.name]))
+        return Choice(best.name)
+
+
+@functools.cache
+def catalog() -> Catalog:
+    """The catalogue of this installation."""
+    return Catalog(discover())
+
+
+@functools.cache
+def package_hash(package: str) -> str:
+    """Hash of a package's Python source, the same wherever it is installed."""
+    found = inspect.getsourcefile(importlib.import_module(package))
+    root = Path(found).parent if found else None
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")) if root else []:
+        digest.update(f"{path.relative_to(root).as_posix()}\n".encode())  # type: ignore[arg-type]
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def load_model(baseline: str, weights: str | None, plugins: Sequence[str]) -> Composed:
+    """See `harness.load`."""
+    from harness.arm import Arm
+    from harness.model.weights import load_weights
+
+    arm = Arm.of(catalog(), parse_choice(baseline), [parse_choice(plugin) for plugin in plugins])
+    model = arm.build(seed=0)
+    if weights is not None:
+        load_weights(model, Path(weights), arm.label)
+    return model.eval()

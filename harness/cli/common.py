@@ -1,0 +1,27 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+
+if TYPE_CHECKING:
+    from harness.catalog import Catalog
+
+results_option = click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    envvar="HARNESS_RESULTS",
+    show_default=True,
+    help="Where runs live; also HARNESS_RESULTS.",
+)
+
+
+def warn_broken(catalog: Catalog) -> None:
+    """One line on stderr for each plug-in that had to be left out."""
+    for broken in catalog.broken:
+        click.echo(f"harness: warning: left out: {broken}", err=True)

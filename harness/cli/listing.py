@@ -1,0 +1,105 @@
+"""harness list and harness show: what is installed, from where, and what it offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.common import results_option, warn_broken
+
+if TYPE_CHECKING:
+    from harness.catalog import Entry
+
+
+@click.command("list")
+@results_option
+def list_all(results: Path) -> None:
+    """List what is installed and what has been run."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.catalog import HOOKS, catalog
+    from harness.results.store import Store
+    from harness.train.recipe import names
+
+    known = catalog()
+    installed = Table("kind", "name", "from", "what it is", box=None, pad_edge=False)
+    for kind in HOOKS.values():
+        for entry in known.entries(kind):
+            spec, origin = entry.spec, entry.origin
+            installed.add_row(spec.kind, f"[bold]{spec.name}", f"{origin.distribution} {origin.version}", spec.summary)
+    for name in names():
+        installed.add_row("recipe", f"[bold]{name}", "vfi-harness", "")
+    console = Console()
+    console.print(installed)
+    runs = Store(results).runs()
+    if runs:
+        console.print(f"\nruns in {results}:")
+    for run in runs:
+        status = run.status()
+        progress = f"step {status.get('step', 0)} of {status.get('steps', '?')}"
+        console.print(f"  {run.name}  {status.get('state', 'not started')}, {progress}", highlight=False)
+    warn_broken(known)
+
+
+@click.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Show what NAME is: origin, options, and for a baseline its seam, parameters and costs."""
+    from harness.catalog import HOOKS, catalog
+    from harness.errors import HarnessError, suggestion
+
+    known = catalog()
+    warn_broken(known)
+    entries = [entry for kind in HOOKS.values() for entry in known.entries(kind)]
+    found = [entry for entry in entries if entry.spec.name == name]
+    if not found:
+        names = {entry.spec.name for entry in entries}
+        raise HarnessError(
+            f"nothing is called '{name}'{suggestion(name, names)} (harness list shows what is installed)"
+        )
+    for entry in found:
+        _describe(entry)
+
+
+def _describe(entry: Entry) -> None:
+    from harness.specs import BaselineSpec
+
+    spec = entry.spec
+    click.echo(f"{spec.name}: {spec.kind}, {spec.summary}")
+    facts = {"from": str(entry.origin), "class": spec.factory, "reference": spec.reference, "licence": spec.licence}
+    for option in entry.options().values():
+        default = option.default if option.default != "" else "''"
+        facts[f"option {option.name}"] = (
+            f"{option.values}, by default {str(default).lower() if default in (True, False) else default}"
+        )
+    if isinstance(spec, BaselineSpec):
+        facts |= _costs(entry)
+    for key, value in facts.items():
+        if value:
+            click.echo(f"  {key:<12} {value}")
+
+
+def _costs(entry: Entry) -> dict[str, str]:
+    from harness.catalog import Chosen
+    from harness.model import Composed
+    from harness.model.cost import SIZE, cost
+
+    baseline = Chosen(entry, dict(entry.spec.preset), {}).build()
+    counted = cost(Composed(baseline))
+    facts = {
+        "parameters": f"{counted.parameters:,}",
+        "MACs": f"{counted.macs / 1e9:.1f} G at {SIZE[1]}x{SIZE[0]}; as in the paper {counted.macs_thop / 1e9:.1f} G",
+        "sizes": f"multiples of {baseline.size_multiple}; others are padded",
+    }
+    offers = baseline.offers
+    if offers is None:
+        return facts | {"seam": "none: takes no plug-ins"}
+    facts["features"] = f"{offers.channels} channels at stride {offers.stride}"
+    if offers.motion:
+        facts["motion"] = (
+            f"flows and a latent {offers.motion.latent} of {offers.motion.channels} at stride {offers.motion.stride}"
+        )
+    return facts

@@ -1,0 +1,85 @@
+"""Live progress of both arms: an observer like any other."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+import pluggy
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from harness.hookspecs import hookimpl
+
+PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
+
+
+class Progress:
+    """One bar an arm on a terminal; a line now and then elsewhere."""
+
+    def __init__(self, arms: Sequence[str]) -> None:
+        self.bars = Bars(
+            TextColumn("{task.fields[arm]}"),
+            TextColumn("[dim]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self.tasks = {arm: self.bars.add_task("waits", arm=arm, loss="", total=None, start=False) for arm in arms}
+        self.totals: dict[str, int] = {}
+        self.said = 0.0
+
+    @contextmanager
+    def watching(self, manager: pluggy.PluginManager) -> Iterator[Progress]:
+        """Observe until the block ends."""
+        manager.register(self, "progress")
+        try:
+            with self.bars:
+                yield self
+        finally:
+            manager.unregister(self)
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        if self.bars.disable:
+            click.echo(f"harness: {text}", err=True)
+        else:
+            self.bars.console.print(f"harness: {text}", highlight=False, markup=False)
+
+    @hookimpl
+    def harness_run_started(self, run: str, step: int, steps: int) -> None:
+        self.totals[run] = steps
+        self._update(run, description="trains", completed=step, total=steps, restart=True)
+
+    @hookimpl
+    def harness_step_done(self, run: str, step: int, loss: float, seconds: float) -> None:
+        self._update(run, completed=step, loss=f"loss {loss:.4f}")
+        left = (self.totals[run] - step) * seconds
+        self._say(f"{run}: step {step} of {self.totals[run]}, loss {loss:.4f}, about {left:.0f} s left in this arm")
+
+    @hookimpl
+    def harness_eval_done(self, run: str, done: int, total: int) -> None:
+        self._update(run, description="is tested", completed=done, total=total, restart=done == 0)
+        self._say(f"{run}: tested on {done} of {total} triplets")
+
+    @hookimpl
+    def harness_run_finished(self, run: str) -> None:
+        self._update(run, description="done")
+
+    def _update(self, run: str, restart: bool = False, **changes: object) -> None:
+        task = self.tasks[run.split(".s")[0]]
+        if restart:
+            self.bars.reset(task, start=True)
+        self.bars.update(task, **changes)  # type: ignore[arg-type]
+
+    def _say(self, line: str) -> None:
+        if self.bars.disable and time.monotonic() - self.said > PLAIN_EVERY:
+            self.said = time.monotonic()
+            click.echo(f"harness: {line}", err=True)

@@ -1,0 +1,117 @@
+"""harness run: train a matched pair, evaluate it, print the table."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.common import results_option, warn_broken
+
+if TYPE_CHECKING:
+    import torch
+
+
+@click.command()
+@click.option("--baseline", required=True, metavar="NAME", help="The network, e.g. ifrnet-s.")
+@click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins, e.g. hce,hir:stages=L,radius=2.")
+@click.option("--recipe", default="quick", show_default=True, metavar="NAME", help="A recipe's name or YAML file.")
+@click.option("--data", default="clips", show_default=True, metavar="NAME", help="Benchmark, e.g. clips:root=DIR.")
+@click.option("--masks", default=None, metavar="NAME", help="Mask source.  [default: the best one installed]")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), metavar="N")
+@click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
+@click.option("--workers", default=0, show_default=True, type=click.IntRange(0, 256), help="Processes that read data.")
+@results_option
+def run(
+    baseline: str,
+    plugins: str,
+    recipe: str,
+    data: str,
+    masks: str | None,
+    seed: int,
+    device: str | None,
+    workers: int,
+    results: Path,
+) -> None:
+    """Train a baseline alone and with plug-ins, identically, evaluate both and print the table.
+
+    The same command again finds the finished run, or goes on where it was stopped.
+    """
+    from rich.console import Console
+
+    from harness.arm import Arm
+    from harness.catalog import catalog
+    from harness.cli.progress import Progress
+    from harness.compare.outcome import read_pair
+    from harness.compare.pair import Request, Session, run_pair
+    from harness.options import parse_choice, parse_choices
+    from harness.report.figures import draw_figures
+    from harness.report.tables import draw, pair_table
+    from harness.results.store import Store
+    from harness.specs import BenchmarkSpec, MaskSourceSpec
+    from harness.train.loop import Interrupted
+    from harness.train.recipe import load_recipe
+
+    known = catalog()
+    warn_broken(known)
+    request = Request(
+        arm=Arm.of(known, parse_choice(baseline), parse_choices(plugins)),
+        recipe=load_recipe(recipe),
+        recipe_name=recipe,
+        seed=seed,
+        benchmark=known.choose(BenchmarkSpec, parse_choice(data)),
+        masks=known.choose(MaskSourceSpec, parse_choice(masks) if masks else known.default_mask_source()),
+        device=_device(device),
+        workers=workers,
+        command=shlex.join(["harness", *sys.argv[1:]]),
+    )
+    store = Store(results)
+    with Progress([arm.slug for arm in request.arms]).watching(known.plugins.manager) as progress, _stoppable() as stop:
+        session = Session(store, known.plugins.notify, progress.note, lambda: bool(stop))
+        try:
+            pair = read_pair(store, run_pair(request, session))
+        except Interrupted as interrupted:
+            progress.note(f"{interrupted}; the same command goes on from there")
+            raise SystemExit(128 + stop[0]) from None
+        folder = draw_figures(pair, request, store, progress.note)
+    draw(pair_table(pair), Console())
+    click.echo(f"table, curves and gallery: {folder}")
+
+
+def _device(name: str | None) -> torch.device:
+    import torch
+
+    from harness.errors import HarnessError
+
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise HarnessError(f"device '{name}' cannot be used: {str(error).partition(chr(10))[0]}") from error
+    return device
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[int]]:
+    """A list that holds the first SIGINT or SIGTERM: training looks at it between steps. A second one ends at once."""
+    received: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+        click.echo("\nharness: stopping after this step; once more to stop at once", err=True)
+
+    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

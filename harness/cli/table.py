@@ -1,0 +1,34 @@
+"""harness table: the table of one pair or of all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.common import results_option
+
+
+@click.command()
+@click.argument("pair", required=False)
+@click.option("--format", "form", type=click.Choice(["terminal", "markdown", "csv", "svg"]), default="terminal")
+@results_option
+def table(pair: str | None, form: str, results: Path) -> None:
+    """Print the table of PAIR, e.g. ifrnet-s+hce+hir, or of every pair in the results folder."""
+    from rich.console import Console
+
+    from harness.compare.outcome import find_pair, read_pair
+    from harness.errors import HarnessError
+    from harness.report.tables import as_csv, as_markdown, as_svg, draw, pair_table
+    from harness.results.store import Store
+
+    store = Store(results)
+    names = [find_pair(store, pair)] if pair else store.pairs()
+    if not names:
+        raise HarnessError(f"no pair in {results} yet: harness run makes one")
+    for name in names:
+        made = pair_table(read_pair(store, name))
+        if form == "terminal":
+            draw(made, Console())
+        else:
+            click.echo({"markdown": as_markdown, "csv": as_csv, "svg": as_svg}[form](made), nl=False)

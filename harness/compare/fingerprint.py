@@ -1,0 +1,70 @@
+"""What decides a run's numbers, as one record: two arms are matched when all but `arm` and `masks` is equal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import distributions
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.arm import Arm
+from harness.catalog import Chosen, package_hash
+from harness.train.recipe import Recipe
+
+OWN_TO_AN_ARM = ("arm", "masks")
+
+
+def fingerprint(
+    arm: Arm,
+    recipe: Recipe,
+    seed: int,
+    benchmark: Chosen,
+    data_digest: str,
+    masks: Chosen | None,
+    initial_weights: str,
+    device: torch.device,
+) -> dict[str, Any]:
+    """The record of one run. `data_digest` is the benchmark's, `initial_weights` the sha256 of the shared file."""
+    return {
+        "baseline": arm.baseline.record(),
+        "initial_weights": initial_weights,
+        "recipe": recipe.training(),
+        "seed": seed,
+        "data": {"name": benchmark.name, "digest": data_digest},
+        "code": {part: package_hash(f"harness.{part}") for part in ("data", "masks", "model", "train")},
+        "environment": environment(device),
+        "arm": [plugin.record() for plugin in arm.plugins],
+        "masks": masks.record() if masks and arm.needs_masks else None,
+    }
+
+
+def short(record: Mapping[str, Any]) -> str:
+    """8 hexadecimal digits for a run's name."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What of the machine and its software can move a bit of a training."""
+    on_gpu = device.type == "cuda"
+    return {
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "device": torch.cuda.get_device_name(device) if on_gpu else "cpu",
+        "threads": None if on_gpu else torch.get_num_threads(),
+    }
+
+
+def installation() -> dict[str, Any]:
+    """For env.json: enough to build the environment again."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name.lower())},
+        "torch": torch.__config__.show(),
+    }

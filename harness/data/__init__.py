@@ -1,0 +1,5 @@
+"""Triplets: benchmarks, augmentation, order."""
+
+from harness.data.benchmark import Benchmark, Triplet
+
+__all__ = ["Benchmark", "Triplet"]

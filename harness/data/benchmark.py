@@ -1,0 +1,44 @@
+"""What a benchmark is: triplets to train on, triplets to test on, and their frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """Two input frames and the one between them.
+
+    id      unique in its benchmark, the same on every machine
+    clip    the scene; triplets of one clip are not independent samples
+    level   "train", or the name of a test difficulty
+    frames  positions of I0, It, I1 in the clip
+    t       position of It between I0 (0) and I1 (1)
+    """
+
+    id: str
+    clip: str
+    level: str
+    frames: tuple[int, int, int]
+    t: float = 0.5
+
+
+class Benchmark(ABC):
+    """Triplets and their frames. An instance can be pickled; reading is safe from several processes."""
+
+    levels: tuple[str, ...]
+    train: Sequence[Triplet]
+    test: Sequence[Triplet]
+
+    @abstractmethod
+    def read(self, triplet: Triplet) -> NDArray[np.uint8]:
+        """I0, It, I1 as RGB (3, H, W, 3)."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """Hash over the content of the clips and every setting that decides what `train`, `test` and `read` give."""

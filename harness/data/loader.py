@@ -1,0 +1,68 @@
+"""Training batches: a pure function of (seed, position), whoever computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from harness.data.augment import Augment, augmented, sample_rng
+from harness.data.benchmark import Benchmark
+from harness.data.order import Order
+from harness.masks.cache import MaskCache
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`frames` uint8 (B, 3, 3, H, W): I0, It, I1 of each sample as RGB; `t` (B,); `maps` (B, 2, H, W), on the host."""
+
+    frames: Tensor
+    t: Tensor
+    maps: NDArray[np.uint16] | None
+
+
+class Samples(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]]):
+    """The augmented sample at each position of a training."""
+
+    def __init__(self, benchmark: Benchmark, order: Order, augment: Augment, masks: MaskCache | None) -> None:
+        self.benchmark, self.order, self.augment, self.masks = benchmark, order, augment, masks
+
+    def __getitem__(self, position: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]:
+        epoch, index = self.order.at(position)
+        triplet = self.benchmark.train[index]
+        frames = self.benchmark.read(triplet)
+        maps = self.masks.maps(frames[0], frames[2]) if self.masks else None
+        rng = sample_rng(self.order.seed, epoch, index)
+        return augmented(frames, maps, triplet.t, self.augment, rng)
+
+
+def batches(samples: Samples, first_step: int, steps: int, workers: int) -> Iterator[Batch]:
+    """The batches of steps `first_step` to `steps - 1`. The global RNGs of this process are left alone."""
+    size = samples.order.batch
+    loader: DataLoader[Any] = DataLoader(
+        samples,
+        batch_size=size,
+        sampler=range(first_step * size, steps * size),
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=torch.cuda.is_available(),
+        # its own generator: without one the loader draws its seed from the global RNG
+        generator=torch.Generator(),
+    )
+    for frames, t, maps in loader:
+        yield Batch(frames, t, maps)
+
+
+def _collate(
+    samples: list[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]],
+) -> tuple[Tensor, Tensor, NDArray[np.uint16] | None]:
+    frames = torch.from_numpy(np.stack([frames for frames, _, _ in samples])).permute(0, 1, 4, 2, 3).contiguous()
+    t = torch.tensor([t for _, _, t in samples], dtype=torch.float32)
+    maps = [maps for _, maps, _ in samples if maps is not None]
+    return frames, t, np.stack(maps) if maps else None

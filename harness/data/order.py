@@ -1,0 +1,39 @@
+"""The order of samples: a function of (seed, epoch), the same for any number of workers and after any restart."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+
+
+@dataclass(frozen=True)
+class Order:
+    """`size` triplets in global batches of `batch`; what does not fill a batch at an epoch's end is left out."""
+
+    size: int
+    batch: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.size < self.batch:
+            raise HarnessError(f"{self.size} training triplets do not fill one batch of {self.batch}")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.size // self.batch
+
+    def at(self, position: int) -> tuple[int, int]:
+        """(epoch, index of the triplet) of the sample at `position`, counted over the whole training."""
+        epoch, within = divmod(position, self.steps_per_epoch * self.batch)
+        return epoch, int(permutation(self.seed, epoch, self.size)[within])
+
+
+@functools.lru_cache(maxsize=2)
+def permutation(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
+    """A shuffle of `size` items that depends on nothing but its arguments."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(size)

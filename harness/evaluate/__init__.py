@@ -1,0 +1,1 @@
+"""Evaluation under a named protocol: metrics, one row a triplet."""

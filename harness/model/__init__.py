@@ -1,0 +1,35 @@
+"""What an adapter builds on: the seam's contracts, warping, regions, blocks and losses."""
+
+from harness.model.blocks import ResBlock, conv_prelu
+from harness.model.compose import Composed
+from harness.model.contracts import (
+    Baseline,
+    FeaturePlugin,
+    Features,
+    Frames,
+    MotionPlugin,
+    MotionPrior,
+    Prediction,
+)
+from harness.model.regions import Regions, pool_and_copy, region_attention
+from harness.model.warp import pixel_grid, resize, resize_flow, warp
+
+__all__ = [
+    "Baseline",
+    "Composed",
+    "FeaturePlugin",
+    "Features",
+    "Frames",
+    "MotionPlugin",
+    "MotionPrior",
+    "Prediction",
+    "Regions",
+    "ResBlock",
+    "conv_prelu",
+    "pixel_grid",
+    "pool_and_copy",
+    "region_attention",
+    "resize",
+    "resize_flow",
+    "warp",
+]

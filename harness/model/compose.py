@@ -1,0 +1,115 @@
+"""A baseline and its plug-ins as one module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.model.contracts import Baseline, FeaturePlugin, Frames, MotionPlugin, MotionPrior, Prediction
+from harness.model.regions import Regions
+
+
+class Composed(nn.Module):
+    """encode -> feature plug-ins, in order -> motion plug-in -> decode.
+
+    Weights live under `baseline.` and `plugin.<name>.`. Without plug-ins it is the baseline, bit for bit.
+    """
+
+    def __init__(self, baseline: Baseline, plugins: Mapping[str, FeaturePlugin | MotionPlugin] | None = None) -> None:
+        super().__init__()
+        self.baseline = baseline
+        self.plugin = nn.ModuleDict(dict(plugins or {}))
+
+    def forward(self, frames: Frames, t: Tensor, regions: Regions | None = None) -> Prediction:
+        features = self.baseline.encode(frames)
+        prior = None
+        for plugin in self.plugin.values():
+            if isinstance(plugin, MotionPlugin):
+                prior = plugin(features, regions, t)
+                self._check_prior(prior, frames)
+            else:
+                features = plugin(features, regions)
+        prediction = self.baseline.decode(frames, features, t, prior)
+        return replace(prediction, prior=prior)
+
+    def _check_prior(self, prior: MotionPrior, frames: Frames) -> None:
+        """A prior of another grid would broadcast in silence."""
+        seam = self.baseline.offers.motion if self.baseline.offers else None
+        if seam is None:
+            raise ValueError("the baseline has no motion seam")
+        batch, _, height, width = frames.img0.shape
+        grid = tuple(round(side * frames.scale) // seam.stride for side in (height, width))
+        shapes = [tuple(x.shape) for x in (prior.flow_t0, prior.flow_t1, prior.latent)]
+        expected = [(batch, channels, *grid) for channels in (2, 2, seam.channels)]
+        if shapes != expected:
+            raise ValueError(f"the motion plug-in returned {shapes}; the baseline takes {expected}")
+
+    def regions(self, maps: NDArray[np.integer] | None, size: tuple[int, int], scale: float = 1.0) -> Regions | None:
+        """Label maps (B, 2, H, W) of frames padded to `size`, on the plug-ins' grid and device."""
+        offers = self.baseline.offers
+        if maps is None or offers is None:
+            return None
+        height, width = (round(side * scale) // offers.stride for side in size)
+        device = next(self.parameters()).device
+        return Regions.of(maps[:, 0], maps[:, 1], (height, width)).to(device)
+
+    @torch.inference_mode()
+    def interpolate(
+        self,
+        img0: Tensor,
+        img1: Tensor,
+        t: float = 0.5,
+        masks: NDArray[np.integer] | None = None,
+        scale: float = 1.0,
+    ) -> Prediction:
+        """The frame at time `t` between `img0` and `img1`, RGB float (B, 3, H, W) in [0, 1], of any H, W >= 2.
+
+        `masks` are label maps (B, 2, H, W); without them everything is one region. The frames are padded by
+        replication, right and below, to the network's size multiple, and the result is cropped back.
+        Raises ValueError for anything else.
+        """
+        _check(img0, img1, t, masks)
+        batch, _, height, width = img0.shape
+        # the smallest size that the working scale brings to a multiple of what the network needs
+        multiple = (self.baseline.size_multiple / Fraction(scale).limit_denominator(64)).numerator
+        right, below = -width % multiple, -height % multiple
+        if masks is None:
+            masks = np.zeros((batch, 2, height, width), np.uint8)
+        maps = np.pad(masks, ((0, 0), (0, 0), (0, below), (0, right)), mode="edge")
+        padded = [F.pad(x, (0, right, 0, below), mode="replicate") for x in (img0, img1)]
+        frames = Frames(padded[0], padded[1], scale)
+        time = torch.full((batch, 1, 1, 1), t, dtype=img0.dtype, device=img0.device)
+        regions = self.regions(maps, (height + below, width + right), scale) if len(self.plugin) else None
+        out = self(frames, time, regions)
+
+        def crop(x: Tensor) -> Tensor:
+            return x[..., :height, :width]
+
+        return Prediction(
+            crop(out.frame), crop(out.flow_t0), crop(out.flow_t1), None if out.blend is None else crop(out.blend)
+        )
+
+
+def _check(img0: Tensor, img1: Tensor, t: float, masks: NDArray[np.integer] | None) -> None:
+    for name, img in (("img0", img0), ("img1", img1)):
+        if img.ndim != 4 or img.shape[1] != 3 or min(img.shape[-2:]) < 2:
+            raise ValueError(f"{name}: expected (B, 3, H, W) with H, W >= 2, got {tuple(img.shape)}")
+        if not img.is_floating_point():
+            raise ValueError(f"{name}: expected floats in [0, 1], got {img.dtype}")
+        if not bool(((img >= 0) & (img <= 1)).all()):
+            raise ValueError(f"{name}: expected values in [0, 1], got NaN or values outside")
+    if img0.shape != img1.shape or img0.dtype != img1.dtype:
+        raise ValueError(
+            f"img0 and img1 differ: {tuple(img0.shape)} {img0.dtype} against {tuple(img1.shape)} {img1.dtype}"
+        )
+    if not 0 < t < 1:
+        raise ValueError(f"t: expected a time strictly between 0 and 1, got {t}")
+    if masks is not None and masks.shape != (len(img0), 2, *img0.shape[-2:]):
+        raise ValueError(f"masks: expected {(len(img0), 2, *img0.shape[-2:])}, got {masks.shape}")

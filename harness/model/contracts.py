@@ -1,0 +1,101 @@
+"""The seam between a baseline and a plug-in (METHOD Eq. 1-4).
+
+Conventions, everywhere: images are RGB float in [0, 1], (B, 3, H, W); a flow (B, 2, h, w) points from the frame
+to be made to a source frame (t->0, t->1), in pixels of its own grid, channel 0 = x; t is (B, 1, 1, 1) in (0, 1).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from harness.model.regions import Regions
+from harness.specs import Offers
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The two inputs, sides multiples of the baseline's `size_multiple / scale`.
+
+    `scale` is the working scale: motion and features are estimated on frames resized by it, the result is
+    blended at full size (official protocols use it on large frames).
+    """
+
+    img0: Tensor
+    img1: Tensor
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Features:
+    """Coarsest siamese features (B, C, H/s, W/s) for plug-ins, and whatever the baseline keeps for its decoder."""
+
+    f0: Tensor
+    f1: Tensor
+    kept: Any = None
+
+    def refined(self, f0: Tensor, f1: Tensor) -> Features:
+        """The same with new coarsest features of the same shape."""
+        return replace(self, f0=f0, f1=f1)
+
+
+@dataclass(frozen=True)
+class MotionPrior:
+    """A motion plug-in's result on the grid of the baseline's motion seam.
+
+    flow_t0, flow_t1 (B, 2, h, w); latent (B, channels, h, w), a feature or a blend logit as the seam says.
+    `inject`: "residual" adds it to what the first decoder stage emits, "replace" takes that stage's place.
+    """
+
+    flow_t0: Tensor
+    flow_t1: Tensor
+    latent: Tensor
+    inject: Literal["residual", "replace"] = "residual"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """`frame` (B, 3, H, W) in [0, 1]; full-size flows (B, 2, H, W); `blend` (B, 1, H, W), the weight of frame 0
+    in [0, 1], None where the network has no single one; the prior that seeded it, if any."""
+
+    frame: Tensor
+    flow_t0: Tensor
+    flow_t1: Tensor
+    blend: Tensor | None = None
+    prior: MotionPrior | None = None
+
+
+class Baseline(nn.Module, ABC):
+    """A VFI network seen through the seam. `offers` is None where it has no seam for plug-ins."""
+
+    offers: Offers | None = None
+    size_multiple: int = 1
+
+    @abstractmethod
+    def encode(self, frames: Frames) -> Features:
+        """Everything that does not depend on motion."""
+
+    @abstractmethod
+    def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
+        """Motion, coarse to fine, and synthesis. `prior=None` is the plain network, bit for bit."""
+
+    def translate(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """An official checkpoint's state, `module.` prefixes gone, under this network's own names."""
+        return state
+
+
+class FeaturePlugin(nn.Module, ABC):
+    """Refines the coarsest features; same shape in and out."""
+
+    @abstractmethod
+    def forward(self, features: Features, regions: Regions | None) -> Features: ...
+
+
+class MotionPlugin(nn.Module, ABC):
+    """Makes the coarse motion that seeds the baseline's decoder."""
+
+    @abstractmethod
+    def forward(self, features: Features, regions: Regions | None, t: Tensor) -> MotionPrior: ...

@@ -1,0 +1,97 @@
+"""Choices on the command line: `name:key=value,key=value`, checked against the factory's signature."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import HarnessError, suggestion
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A name and the options given with it, as written."""
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only parameter of a factory."""
+
+    name: str
+    type: Any
+    default: Any
+
+    @property
+    def values(self) -> str:
+        """The type in a user's words: `L | S | LS`, `true | false`, `int`."""
+        if self.type is bool:
+            return "true | false"
+        return " | ".join(map(str, getattr(self.type, "__args__", ()))) or getattr(self.type, "__name__", "value")
+
+
+def parse_choices(text: str) -> list[Choice]:
+    """`hce:temporal=false,hir:stages=L,radius=2` -> hce with one option, hir with two."""
+    choices: list[tuple[str, dict[str, str]]] = []
+    for piece in filter(None, (part.strip() for part in text.split(","))):
+        head, equals, value = piece.partition("=")
+        name, colon, key = head.rpartition(":")
+        if not equals:
+            choices.append((piece.rstrip(":"), {}))
+            continue
+        if colon:
+            choices.append((name, {}))
+        elif not choices:
+            raise HarnessError(f"'{piece}': an option without a name before it; write NAME:{piece}")
+        given = choices[-1][1]
+        if key.strip() in given:
+            raise HarnessError(f"{choices[-1][0]}: the option '{key.strip()}' is given twice")
+        given[key.strip()] = value.strip()
+    return [Choice(name, options) for name, options in choices]
+
+
+def parse_choice(text: str) -> Choice:
+    """Exactly one choice."""
+    choices = parse_choices(text)
+    if len(choices) != 1:
+        raise HarnessError(f"'{text}': expected one name, as in NAME:key=value")
+    return choices[0]
+
+
+def options_of(factory: Callable[..., Any], preset: Mapping[str, Any]) -> dict[str, Option]:
+    """What a user may set: the factory's keyword-only parameters, less those the spec has preset."""
+    hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    return {
+        name: Option(name, hints.get(name, str), parameter.default)
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in preset
+    }
+
+
+def resolve(factory: Callable[..., Any], preset: Mapping[str, Any], choice: Choice) -> dict[str, Any]:
+    """Every option of the factory with its value: preset, given (converted to its type), or default."""
+    known = options_of(factory, preset)
+    values: dict[str, Any] = dict(preset)
+    for name in choice.options:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            hint = suggestion(name, known) or f"; it has: {listed}"
+            raise HarnessError(f"{choice.name} has no option '{name}'{hint}")
+    for name, option in known.items():
+        if name in choice.options:
+            try:
+                values[name] = TypeAdapter(option.type).validate_strings(choice.options[name])
+            except ValidationError:
+                given = choice.options[name]
+                raise HarnessError(f"{choice.name}: {name}={given}: expected {option.values}") from None
+        elif option.default is inspect.Parameter.empty:
+            raise HarnessError(f"{choice.name}: the option '{name}' is needed: {choice.name}:{name}={option.values}")
+        else:
+            values[name] = option.default
+    return values

@@ -1,0 +1,166 @@
+"""The table of a pair: one row an arm, one that is no network, and the difference."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from tabulate import tabulate
+
+from harness.compare.outcome import ArmOutcome, PairOutcome, by_level
+
+WIDE = 118  # columns of a terminal from which PSNR and SSIM stand on one line
+
+
+@dataclass(frozen=True)
+class Cell:
+    """PSNR and SSIM of one level, or their difference; `better` for a gain, None where there is no sign."""
+
+    psnr: str
+    ssim: str
+    better: bool | None = None
+
+    def text(self, separator: str) -> str:
+        return f"{self.psnr}{separator}{self.ssim}" if self.ssim else self.psnr
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A line of the table: `cells` by level, then parameters (M), MACs (G, true / thop), seconds a step."""
+
+    label: str
+    cells: tuple[Cell, ...]
+    costs: tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """Everything a table says, whatever it is drawn with."""
+
+    title: str
+    levels: tuple[str, ...]
+    rows: tuple[TableRow, ...]
+    notes: tuple[str, ...]
+
+
+COSTS = ("params (M)", "MACs (G) / thop", "s/step")
+
+
+def pair_table(pair: PairOutcome) -> PairTable:
+    """Raises HarnessError where the difference would be between unmatched runs."""
+    rows = [_row(arm, pair.levels) for arm in (pair.reference, *pair.arms)]
+    difference = pair.difference()
+    if difference is not None:
+        means = by_level(difference)
+        cells = []
+        for psnr, ssim in (means[level] for level in pair.levels):
+            cells.append(Cell(f"{psnr:+.3f}", f"{ssim:+.4f}", None if psnr == 0 else psnr > 0))
+        rows.append(TableRow("difference", tuple(cells), _cost_difference(*pair.arms)))
+    data = pair.record
+    title = f"{data['label']} on {data['data']}, recipe {data['recipe']} ({data['steps']} steps), seed {data['seed']}"
+    return PairTable(title, tuple(pair.levels), tuple(rows), tuple(_notes(pair)))
+
+
+def _row(arm: ArmOutcome, levels: list[str]) -> TableRow:
+    if arm.evaluated:
+        means = arm.means()
+        cells = tuple(Cell(f"{means[level].psnr:.2f}", f"{means[level].ssim:.4f}") for level in levels)
+    else:
+        step, steps = arm.status.get("step", 0), arm.status.get("steps")
+        state = f"step {step} of {steps}" if steps and step < steps else "not evaluated" if steps else "not run"
+        cells = (Cell(state, ""), *(Cell("", "") for _ in levels[1:]))
+    cost = arm.metrics.get("cost")
+    seconds = arm.seconds_per_step
+    return TableRow(
+        arm.label,
+        cells,
+        (
+            f"{cost['parameters'] / 1e6:.3f}" if cost else "",
+            f"{cost['macs'] / 1e9:.1f} / {cost['macs_thop'] / 1e9:.1f}" if cost else "",
+            f"{seconds:.3f}" if seconds is not None else "",
+        ),
+    )
+
+
+def _cost_difference(one: ArmOutcome, other: ArmOutcome) -> tuple[str, str, str]:
+    a, b = one.metrics["cost"], other.metrics["cost"]
+    seconds = (one.seconds_per_step, other.seconds_per_step)
+    return (
+        f"{(b['parameters'] - a['parameters']) / 1e6:+.3f}",
+        f"{(b['macs'] - a['macs']) / 1e9:+.1f} / {(b['macs_thop'] - a['macs_thop']) / 1e9:+.1f}",
+        f"{seconds[1] - seconds[0]:+.3f}" if seconds[0] is not None and seconds[1] is not None else "",
+    )
+
+
+def _notes(pair: PairOutcome) -> list[str]:
+    data = pair.record
+    counts = ", ".join(f"{level} {len(ids)}" for level, ids in data["triplets"].items())
+    notes = [
+        f"PSNR (dB) / SSIM, protocol {data['protocol']}, test triplets: {counts}"
+        + (f"; masks: {data['masks']}" if data["masks"] else ""),
+        "MACs of one 1280x720 pair: true / with transposed convolutions over their output, as in the paper",
+    ]
+    if pair.bit_equal:
+        notes.append("Both arms ended with the same baseline weights, bit for bit.")
+    if len(pair.arms) == 2:
+        notes.append("Single seed: no interval, so no claim about the sign of any difference.")
+    evaluated = [arm for arm in pair.arms if arm.evaluated]
+    if evaluated and pair.reference.evaluated:
+        mean = pair.reference.means()
+        losing = [a.label for a in evaluated if all(a.means()[level].psnr <= mean[level].psnr for level in pair.levels)]
+        if losing:
+            verb = "beats" if len(losing) == 1 else "beat"
+            names = " and ".join(losing)
+            notes.append(
+                f"After {data['steps']} steps {names} nowhere {verb} the mean of the two frames: no motion is learnt "
+                "yet, and the difference says nothing about the plug-ins."
+            )
+    return notes
+
+
+def draw(table: PairTable, console: Console) -> None:
+    """On a terminal."""
+    separator = "/" if console.width >= WIDE else "\n"
+    drawn = Table(title=table.title, title_justify="left", caption="\n".join(table.notes), caption_justify="left")
+    drawn.add_column("")
+    for level in table.levels:
+        drawn.add_column(level, justify="right")
+    for name in COSTS:
+        drawn.add_column(name, justify="right", style="dim")
+    for row in table.rows:
+        cells = [
+            f"[{'green' if cell.better else 'red'}]{cell.text(separator)}[/]"
+            if cell.better is not None
+            else cell.text(separator)
+            for cell in row.cells
+        ]
+        if row.label == "difference":
+            drawn.add_section()
+        drawn.add_row(row.label.replace("[", "\\["), *cells, *row.costs)
+    console.print(drawn)
+
+
+def as_markdown(table: PairTable) -> str:
+    lines = [[row.label, *(cell.text("/") for cell in row.cells), *row.costs] for row in table.rows]
+    body = tabulate(lines, ["", *table.levels, *COSTS], tablefmt="github", disable_numparse=True)
+    return "\n".join([f"**{table.title}**", "", body, "", *(f"- {note}" for note in table.notes)]) + "\n"
+
+
+def as_csv(table: PairTable) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    metrics = [f"{level} {metric}" for level in table.levels for metric in ("psnr", "ssim")]
+    writer.writerow(["row", *metrics, *COSTS])
+    for row in table.rows:
+        writer.writerow([row.label, *(value for cell in row.cells for value in (cell.psnr, cell.ssim)), *row.costs])
+    return out.getvalue()
+
+
+def as_svg(table: PairTable) -> str:
+    """The table as it looks on a terminal, as a picture."""
+    console = Console(record=True, width=WIDE + 12, file=io.StringIO())
+    draw(table, console)
+    return console.export_svg(title="harness table")

@@ -1,0 +1,1 @@
+"""Training: the recipe, one step, the loop, checkpoints."""

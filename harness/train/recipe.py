@@ -1,0 +1,72 @@
+"""A recipe: everything that both arms of a pair share in training. Frozen, and part of every fingerprint."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.data.augment import Augment
+from harness.errors import HarnessError, suggestion
+from harness.yamlfile import load_yaml
+
+FOLDER = Path(__file__).parent / "recipes"
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class Recipe(BaseModel):
+    """Length is given in steps or in epochs of the global batch, never in epochs times GPUs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: Count | None = None
+    epochs: Count | None = None
+    batch: Count
+    learning_rate: Rate = 1e-4
+    final_learning_rate: Rate = 1e-5
+    weight_decay: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1e-4
+    augment: Augment
+    curve_every: Count = 1
+    checkpoint_every: Count = 1000
+    test_triplets: Count | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Recipe:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either steps or epochs")
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError("final_learning_rate is above learning_rate")
+        return self
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Optimiser steps of a whole training."""
+        return self.steps if self.steps is not None else (self.epochs or 0) * steps_per_epoch
+
+    def learning_rate_at(self, step: int, steps: int) -> float:
+        """Cosine from `learning_rate` at step 0 to `final_learning_rate` at the last step (METHOD)."""
+        cosine = (1 + math.cos(math.pi * step / max(steps - 1, 1))) / 2
+        return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine
+
+    def training(self) -> dict[str, Any]:
+        """What decides the weights: all but how often things are written down and how much is tested."""
+        return self.model_dump(mode="json", exclude={"curve_every", "checkpoint_every", "test_triplets"})
+
+
+def names() -> list[str]:
+    """The recipes that come with the harness."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """A recipe by name, or from a YAML file. Raises HarnessError with file, line and key."""
+    path = FOLDER / f"{name}.yaml"
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+    elif name not in names():
+        hint = suggestion(name, names()) or f"; there are: {', '.join(names())}"
+        raise HarnessError(f"unknown recipe '{name}'{hint}; a file's name ends in .yaml")
+    return load_yaml(path, Recipe)

@@ -1,0 +1,29 @@
+"""One optimiser step, the same for every arm."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from harness.data.loader import Batch
+from harness.model import Composed, Frames
+from harness.model.losses import losses
+
+
+def training_step(
+    model: Composed, optimizer: torch.optim.Optimizer, batch: Batch, learning_rate: float, device: torch.device
+) -> Tensor:
+    """(reconstruction, total) loss of the batch before the update, on the device: nothing here waits for it."""
+    images = batch.frames.to(device, non_blocking=True).float() / 255
+    frames, truth = Frames(images[:, 0], images[:, 2]), images[:, 1]
+    t = batch.t.to(device, non_blocking=True).view(-1, 1, 1, 1)
+    regions = model.regions(batch.maps, (truth.shape[-2], truth.shape[-1]))
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    prediction = model(frames, t, regions)
+    offers = model.baseline.offers
+    reconstruction, total = losses(prediction, frames, truth, offers.motion if offers else None)
+    optimizer.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return torch.stack([reconstruction.detach(), total.detach()])
