@@ -29,11 +29,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A line of the table: `cells` by level, then parameters (M), MACs (G, true / thop), seconds a step."""
+    """A line of the table: `cells` by level, then COSTS."""
 
     label: str
     cells: tuple[Cell, ...]
-    costs: tuple[str, str, str]
+    costs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PairTable:
     notes: tuple[str, ...]
 
 
-COSTS = ("params (M)", "MACs (G) / thop", "s/step")
+COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 
 
 def pair_table(pair: PairOutcome) -> PairTable:
@@ -79,18 +79,20 @@ def _row(arm: ArmOutcome, levels: list[str]) -> TableRow:
         cells,
         (
             f"{cost['parameters'] / 1e6:.3f}" if cost else "",
-            f"{cost['macs'] / 1e9:.1f} / {cost['macs_thop'] / 1e9:.1f}" if cost else "",
+            f"{cost['macs'] / 1e9:.1f}" if cost else "",
+            f"{cost['macs_thop'] / 1e9:.1f}" if cost else "",
             f"{seconds:.3f}" if seconds is not None else "",
         ),
     )
 
 
-def _cost_difference(one: ArmOutcome, other: ArmOutcome) -> tuple[str, str, str]:
+def _cost_difference(one: ArmOutcome, other: ArmOutcome) -> tuple[str, ...]:
     a, b = one.metrics["cost"], other.metrics["cost"]
     seconds = (one.seconds_per_step, other.seconds_per_step)
     return (
         f"{(b['parameters'] - a['parameters']) / 1e6:+.3f}",
-        f"{(b['macs'] - a['macs']) / 1e9:+.1f} / {(b['macs_thop'] - a['macs_thop']) / 1e9:+.1f}",
+        f"{(b['macs'] - a['macs']) / 1e9:+.1f}",
+        f"{(b['macs_thop'] - a['macs_thop']) / 1e9:+.1f}",
         f"{seconds[1] - seconds[0]:+.3f}" if seconds[0] is not None and seconds[1] is not None else "",
     )
 
@@ -101,7 +103,7 @@ def _notes(pair: PairOutcome) -> list[str]:
     notes = [
         f"PSNR (dB) / SSIM, protocol {data['protocol']}, test triplets: {counts}"
         + (f"; masks: {data['masks']}" if data["masks"] else ""),
-        "MACs of one 1280x720 pair: true / with transposed convolutions over their output, as in the paper",
+        "MACs of one 1280x720 pair; thop: transposed convolutions counted over their output, as in the paper",
     ]
     if pair.bit_equal:
         notes.append("Both arms ended with the same baseline weights, bit for bit.")
@@ -125,11 +127,11 @@ def draw(table: PairTable, console: Console) -> None:
     """On a terminal."""
     separator = "/" if console.width >= WIDE else "\n"
     drawn = Table(title=table.title, title_justify="left", caption="\n".join(table.notes), caption_justify="left")
-    drawn.add_column("")
+    drawn.add_column("", min_width=max(len(row.label) for row in table.rows if "+" not in row.label), overflow="fold")
     for level in table.levels:
         drawn.add_column(level, justify="right")
     for name in COSTS:
-        drawn.add_column(name, justify="right", style="dim")
+        drawn.add_column(name.replace(" ", "\n"), justify="right", style="dim")
     for row in table.rows:
         cells = [
             f"[{'green' if cell.better else 'red'}]{cell.text(separator)}[/]"

@@ -62,7 +62,10 @@ def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Che
             # whatever a network draws (dropout, drop path) depends on the step alone, so a resumed run draws the same
             torch.manual_seed(stream(training.seed, "step", step))
             learning_rate = recipe.learning_rate_at(step, steps)
-            pending.append(training_step(model, optimizer, batch, learning_rate, device))
+            try:
+                pending.append(training_step(model, optimizer, batch, learning_rate, device))
+            except FloatingPointError:
+                raise _diverged(run, step + 1) from None
             done = step + 1
             if done % recipe.curve_every == 0 or done == steps:
                 losses = torch.stack(pending).double().cpu()
@@ -86,13 +89,17 @@ def _write_row(
     loss, total = losses.mean(0).tolist()
     if not math.isfinite(total):
         bad = int((~losses.isfinite().all(1)).nonzero()[0])
-        raise HarnessError(
-            f"{run.name}: the loss of step {done - len(losses) + bad + 1} is not finite; "
-            f"the checkpoint before it is kept: lower the learning rate"
-        )
+        raise _diverged(run, done - len(losses) + bad + 1)
     epoch = (done - 1) // training.samples.order.steps_per_epoch
     append_line(run.curve, f"{done},{epoch},{loss!r},{total!r},{learning_rate!r},{seconds:.4f}")
     training.notify("harness_step_done", run=run.name, step=done, loss=loss, seconds=seconds)
+
+
+def _diverged(run: RunFolder, step: int) -> HarnessError:
+    return HarnessError(
+        f"{run.name}: the loss of step {step} is not finite; the checkpoint before it is kept. "
+        "A lower learning_rate in the recipe is the usual cure"
+    )
 
 
 def _cut_curve(run: RunFolder, step: int) -> None:

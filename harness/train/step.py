@@ -13,7 +13,11 @@ from harness.model.losses import losses
 def training_step(
     model: Composed, optimizer: torch.optim.Optimizer, batch: Batch, learning_rate: float, device: torch.device
 ) -> Tensor:
-    """(reconstruction, total) loss of the batch before the update, on the device: nothing here waits for it."""
+    """(reconstruction, total) loss of the batch before the update, on the device: nothing here waits for a GPU.
+
+    Raises FloatingPointError for a loss that is not finite on a CPU, where looking costs nothing and the backward
+    pass of grid_sample crashes on NaN coordinates. On a GPU the loop finds it with the next row of the curve.
+    """
     images = batch.frames.to(device, non_blocking=True).float() / 255
     frames, truth = Frames(images[:, 0], images[:, 2]), images[:, 1]
     t = batch.t.to(device, non_blocking=True).view(-1, 1, 1, 1)
@@ -23,6 +27,8 @@ def training_step(
     prediction = model(frames, t, regions)
     offers = model.baseline.offers
     reconstruction, total = losses(prediction, frames, truth, offers.motion if offers else None)
+    if device.type == "cpu" and not total.isfinite():
+        raise FloatingPointError
     optimizer.zero_grad(set_to_none=True)
     total.backward()  # type: ignore[no-untyped-call]
     optimizer.step()

@@ -1,0 +1,34 @@
+"""One cache of decoded clips for the whole session, away from the user's; one thread a test process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Shared by all of a run's test processes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ["HARNESS_CACHE"] = str(shared / "cache")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The top of the tree."""
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared(root: Path) -> Path:
+    """Reference data beside the tree; a test that needs it is skipped where it is not."""
+    folder = Path(os.environ.get("HARNESS_SHARED", root.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip("no reference data: set HARNESS_SHARED")
+    return folder

@@ -1,0 +1,308 @@
+"""The guarantees that make two arms a pair. Each test fails when its guarantee is broken."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+
+from harness.arm import Arm
+from harness.catalog import catalog
+from harness.compare.pair import initial_weights, state_hash
+from harness.data.augment import Augment
+from harness.data.benchmark import Benchmark, Triplet
+from harness.data.loader import Samples, batches
+from harness.data.order import Order
+from harness.errors import HarnessError
+from harness.masks.cache import MaskCache
+from harness.masks.source import MaskSource
+from harness.options import parse_choice, parse_choices
+from harness.results.store import RunFolder, Store
+from harness.train import checkpoint
+from harness.train.loop import Interrupted, Training, train
+from harness.train.recipe import Recipe
+
+STEPS = 4
+
+
+class Noise(Benchmark):
+    """Seven triplets of noise, each its own."""
+
+    levels = ("easy",)
+    train = tuple(Triplet(f"noise/{i}", "noise", "train", (i, i + 1, i + 2)) for i in range(7))
+    test = ()
+
+    def read(self, triplet: Triplet) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(triplet.frames[0])
+        return rng.integers(0, 256, (3, 80, 72, 3), dtype=np.uint8)
+
+    def digest(self) -> str:
+        return "noise"
+
+
+class Halves(MaskSource):
+    """Left and right half."""
+
+    def label_maps(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        maps = np.zeros((2, *img0.shape[:2]), np.uint16)
+        maps[:, :, img0.shape[1] // 2 :] = 1
+        return maps
+
+
+def arm(plugins: str = "") -> Arm:
+    return Arm.of(catalog(), parse_choice("ifrnet-s"), parse_choices(plugins))
+
+
+def samples(seed: int = 0, masks: bool = False) -> Samples:
+    cache = MaskCache(Halves(), "halves") if masks else None
+    return Samples(Noise(), Order(7, 2, seed), Augment(crop=64), cache)
+
+
+def seen(seed: int = 0, first: int = 0, steps: int = 7, workers: int = 0, masks: bool = False) -> list[Any]:
+    return [
+        (batch.frames.numpy().tobytes(), batch.t.tolist())
+        for batch in batches(samples(seed, masks), first, steps, workers)
+    ]
+
+
+def trained(folder: Path, plugins: str = "", seed: int = 0, stop_at: int | None = None) -> checkpoint.Checkpoint:
+    """Train for STEPS, or be stopped after `stop_at` of them."""
+    model = arm(plugins).build(seed)
+    steps_done = 0
+
+    def stop() -> bool:
+        nonlocal steps_done
+        steps_done += 1
+        return steps_done == stop_at
+
+    recipe = Recipe(steps=STEPS, batch=2, augment=Augment(crop=64), checkpoint_every=100)
+    training = Training(
+        samples(seed, masks="hce" in plugins),
+        recipe,
+        STEPS,
+        seed,
+        torch.device("cpu"),
+        workers=0,
+        stop=stop,
+        notify=lambda *hook, **facts: None,
+    )
+    return train(model, training, RunFolder(folder))
+
+
+def curve(folder: Path) -> list[str]:
+    """The curve without its timings."""
+    return [line.rpartition(",")[0] for line in (folder / "curve.csv").read_text().splitlines()]
+
+
+def states(saved: checkpoint.Checkpoint) -> tuple[bytes, Any]:
+    """Weights and optimiser state of a checkpoint."""
+    return saved.weights.read_bytes(), torch.load(saved.path / "state.pt", weights_only=True)["optimizer"]
+
+
+# -- initial weights -------------------------------------------------------------------------------------------------
+
+
+def test_every_arm_starts_from_the_same_baseline() -> None:
+    plain = arm().build(3).baseline.state_dict()
+    for plugins in ("null", "hce", "hir", "hce,hir", "hir:stages=S,inject=replace"):
+        assert state_hash(arm(plugins).build(3).baseline.state_dict()) == state_hash(plain), plugins
+    assert state_hash(arm().build(4).baseline.state_dict()) != state_hash(plain)
+
+
+def test_a_plugin_does_not_shift_the_weights_of_another() -> None:
+    alone, both = arm("hir").build(3).plugin["hir"], arm("hce,hir").build(3).plugin["hir"]
+    assert state_hash(alone.state_dict()) == state_hash(both.state_dict())
+    assert state_hash(alone.state_dict()) != state_hash(arm("hir").build(4).plugin["hir"].state_dict())
+
+
+def test_initial_weights_are_one_file_with_its_hash(tmp_path: Path) -> None:
+    path, sha = initial_weights(arm("hce,hir"), 3, Store(tmp_path))
+    assert (path, sha) == initial_weights(arm("null"), 3, Store(tmp_path))
+    assert state_hash(safetensors.torch.load_file(path)) == state_hash(arm().build(3).baseline.state_dict())
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
+    assert initial_weights(arm("null"), 3, Store(tmp_path))[1] != sha
+
+
+# -- data ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_order_is_a_shuffle_of_each_epoch() -> None:
+    order = Order(7, 2, 5)
+    epochs = [[order.at(6 * epoch + i) for i in range(6)] for epoch in range(3)]
+    for number, epoch in enumerate(epochs):
+        assert {at for at, _ in epoch} == {number}
+        indices = [index for _, index in epoch]
+        assert len(set(indices)) == 6
+        assert set(indices) <= set(range(7))
+    assert epochs[0] != epochs[1]
+    assert [index for _, index in epochs[0]] != [Order(7, 2, 6).at(i)[1] for i in range(6)]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_batches_are_the_same_for_any_number_of_workers(workers: int) -> None:
+    assert seen(workers=workers) == seen()
+
+
+def test_batches_after_a_restart_are_those_that_would_have_come() -> None:
+    assert seen(first=3) == seen()[3:]
+
+
+def test_masks_do_not_change_what_is_drawn() -> None:
+    assert seen(masks=True) == seen()
+
+
+def test_another_seed_gives_other_batches_and_epochs_differ() -> None:
+    assert seen(seed=1) != seen()
+    assert len({frames for frames, _ in seen()}) == 7
+
+
+def test_data_depends_on_no_global_generator_and_moves_none() -> None:
+    expected = seen()
+    random.seed(7)
+    np.random.seed(7)
+    torch.manual_seed(7)
+    before = (random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state())
+    assert seen(masks=True) == expected
+    arm("hce,hir").build(0)
+    assert random.getstate() == before[0]
+    assert np.random.get_state()[1].tobytes() == before[1]
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_label_maps_arrive_with_their_frames() -> None:
+    class Marked(Noise):
+        def read(self, triplet: Triplet) -> NDArray[np.uint8]:
+            frames = np.zeros((3, 80, 72, 3), np.uint8)
+            frames[:, :, 36:] = 255
+            return frames
+
+    marked = Samples(Marked(), Order(7, 2, 0), Augment(crop=64), MaskCache(Halves(), "marked"))
+    for batch in batches(marked, 0, 7, 0):
+        assert batch.maps is not None
+        assert np.array_equal(batch.frames[:, [0, 2], 0].numpy() == 255, batch.maps == 1)
+
+
+# -- training --------------------------------------------------------------------------------------------------------
+
+
+def test_the_null_plugin_reproduces_weights_and_curve_bit_for_bit(tmp_path: Path) -> None:
+    plain, null = trained(tmp_path / "plain"), trained(tmp_path / "null", "null")
+    assert states(plain)[0] == states(null)[0]
+    assert curve(tmp_path / "plain") == curve(tmp_path / "null")
+    assert len(curve(tmp_path / "plain")) == STEPS + 1
+
+
+def test_a_real_plugin_changes_the_curve_and_its_own_weights(tmp_path: Path) -> None:
+    """Or the test before would prove nothing."""
+    saved = trained(tmp_path / "both", "hce,hir")
+    trained(tmp_path / "plain")
+    assert curve(tmp_path / "plain")[1] != curve(tmp_path / "both")[1]
+    start, end = arm("hce,hir").build(0).state_dict(), safetensors.torch.load_file(saved.weights)
+    moved = {name for name in start if not torch.equal(start[name], end[name])}
+    assert {name for name in start if name.endswith("weight")} <= moved
+
+
+@pytest.mark.parametrize("stop_at", [1, 3])
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path, stop_at: int) -> None:
+    straight = trained(tmp_path / "straight", "hce,hir")
+    with pytest.raises(Interrupted, match=f"step {stop_at} of {STEPS}"):
+        trained(tmp_path / "stopped", "hce,hir", stop_at=stop_at)
+    resumed = trained(tmp_path / "stopped", "hce,hir")
+    assert states(resumed)[0] == states(straight)[0]
+    torch.testing.assert_close(states(resumed)[1], states(straight)[1], rtol=0, atol=0)
+    assert curve(tmp_path / "stopped") == curve(tmp_path / "straight")
+
+
+def test_curve_rows_after_the_checkpoint_are_cut_and_made_again(tmp_path: Path) -> None:
+    """As a kill between a row and the next checkpoint leaves them, the last one torn."""
+    trained(tmp_path / "straight")
+    with pytest.raises(Interrupted):
+        trained(tmp_path / "killed", stop_at=2)
+    with (tmp_path / "killed" / "curve.csv").open("a") as file:
+        file.write("3,0,0.5,0.5,1e-05,0.1\n4,0,0.")
+    trained(tmp_path / "killed")
+    assert curve(tmp_path / "killed") == curve(tmp_path / "straight")
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    straight = trained(tmp_path / "straight")
+    for stop_at in (1, 1):
+        with pytest.raises(Interrupted):
+            trained(tmp_path / "damaged", stop_at=stop_at)
+    newest = tmp_path / "damaged" / "checkpoints" / "step-00000002" / "model.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    assert states(trained(tmp_path / "damaged"))[0] == states(straight)[0]
+    assert "step-00000002 is damaged" in caplog.text
+    assert curve(tmp_path / "damaged") == curve(tmp_path / "straight")
+
+
+def test_draws_inside_a_network_depend_on_the_step_alone(tmp_path: Path) -> None:
+    """Dropout in a resumed run draws what it would have drawn."""
+    recipe = Recipe(steps=STEPS, batch=2, augment=Augment(crop=64))
+    drawn: dict[str, list[float]] = {"straight": [], "resumed": []}
+    for name, stops in (("straight", [None]), ("resumed", [2, None])):
+        for stop_at in stops:
+            model = arm().build(0)
+            encode = model.baseline.encode
+
+            def drawing(frames: Any, encode: Any = encode, into: list[float] = drawn[name]) -> Any:
+                into.append(torch.rand(1).item())
+                return encode(frames)
+
+            model.baseline.encode = drawing  # type: ignore[method-assign]
+            count = iter(range(1, 100))
+            training = Training(
+                samples(),
+                recipe,
+                STEPS,
+                0,
+                torch.device("cpu"),
+                0,
+                lambda count=count, at=stop_at: next(count) == at,
+                lambda *hook, **facts: None,
+            )
+            try:
+                train(model, training, RunFolder(tmp_path / name))
+            except Interrupted:
+                continue
+    assert drawn["straight"] == drawn["resumed"]
+    assert len(set(drawn["straight"])) == STEPS
+
+
+def test_a_loss_that_is_not_finite_stops_the_arm_and_keeps_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Interrupted):
+        trained(tmp_path, stop_at=2)
+    kept = checkpoint.latest(tmp_path / "checkpoints")
+    model = arm().build(0)
+    training = Training(
+        samples(),
+        Recipe(steps=STEPS, batch=2, augment=Augment(crop=64)),
+        STEPS,
+        0,
+        torch.device("cpu"),
+        0,
+        lambda: False,
+        lambda *hook, **facts: None,
+    )
+    restore = checkpoint.Checkpoint.restore
+
+    def poisoned(self: checkpoint.Checkpoint, model: Any, optimizer: Any) -> Any:
+        pending = restore(self, model, optimizer)
+        next(model.parameters()).data[0] = float("nan")
+        return pending
+
+    monkeypatch.setattr(checkpoint.Checkpoint, "restore", poisoned)
+    with pytest.raises(HarnessError, match="loss of step 3 is not finite"):
+        train(model, training, RunFolder(tmp_path))
+    monkeypatch.undo()
+    assert checkpoint.latest(tmp_path / "checkpoints") == kept
