@@ -36,6 +36,6 @@ def load(baseline: str, weights: str | None = None, plugins: Sequence[str] = ())
     `weights` is an official checkpoint or a run's `model.safetensors`; without it the weights are random.
     Raises HarnessError where a name, an option or a file is wrong.
     """
-    from harness.catalog import load_model
+    from harness.arm import load_model
 
     return load_model(baseline, weights, plugins)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.catalog import Catalog, Chosen
+from harness.catalog import Catalog, Chosen, catalog
 from harness.errors import HarnessError
-from harness.options import Choice
+from harness.options import Choice, parse_choice
 from harness.specs import BaselineSpec, PluginSpec
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ class Arm:
     plugins: tuple[Chosen, ...] = ()
 
     @classmethod
-    def of(cls, catalog: Catalog, baseline: Choice, plugins: Sequence[Choice] = ()) -> Arm:
+    def of(cls, known: Catalog, baseline: Choice, plugins: Sequence[Choice] = ()) -> Arm:
         """Raises HarnessError for an unknown name or option, a plug-in given twice, or two motion plug-ins."""
-        chosen = [catalog.choose(PluginSpec, plugin) for plugin in plugins]
+        chosen = [known.choose(PluginSpec, plugin) for plugin in plugins]
         names = [plugin.name for plugin in chosen]
         for name in names:
             if names.count(name) > 1:
@@ -35,7 +36,7 @@ class Arm:
         if len(motion) > 1:
             raise HarnessError(f"one motion plug-in at a time: {' and '.join(p.name for p in motion)} both are")
         features = [plugin for plugin in chosen if _spec(plugin).stage == "feature"]
-        return cls(catalog.choose(BaselineSpec, baseline), (*features, *motion))
+        return cls(known.choose(BaselineSpec, baseline), (*features, *motion))
 
     @property
     def plain(self) -> Arm:
@@ -77,6 +78,17 @@ class Arm:
                 torch.manual_seed(stream(seed, plugin.name))
                 plugins[plugin.name] = plugin.build(baseline.offers)
         return Composed(baseline, plugins)
+
+
+def load_model(baseline: str, weights: str | None, plugins: Sequence[str]) -> Composed:
+    """See `harness.load`."""
+    from harness.model.weights import load_weights
+
+    arm = Arm.of(catalog(), parse_choice(baseline), [parse_choice(plugin) for plugin in plugins])
+    model = arm.build(seed=0)
+    if weights is not None:
+        load_weights(model, Path(weights), arm.label)
+    return model.eval()
 
 
 def stream(seed: int, *keys: str | int) -> int:

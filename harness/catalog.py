@@ -6,18 +6,15 @@ import functools
 import hashlib
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.errors import HarnessError, suggestion
-from harness.options import Choice, Option, options_of, parse_choice, resolve
+from harness.options import Choice, Option, options_of, resolve
 from harness.plugins import Broken, Origin, Plugins, discover
 from harness.specs import BaselineSpec, BenchmarkSpec, MaskSourceSpec, PluginSpec, Spec
-
-if TYPE_CHECKING:
-    from harness.model import Composed
 
 HOOKS: dict[str, type[Spec]] = {
     "harness_baselines": BaselineSpec,
@@ -53,8 +50,10 @@ class Entry:
         return options_of(self.factory(), self.spec.preset)
 
     def code(self) -> str:
-        """Hash of the source of the package that the factory lives in."""
-        return package_hash(self.spec.factory.partition(":")[0].partition(".")[0])
+        """Hash of the source of the package that the factory lives in; of the core, the part that it lives in."""
+        module = self.spec.factory.partition(":")[0]
+        package = module.partition(".")[0]
+        return package_hash(module.rpartition(".")[0] if package == "harness" else package)
 
 
 @dataclass(frozen=True)
@@ -164,15 +163,3 @@ def package_hash(package: str) -> str:
         digest.update(f"{path.relative_to(root).as_posix()}\n".encode())  # type: ignore[arg-type]
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def load_model(baseline: str, weights: str | None, plugins: Sequence[str]) -> Composed:
-    """See `harness.load`."""
-    from harness.arm import Arm
-    from harness.model.weights import load_weights
-
-    arm = Arm.of(catalog(), parse_choice(baseline), [parse_choice(plugin) for plugin in plugins])
-    model = arm.build(seed=0)
-    if weights is not None:
-        load_weights(model, Path(weights), arm.label)
-    return model.eval()

@@ -42,7 +42,7 @@ class Noise(Benchmark):
         rng = np.random.default_rng(triplet.frames[0])
         return rng.integers(0, 256, (3, 80, 72, 3), dtype=np.uint8)
 
-    def digest(self) -> str:
+    def digest(self, split: str) -> str:
         return "noise"
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from harness.catalog import Catalog
 
 results_option = click.option(
@@ -19,6 +20,14 @@ results_option = click.option(
     show_default=True,
     help="Where runs live; also HARNESS_RESULTS.",
 )
+
+
+def output() -> Console:
+    """Standard output: as wide as the terminal, or wide enough for everything where it is a pipe."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
 
 
 def warn_broken(catalog: Catalog) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import results_option, warn_broken
+from harness.cli.common import output, results_option, warn_broken
 
 if TYPE_CHECKING:
     from harness.catalog import Entry
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 @results_option
 def list_all(results: Path) -> None:
     """List what is installed and what has been run."""
-    from rich.console import Console
     from rich.table import Table
 
     from harness.catalog import HOOKS, catalog
@@ -32,7 +31,7 @@ def list_all(results: Path) -> None:
             installed.add_row(spec.kind, f"[bold]{spec.name}", f"{origin.distribution} {origin.version}", spec.summary)
     for name in names():
         installed.add_row("recipe", f"[bold]{name}", "vfi-harness", "")
-    console = Console()
+    console = output()
     console.print(installed)
     runs = Store(results).runs()
     if runs:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import results_option, warn_broken
+from harness.cli.common import output, results_option, warn_broken
 
 if TYPE_CHECKING:
     import torch
@@ -44,8 +44,6 @@ def run(
 
     The same command again finds the finished run, or goes on where it was stopped.
     """
-    from rich.console import Console
-
     from harness.arm import Arm
     from harness.catalog import catalog
     from harness.cli.progress import Progress
@@ -81,7 +79,7 @@ def run(
             progress.note(f"{interrupted}; the same command goes on from there")
             raise SystemExit(128 + stop[0]) from None
         folder = draw_figures(pair, request, store, progress.note)
-    draw(pair_table(pair), Console())
+    draw(pair_table(pair), output())
     click.echo(f"table, curves and gallery: {folder}")
 
 

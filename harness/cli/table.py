@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import results_option
+from harness.cli.common import output, results_option
 
 
 @click.command()
@@ -15,8 +15,6 @@ from harness.cli.common import results_option
 @results_option
 def table(pair: str | None, form: str, results: Path) -> None:
     """Print the table of PAIR, e.g. ifrnet-s+hce+hir, or of every pair in the results folder."""
-    from rich.console import Console
-
     from harness.compare.outcome import find_pair, read_pair
     from harness.errors import HarnessError
     from harness.report.tables import as_csv, as_markdown, as_svg, draw, pair_table
@@ -29,6 +27,6 @@ def table(pair: str | None, form: str, results: Path) -> None:
     for name in names:
         made = pair_table(read_pair(store, name))
         if form == "terminal":
-            draw(made, Console())
+            draw(made, output())
         else:
             click.echo({"markdown": as_markdown, "csv": as_csv, "svg": as_svg}[form](made), nl=False)

@@ -1,4 +1,4 @@
-"""What decides a run's numbers, as one record: two arms are matched when all but `arm` and `masks` is equal."""
+"""What decides a run's numbers, as one record."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ import torch
 from harness.arm import Arm
 from harness.catalog import Chosen, package_hash
 from harness.train.recipe import Recipe
-
-OWN_TO_AN_ARM = ("arm", "masks")
 
 
 def fingerprint(

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from harness.compare.fingerprint import OWN_TO_AN_ARM
 from harness.errors import HarnessError, suggestion
 from harness.results.store import RunFolder, Store, differences
+
+OWN_TO_AN_ARM = ("arm", "masks")  # of a fingerprint; two arms are matched when all else is equal
 
 
 class Scores(NamedTuple):
@@ -50,7 +51,8 @@ class ArmOutcome:
         """step, epoch, loss, total, learning_rate, seconds."""
         if self.run is None or not self.run.curve.exists():
             raise HarnessError(f"{self.label} has no curve yet")
-        return pd.read_csv(self.run.curve, float_precision="round_trip")
+        exact = dict.fromkeys(("loss", "total", "learning_rate"), float)
+        return pd.read_csv(self.run.curve, converters=exact)
 
     @property
     def seconds_per_step(self) -> float | None:
@@ -148,7 +150,7 @@ def _rows(path: Any, record: Mapping[str, Any], weights: str | None) -> pd.DataF
     empty = pd.DataFrame(columns=["level", "triplet", "clip", "psnr", "ssim"])
     if weights is None or not path.exists():
         return empty
-    rows = pd.read_csv(path, float_precision="round_trip", dtype={"weights": str, "triplet": str})
+    rows = pd.read_csv(path, dtype={"weights": str, "triplet": str}, converters={"psnr": float, "ssim": float})
     rows = rows[
         (rows["benchmark"] == record["data"]) & (rows["protocol"] == record["protocol"]) & (rows["weights"] == weights)
     ]

@@ -22,11 +22,11 @@ from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.evaluate.protocol import UNIFIED
 from harness.evaluate.runner import Evaluation, evaluate, mean_of_frames, predictor
+from harness.files import write_bytes, write_json
 from harness.masks.cache import MaskCache
 from harness.model import Composed
 from harness.model.cost import SIZE, cost
-from harness.results.atomic import write_bytes, write_json
-from harness.results.store import RunFolder, Store
+from harness.results.store import RunFolder, Store, differences
 from harness.train import checkpoint
 from harness.train.loop import Interrupted, Training, train
 from harness.train.recipe import Recipe
@@ -78,7 +78,7 @@ def run_pair(request: Request, session: Session) -> str:
             request.recipe,
             request.seed,
             request.benchmark,
-            benchmark.digest(),
+            benchmark.digest("train"),
             request.masks,
             sha,
             request.device,
@@ -88,6 +88,7 @@ def run_pair(request: Request, session: Session) -> str:
     _write_pair(pair, request, runs, benchmark, triplets, steps, session.store)
     _reference(request, benchmark, triplets, session)
     for arm, record, run in runs:
+        _mention_others(run, record, session)
         with run.locked():
             run.claim(record, installation(), arm.label)
             cache = mask_cache(request.masks) if arm.needs_masks else None
@@ -109,6 +110,19 @@ def run_pair(request: Request, session: Session) -> str:
                 last = train(model, training, run)
             _evaluate(model, last, _evaluation(request, benchmark, triplets, cache, last.weights), run, session)
     return pair
+
+
+def _mention_others(run: RunFolder, record: Mapping[str, Any], session: Session) -> None:
+    """Say why a run starts anew though there is one of the same arm and seed."""
+    if run.config.exists():
+        return
+    stem = run.name.rpartition(".")[0]
+    others = [other for other in session.store.runs() if other.name.rpartition(".")[0] == stem]
+    if others:
+        newest = max(others, key=lambda other: other.config.stat().st_mtime)
+        changed = differences(newest.settings().get("fingerprint"), json.loads(json.dumps(record)))
+        more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
+        session.note(f"{newest.name} was made under other settings ({'; '.join(changed[:2])}{more}): a new run starts")
 
 
 def initial_weights(arm: Arm, seed: int, store: Store) -> tuple[Path, str]:
@@ -139,9 +153,9 @@ def spread(triplets: Sequence[Triplet], per_level: int | None) -> list[Triplet]:
     return chosen
 
 
-def data_id(request_benchmark: Chosen, benchmark: Benchmark) -> str:
-    """Name and content of the data, for each row."""
-    return f"{request_benchmark.name}-{benchmark.digest()[:8]}"
+def data_id(chosen: Chosen, benchmark: Benchmark) -> str:
+    """Name and content of the test data, for each row."""
+    return f"{chosen.name}-{benchmark.digest('test')[:8]}"
 
 
 def _evaluation(

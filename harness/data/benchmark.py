@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,5 +41,5 @@ class Benchmark(ABC):
         """I0, It, I1 as RGB (3, H, W, 3)."""
 
     @abstractmethod
-    def digest(self) -> str:
-        """Hash over the content of the clips and every setting that decides what `train`, `test` and `read` give."""
+    def digest(self, split: Literal["train", "test"]) -> str:
+        """Hash over all that decides the triplets of a split and their frames: content of clips, settings."""

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from harness.data.augment import Augment, augmented, sample_rng
 from harness.data.benchmark import Benchmark
 from harness.data.order import Order
+from harness.errors import HarnessError
 from harness.masks.cache import MaskCache
 
 
@@ -55,8 +56,12 @@ def batches(samples: Samples, first_step: int, steps: int, workers: int) -> Iter
         # its own generator: without one the loader draws its seed from the global RNG
         generator=torch.Generator(),
     )
-    for frames, t, maps in loader:
-        yield Batch(frames, t, maps)
+    try:
+        for frames, t, maps in loader:
+            yield Batch(frames, t, maps)
+    except HarnessError as error:
+        # from a worker it comes wrapped in that process's traceback; its last line is what was raised
+        raise HarnessError(str(error).strip().splitlines()[-1].removeprefix("harness.errors.HarnessError: ")) from None
 
 
 def _collate(

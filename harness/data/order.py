@@ -36,4 +36,4 @@ class Order:
 @functools.lru_cache(maxsize=2)
 def permutation(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
     """A shuffle of `size` items that depends on nothing but its arguments."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(size)
+    return np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64))).permutation(size)

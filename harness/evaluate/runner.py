@@ -15,9 +15,9 @@ from torch import Tensor
 from harness.data.benchmark import Benchmark, Triplet
 from harness.evaluate.metrics import psnr, ssim
 from harness.evaluate.protocol import Protocol
+from harness.files import append_line, whole_lines, write_text
 from harness.masks.cache import MaskCache
 from harness.model import Composed
-from harness.results.atomic import append_line, whole_lines, write_text
 
 COLUMNS = ("benchmark", "level", "triplet", "clip", "protocol", "weights", "psnr", "ssim")
 

@@ -13,10 +13,10 @@ from harness.compare.outcome import PairOutcome
 from harness.compare.pair import Request, mask_cache
 from harness.evaluate.protocol import UNIFIED
 from harness.evaluate.runner import Predict, predictor, to_image
+from harness.files import write_text
 from harness.report.curves import draw_curves
 from harness.report.gallery import Exhibit, Image, Maps, draw_gallery, exhibits
 from harness.report.tables import as_csv, as_markdown, as_svg, pair_table
-from harness.results.atomic import write_text
 from harness.results.store import Store
 
 

@@ -7,12 +7,13 @@ import io
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from tabulate import tabulate
 
 from harness.compare.outcome import ArmOutcome, PairOutcome, by_level
 
-WIDE = 118  # columns of a terminal from which PSNR and SSIM stand on one line
+WIDE = 130  # columns of a terminal from which the table stands in one piece
 
 
 @dataclass(frozen=True)
@@ -124,25 +125,27 @@ def _notes(pair: PairOutcome) -> list[str]:
 
 
 def draw(table: PairTable, console: Console) -> None:
-    """On a terminal."""
-    separator = "/" if console.width >= WIDE else "\n"
-    drawn = Table(title=table.title, title_justify="left", caption="\n".join(table.notes), caption_justify="left")
-    drawn.add_column("", min_width=max(len(row.label) for row in table.rows if "+" not in row.label), overflow="fold")
-    for level in table.levels:
-        drawn.add_column(level, justify="right")
-    for name in COSTS:
-        drawn.add_column(name.replace(" ", "\n"), justify="right", style="dim")
+    """On a terminal: one table where it is wide enough, else PSNR over SSIM, and the costs in a table below."""
+    wide = console.width >= WIDE
+    console.print(f"[bold]{escape(table.title)}")
+    console.print(_drawn(table, scores=True, costs=wide, separator="/" if wide else "\n"))
+    if not wide:
+        console.print(_drawn(table, scores=False, costs=True, separator=""))
+    for note in table.notes:
+        console.print(escape(note), style="italic", highlight=False)
+
+
+def _drawn(table: PairTable, scores: bool, costs: bool, separator: str) -> Table:
+    drawn = Table("", *(table.levels if scores else ()), *(COSTS if costs else ()))
+    for column in drawn.columns[1:]:
+        column.justify = "right"
     for row in table.rows:
-        cells = [
-            f"[{'green' if cell.better else 'red'}]{cell.text(separator)}[/]"
-            if cell.better is not None
-            else cell.text(separator)
-            for cell in row.cells
-        ]
+        colours = {True: "green", False: "red", None: "none"}
+        cells = [f"[{colours[cell.better]}]{cell.text(separator)}[/]" for cell in row.cells] if scores else []
         if row.label == "difference":
             drawn.add_section()
-        drawn.add_row(row.label.replace("[", "\\["), *cells, *row.costs)
-    console.print(drawn)
+        drawn.add_row(escape(row.label), *cells, *(row.costs if costs else ()))
+    return drawn
 
 
 def as_markdown(table: PairTable) -> str:
@@ -163,6 +166,6 @@ def as_csv(table: PairTable) -> str:
 
 def as_svg(table: PairTable) -> str:
     """The table as it looks on a terminal, as a picture."""
-    console = Console(record=True, width=WIDE + 12, file=io.StringIO())
+    console = Console(record=True, width=WIDE, file=io.StringIO())
     draw(table, console)
     return console.export_svg(title="harness table")

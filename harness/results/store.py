@@ -23,8 +23,8 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from harness import files
 from harness.errors import HarnessError
-from harness.results import atomic
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class RunFolder:
             return {}
 
     def set_status(self, **facts: Any) -> None:
-        atomic.write_json(self.path / "status.json", self.status() | facts)
+        files.write_json(self.path / "status.json", self.status() | facts)
 
     def settings(self) -> dict[str, Any]:
         """What config.yaml records. Raises HarnessError where it is gone or damaged."""
@@ -102,9 +102,9 @@ class RunFolder:
                     f"{self.path} was made under other settings: {differing[0]}; move it away or use --results DIR"
                 )
             return
-        atomic.write_json(self.path / "env.json", environment)
+        files.write_json(self.path / "env.json", environment)
         record = {"label": label, "fingerprint": json.loads(json.dumps(fingerprint))}
-        atomic.write_text(self.config, yaml.safe_dump(record, sort_keys=False))
+        files.write_text(self.config, yaml.safe_dump(record, sort_keys=False))
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from typing import Any
 import safetensors.torch
 import torch
 
+from harness.files import sync_folder, write_bytes, write_json
 from harness.model import Composed
-from harness.results.atomic import sync_folder, write_bytes, write_json
 
 log = logging.getLogger("harness")
 

@@ -12,8 +12,8 @@ import torch
 from harness.arm import stream
 from harness.data.loader import Samples, batches
 from harness.errors import HarnessError
+from harness.files import append_line, whole_lines, write_text
 from harness.model import Composed
-from harness.results.atomic import append_line, whole_lines, write_text
 from harness.results.store import RunFolder
 from harness.train import checkpoint
 from harness.train.recipe import Recipe

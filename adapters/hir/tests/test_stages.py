@@ -1,0 +1,158 @@
+"""HIR-L and HIR-S alone: known motions are found, and the equations hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from vfi_hir.long_range import LongRange
+from vfi_hir.short_range import ShortRange, window_attention
+
+from harness.model import Regions, pixel_grid
+
+
+@pytest.fixture
+def long_range(scene, sharp):
+    module = LongRange(scene.features.f0.shape[1])
+    sharp(module)
+    return module
+
+
+def test_long_range_finds_the_true_motion(scene, long_range):
+    _, _, f01, f10 = long_range(scene.features.f0, scene.features.f1, scene.regions)
+    visible = ~(scene.object0 | scene.object1)  # background that both frames show
+    for flow, shape, motion in ((f01, scene.object0, scene.motion), (f10, scene.object1, -scene.motion)):
+        torch.testing.assert_close(flow[0][:, shape], motion[:, None].expand(2, int(shape.sum())), atol=1e-3, rtol=0)
+        assert flow[0][:, visible].abs().max() < 1e-3
+
+
+def test_long_range_adds_the_matched_value(scene, long_range):
+    f0_h, _, _, _ = long_range(scene.features.f0, scene.features.f1, scene.regions)
+    inside = scene.object0
+    torch.testing.assert_close(f0_h[0][:, inside], 2 * scene.features.f0[0][:, inside], atol=1e-3, rtol=1e-3)
+
+
+def test_labels_keep_equal_textures_apart(scene, long_range):
+    """The background shows the object's texture too: only the label tells which one is the object."""
+    decoy0, decoy1 = scene.features.f0.clone(), scene.features.f1.clone()
+    decoy1[:, :, 2:7, 3:7] = decoy0[:, :, 2:7, 3:7]  # where the object was
+    _, _, f01, _ = long_range(decoy0, decoy1, scene.regions)
+    found = f01[0][:, scene.object0]
+    torch.testing.assert_close(found, scene.motion[:, None].expand_as(found), atol=1e-3, rtol=0)
+
+
+def test_absent_label_has_no_motion(scene, long_range):
+    maps0, maps1 = scene.object0.numpy()[None].astype(np.uint8), np.zeros((1, 14, 17), np.uint8)
+    f0_h, _, f01, f10 = long_range(scene.features.f0, scene.features.f1, Regions.of(maps0, maps1, (14, 17)))
+    assert not f01[0][:, scene.object0].any()
+    torch.testing.assert_close(f0_h[0][:, scene.object0], scene.features.f0[0][:, scene.object0])
+    assert f10.any()
+
+
+def test_long_range_is_the_equation():
+    """Eq. 9 written out, label by label: the scale is that of the keys' width, and each frame has its own map."""
+    torch.manual_seed(3)
+    h0, h1 = torch.randn(2, 1, 8, 5, 7)
+    maps = [np.random.default_rng(frame).integers(0, 3, (1, 5, 7)) for frame in (0, 1)]
+    module = LongRange(8)
+    with torch.no_grad():
+        module.key.weight.mul_(5)  # far from uniform attention
+    f0_h, f1_h, f01, f10 = module(h0, h1, Regions.of(*maps, (5, 7)))
+    grid = pixel_grid(5, 7, torch.device("cpu"))[0]
+    k0, k1, v0, v1 = (p(x)[0] for p in (module.key, module.value) for x in (h0, h1))
+    own, other = (k0, v0, maps[0]), (k1, v1, maps[1])
+    for (ka, va, a), (kb, vb, b), feature, flow in ((own, other, f0_h, f01), (other, own, f1_h, f10)):
+        for label in range(3):
+            here, there = torch.from_numpy(a[0] == label), torch.from_numpy(b[0] == label)
+            weights = torch.softmax(ka[:, here].T @ kb[:, there] / 8**0.5, 1)
+            expected = va[:, here].T + weights @ vb[:, there].T
+            torch.testing.assert_close(feature[0][:, here].T, expected, atol=1e-5, rtol=1e-5)
+            expected = weights @ grid[:, there].T - grid[:, here].T
+            torch.testing.assert_close(flow[0][:, here].T, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_coordinates_stay_exact_under_autocast(sharp):
+    """Above 256, bfloat16 does not have every whole number."""
+    torch.manual_seed(0)
+    frame, zeros = torch.randn(1, 64, 2, 300), np.zeros((1, 2, 300), np.uint8)
+    module = LongRange(64)
+    sharp(module)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, _, f01, _ = module(frame, frame, Regions.of(zeros, zeros, (2, 300)))
+    assert f01.dtype == torch.float32
+    assert f01.abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("offset", [(2, -1), (-3, 3), (0, 0)])
+def test_short_range_finds_the_offset_that_the_latent_motion_misses(offset, sharp):
+    """Of two frames that have nothing in common but what the latent feature, half one and half the other, shows."""
+    torch.manual_seed(0)
+    frames, latents = torch.randn(2, 1, 64, 12, 15), ([1, -2], [-1, 1])
+    offsets = offset, (-offset[0], 1)
+    motions = [tuple(a + b for a, b in zip(*each, strict=True)) for each in zip(latents, offsets, strict=True)]
+    seen = [torch.roll(f, (-dy, -dx), (2, 3)) for f, (dx, dy) in zip(frames, motions, strict=True)]  # f(x + motion)
+    module = ShortRange(64, radius=3)
+    sharp(module)
+    flows = [torch.tensor(m, dtype=torch.float32).view(1, 2, 1, 1).expand(1, 2, 12, 15) for m in latents]
+    ft = seen[0] + seen[1]
+    f0t, f1t, ft0, ft1 = module(ft, *frames, *flows)
+    inside = (..., slice(5, -5), slice(5, -5))  # away from where roll wraps around
+    for flow, feature, motion, found in zip((ft0, ft1), (f0t, f1t), motions, seen, strict=True):
+        expected = torch.tensor(motion, dtype=torch.float32).view(1, 2, 1, 1).expand_as(flow)
+        torch.testing.assert_close(flow[inside], expected[inside], atol=1e-3, rtol=0)
+        torch.testing.assert_close(feature[inside], (ft + found)[inside], atol=1e-3, rtol=1e-3)
+
+
+def test_short_range_at_the_border_does_not_drift_outwards(sharp):
+    """The padding repeats the border cell; all its repeats count as that cell."""
+    torch.manual_seed(0)
+    frame, still = torch.randn(1, 64, 6, 6), torch.zeros(1, 2, 6, 6)
+    module = ShortRange(64, radius=2)
+    sharp(module)
+    _, _, ft0, _ = module(frame, frame, frame, still, still)
+    assert ft0.abs().max() < 1e-3
+
+
+def window_loop(query, key, value, flow, radius):
+    """One window position at a time, keys and values and coordinates sampled by grid_sample."""
+    _, channels, height, width = key.shape
+    grid = pixel_grid(height, width, flow.device)
+    last = torch.tensor([width - 1, height - 1]).view(1, 2, 1, 1)
+    logits, values, places = [], [], []
+    for dy in range(-radius, radius + 1):
+        for dx in range(-radius, radius + 1):
+            at = grid + flow + torch.tensor([dx, dy]).view(1, 2, 1, 1)
+            where = (at * 2 / last - 1).permute(0, 2, 3, 1)
+            k, v, g = (
+                F.grid_sample(x, where, padding_mode="border", align_corners=True)
+                for x in (key, value, grid.expand(len(key), -1, -1, -1))
+            )
+            logits.append((query * k).sum(1, keepdim=True) / channels**0.5)
+            values.append(v)
+            places.append(g)
+    weights = torch.stack(logits).softmax(0)
+    return (weights * torch.stack(values)).sum(0), (weights * torch.stack(places)).sum(0) - grid
+
+
+@pytest.mark.parametrize("radius", [1, 3])
+def test_window_attention_is_the_loop(radius):
+    """At fractional positions, inside and outside the frame, with gradients."""
+    results = []
+    for attend in (window_attention, window_loop):
+        torch.manual_seed(4)
+        inputs = [torch.randn(2, c, 6, 9) * s for c, s in ((8, 2), (8, 2), (8, 1), (2, 3))]
+        inputs = [x.requires_grad_() for x in inputs]
+        value, motion = attend(*inputs, radius)
+        (value.square().sum() + motion.square().sum()).backward()
+        results.append([value, motion, *(x.grad for x in inputs)])
+    for got, expected in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_window_attention_stays_exact_under_autocast():
+    torch.manual_seed(5)
+    inputs = [torch.randn(1, c, 6, 9) for c in (8, 8, 8, 2)]
+    exact = window_attention(*inputs, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert all(torch.equal(a, b) for a, b in zip(window_attention(*inputs, 2), exact, strict=True))

@@ -1,0 +1,69 @@
+"""Augmentation of a training sample: every draw is a function of (seed, epoch, index), whoever asks and when."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.errors import HarnessError
+
+Pixels = TypeVar("Pixels", np.uint8, np.uint16)
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+_PURPOSE = 1  # keeps these streams apart from others that are keyed by (seed, epoch)
+
+
+class Augment(BaseModel):
+    """What may happen to a sample.
+
+    crop     side in pixels of the square that is cut out
+    hflip    probability that left and right are swapped; vflip the same for up and down
+    reverse  probability that time runs backwards
+    rotate   probability of a rotation by 90, 180 or 270 degrees, each as likely
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crop: Annotated[int, Field(ge=1, strict=True)] = 224
+    hflip: Probability = 0.5
+    vflip: Probability = 0.5
+    reverse: Probability = 0.5
+    rotate: Probability = 0.5
+
+
+def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The sample's own stream of random numbers. Arguments are 0 to 2^64 - 1; no global state is read or written."""
+    key, counter = np.array([seed, epoch], np.uint64), np.array([0, 0, _PURPOSE, index], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def augmented(
+    frames: NDArray[np.uint8], maps: NDArray[np.uint16] | None, t: float, augment: Augment, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]:
+    """Crops, flips, reverses and rotates I0, It, I1 (3, H, W, 3) and their label maps M0, M1 (2, H, W) alike.
+
+    Returns contiguous frames (3, crop, crop, 3), maps (2, crop, crop) or None, and t in 0 to 1, where reversed 1 - t.
+    Takes the same seven numbers from `rng` whatever the options are and whether or not there are maps. Raises
+    HarnessError where the frames are smaller than the crop.
+    """
+    height, width = frames.shape[1:3]
+    size = augment.crop
+    if min(height, width) < size:
+        raise HarnessError(
+            f"frames of {width}x{height} are smaller than the crop of {size}; set a smaller augment.crop"
+        )
+    down, right, hflip, vflip, reverse, rotate, turn = rng.random(7)
+    top, left = int(down * (height - size + 1)), int(right * (width - size + 1))
+    time = slice(None, None, -1 if reverse < augment.reverse else 1)
+    rows = slice(None, None, -1 if vflip < augment.vflip else 1)
+    columns = slice(None, None, -1 if hflip < augment.hflip else 1)
+    turns = 1 + int(turn * 3) if rotate < augment.rotate else 0
+
+    def moved(images: NDArray[Pixels]) -> NDArray[Pixels]:
+        cut = images[time, top : top + size, left : left + size][:, rows, columns]
+        return np.ascontiguousarray(np.rot90(cut, turns, axes=(1, 2)))
+
+    return moved(frames), None if maps is None else moved(maps), 1 - t if reverse < augment.reverse else t

@@ -1,0 +1,129 @@
+"""A folder of videos: which are in it, which of them are for testing, what frames of them are in use."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+
+from harness.data.manifest import Entry, Listed, read_manifest
+from harness.data.video import SUFFIXES, Decoded, decode
+from harness.errors import HarnessError, suggestion
+
+TEST_EVERY = 5
+"""Where nothing says which clips are for testing: every fifth by name, at least one."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video. `shots` are the numbers, in the file, of the frames in use: without repeats, one tuple a shot."""
+
+    name: str
+    split: str
+    content: str
+    entry: Entry
+    scale: float | None
+    decoded: Decoded
+    shots: tuple[tuple[int, ...], ...]
+
+    @property
+    def length(self) -> int:
+        """Frames in the longest shot."""
+        return max(map(len, self.shots), default=0)
+
+
+def find(folder: Path) -> dict[str, Path]:
+    """Videos in the folder and its `train` and `test`, by their path in it, sorted."""
+    if not folder.is_dir():
+        raise HarnessError(f"{folder}: no such folder; give a folder of videos with root=")
+    places = [place for place in (folder, folder / "train", folder / "test") if place.is_dir()]
+    files = (file for place in places for file in place.iterdir())
+    videos = {file.relative_to(folder).as_posix(): file for file in files if _is_video(file)}
+    if not videos:
+        raise HarnessError(f"{folder}: no video in this folder, its train/ or its test/ (mp4, mov, mkv, avi, ...)")
+    return dict(sorted(videos.items()))
+
+
+def _is_video(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+
+
+def short_names(videos: dict[str, Path]) -> dict[str, str]:
+    """Short names: without folder and suffix where that is unique."""
+    stems = Counter(file.stem for file in videos.values())
+    return {key: file.stem if stems[file.stem] == 1 else key for key, file in videos.items()}
+
+
+def resolve(line: Listed, videos: dict[str, Path]) -> str:
+    """The path in the folder of the clip that a line of a list names by path, file name or short name."""
+    names = short_names(videos)
+    found = [key for key in videos if line.clip in (key, videos[key].name, names[key])]
+    if line.clip in videos:
+        return line.clip
+    if len(found) != 1:
+        wrong = "may be any of " + ", ".join(found) if found else "is not here" + suggestion(line.clip, videos)
+        raise HarnessError(f"{line.where}: clip {line.clip!r} {wrong}")
+    return found[0]
+
+
+def _splits(folder: Path, videos: dict[str, Path], entries: dict[str, Entry], listed: set[str]) -> dict[str, str]:
+    splits: dict[str, str] = {}
+    for key, file in videos.items():
+        place = file.parent.name if file.parent != folder else None
+        if split := entries[key].split or place or ("test" if key in listed else None):
+            splits[key] = split
+    rest = [key for key in videos if key not in splits]
+    tested = rest[TEST_EVERY - 1 :: TEST_EVERY] or rest[-1:]
+    if "test" in splits.values():
+        tested = []
+    elif len(videos) < 2:
+        raise HarnessError(f"{folder}: one video cannot be split into training and test; add one, or give list=")
+    splits.update((key, "test" if key in tested else "train") for key in rest)
+    if "test" not in splits.values():
+        raise HarnessError(f"{folder}: every clip is for training; leave one for testing")
+    return splits
+
+
+def load(folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: bool) -> Iterator[Clip]:
+    """Decodes all videos, in the order of their paths."""
+    manifest = folder / "clips.yaml"
+    stated = read_manifest(manifest).clips
+    for key in stated:
+        if key not in videos:
+            raise HarnessError(f"{manifest}: clips.{key}: no such video{suggestion(key, videos)}")
+    entries = {key: stated.get(key, Entry()) for key in videos}
+    splits = _splits(folder, videos, entries, {resolve(line, videos) for line in listed})
+    names = short_names(videos)
+    seen: dict[str, str] = {}
+    for key, file in videos.items():
+        entry = entries[key]
+        try:
+            content = sha256(file.read_bytes()).hexdigest()
+        except OSError as error:
+            raise HarnessError(f"{file}: cannot be read: {error.strerror}") from error
+        if entry.sha256 not in (None, content):
+            raise HarnessError(
+                f"{file}: sha256 is {content[:12]}..., not {entry.sha256} as {manifest} states; copy it anew"
+            )
+        twin = seen.setdefault(content, key)
+        if splits[twin] != splits[key]:
+            raise HarnessError(f"{file}: the same video as {twin}, once for training and once for testing; remove one")
+        scale = entry.scale or (None if half else 1.0)
+        decoded = decode(file, content, scale, entry.frame_step)
+        frames = decoded.rows * entry.frame_step
+        if entry.shots and entry.shots[-1][1] >= frames + entry.frame_step - 1:
+            raise HarnessError(
+                f"{manifest}: clips.{key}.shots: frame {entry.shots[-1][1]} is beyond the clip's {frames}"
+            )
+        yield Clip(names[key], splits[key], content, entry, scale, decoded, _shots(entry, decoded))
+
+
+def _shots(entry: Entry, decoded: Decoded) -> tuple[tuple[int, ...], ...]:
+    repeats = set(decoded.repeats)
+    numbers = [row * entry.frame_step for row in range(decoded.rows) if row not in repeats]
+    starts = [0, *(row * entry.frame_step for row in decoded.cuts), decoded.rows * entry.frame_step]
+    borders = entry.shots or [(first, after - 1) for first, after in pairwise(starts)]
+    return tuple(tuple(n for n in numbers if first <= n <= last) for first, last in borders)
