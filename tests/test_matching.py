@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.arm import Arm
 from harness.catalog import catalog
-from harness.compare.pair import initial_weights, state_hash
+from harness.compare.initial import initial_weights, state_hash
 from harness.data.augment import Augment
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.loader import Samples, batches

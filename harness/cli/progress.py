@@ -33,7 +33,7 @@ class Progress:
             disable=not sys.stderr.isatty(),
         )
         self.tasks = {arm: self.bars.add_task("waits", arm=arm, loss="", total=None, start=False) for arm in arms}
-        self.totals: dict[str, int] = {}
+        self.started: dict[str, tuple[int, int, float]] = {}  # run -> first step, steps, when
         self.said = 0.0
 
     @contextmanager
@@ -55,14 +55,15 @@ class Progress:
 
     @hookimpl
     def harness_run_started(self, run: str, step: int, steps: int) -> None:
-        self.totals[run] = steps
+        self.started[run] = (step, steps, time.monotonic())
         self._update(run, description="trains", completed=step, total=steps, restart=True)
 
     @hookimpl
     def harness_step_done(self, run: str, step: int, loss: float, seconds: float) -> None:
         self._update(run, completed=step, loss=f"loss {loss:.4f}")
-        left = (self.totals[run] - step) * seconds
-        self._say(f"{run}: step {step} of {self.totals[run]}, loss {loss:.4f}, about {left:.0f} s left in this arm")
+        first, steps, when = self.started[run]
+        left = (steps - step) * (time.monotonic() - when) / (step - first)
+        self._say(f"{run}: step {step} of {steps}, loss {loss:.4f}, about {left:.0f} s left in this arm")
 
     @hookimpl
     def harness_eval_done(self, run: str, done: int, total: int) -> None:

@@ -21,23 +21,23 @@ def fingerprint(
     arm: Arm,
     recipe: Recipe,
     seed: int,
-    benchmark: Chosen,
-    data_digest: str,
+    data: Mapping[str, str],
     masks: Chosen | None,
     initial_weights: str,
     device: torch.device,
 ) -> dict[str, Any]:
-    """The record of one run. `data_digest` is the benchmark's, `initial_weights` the sha256 of the shared file."""
+    """The record of one run. `data` is the name and digest of the training data, `initial_weights` the sha256 of
+    the shared file, `masks` None for an arm that needs none."""
     return {
         "baseline": arm.baseline.record(),
         "initial_weights": initial_weights,
         "recipe": recipe.training(),
         "seed": seed,
-        "data": {"name": benchmark.name, "digest": data_digest},
+        "data": dict(data),
         "code": {part: package_hash(f"harness.{part}") for part in ("data", "masks", "model", "train")},
         "environment": environment(device),
         "arm": [plugin.record() for plugin in arm.plugins],
-        "masks": masks.record() if masks and arm.needs_masks else None,
+        "masks": masks.record() if masks else None,
     }
 
 

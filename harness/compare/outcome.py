@@ -134,10 +134,7 @@ def read_pair(store: Store, name: str) -> PairOutcome:
 
 
 def _arm(run: RunFolder, label: str, record: Mapping[str, Any]) -> ArmOutcome:
-    try:
-        metrics = json.loads(run.metrics.read_text())
-    except (FileNotFoundError, ValueError):
-        metrics = {}
+    metrics = run.read_metrics()
     return ArmOutcome(label, run, _rows(run.samples, record, metrics.get("weights")), metrics, run.status())
 
 

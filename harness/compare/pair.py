@@ -17,12 +17,13 @@ from filelock import FileLock
 from harness.arm import Arm
 from harness.catalog import Chosen
 from harness.compare.fingerprint import fingerprint, installation, short
+from harness.compare.initial import initial_weights, state_hash
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.evaluate.protocol import UNIFIED
 from harness.evaluate.runner import Evaluation, evaluate, mean_of_frames, predictor
-from harness.files import write_bytes, write_json
+from harness.files import write_json
 from harness.masks.cache import MaskCache
 from harness.model import Composed
 from harness.model.cost import SIZE, cost
@@ -61,78 +62,116 @@ class Session:
     stop: Callable[[], bool]
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What both arms get, made once: data, order, length, test triplets, the file of initial weights."""
+
+    benchmark: Benchmark
+    data_id: str
+    order: Order
+    steps: int
+    triplets: list[Triplet]
+    weights: Path
+    weights_sha256: str
+
+    @classmethod
+    def of(cls, request: Request, store: Store) -> Shared:
+        benchmark: Benchmark = request.benchmark.build()
+        order = Order(len(benchmark.train), request.recipe.batch, request.seed)
+        return cls(
+            benchmark,
+            f"{request.benchmark.name}-{benchmark.digest('test')[:8]}",
+            order,
+            request.recipe.total_steps(order.steps_per_epoch),
+            spread(benchmark.test, request.recipe.test_triplets),
+            *initial_weights(request.arm, request.seed, store),
+        )
+
+    def fingerprint(self, request: Request, arm: Arm) -> dict[str, Any]:
+        data = {"name": request.benchmark.name, "digest": self.benchmark.digest("train")}
+        masks = request.masks if arm.needs_masks else None
+        return fingerprint(arm, request.recipe, request.seed, data, masks, self.weights_sha256, request.device)
+
+    def evaluation(self, request: Request, masks: MaskCache | None, weights: Path | None) -> Evaluation:
+        sha = hashlib.sha256(weights.read_bytes()).hexdigest()[:12] if weights else "none"
+        return Evaluation(self.benchmark, self.data_id, self.triplets, masks, UNIFIED, sha, request.device)
+
+
 def run_pair(request: Request, session: Session) -> str:
     """Train and evaluate both arms, the mean of the two frames beside them; the pair's name.
 
     What is done already is found and used; what was stopped goes on. Raises Interrupted when asked to stop.
     """
-    benchmark: Benchmark = request.benchmark.build()
-    order = Order(len(benchmark.train), request.recipe.batch, request.seed)
-    steps = request.recipe.total_steps(order.steps_per_epoch)
-    weights, sha = initial_weights(request.arm, request.seed, session.store)
-    triplets = spread(benchmark.test, request.recipe.test_triplets)
-    runs = []
-    for arm in request.arms:
-        record = fingerprint(
-            arm,
-            request.recipe,
-            request.seed,
-            request.benchmark,
-            benchmark.digest("train"),
-            request.masks,
-            sha,
-            request.device,
-        )
-        runs.append((arm, record, session.store.run(f"{arm.slug}.s{request.seed}.{short(record)}")))
-    pair = runs[-1][2].name
-    _write_pair(pair, request, runs, benchmark, triplets, steps, session.store)
-    _reference(request, benchmark, triplets, session)
-    for arm, record, run in runs:
+    shared = Shared.of(request, session.store)
+    records = [shared.fingerprint(request, arm) for arm in request.arms]
+    runs = [
+        session.store.run(f"{arm.slug}.s{request.seed}.{short(record)}")
+        for arm, record in zip(request.arms, records, strict=True)
+    ]
+    pair = runs[-1].name
+    _write_pair(session.store.pair_file(pair), request, runs, shared)
+    _evaluate_reference(request, shared, session)
+    for arm, record, run in zip(request.arms, records, runs, strict=True):
         _mention_others(run, record, session)
         with run.locked():
             run.claim(record, installation(), arm.label)
-            cache = mask_cache(request.masks) if arm.needs_masks else None
-            model = arm.build(request.seed)
-            model.baseline.load_state_dict(safetensors.torch.load_file(weights), strict=True)
-            samples = Samples(benchmark, order, request.recipe.augment, cache)
-            last = checkpoint.latest(run.checkpoints)
-            if last is None or last.step < steps:
-                training = Training(
-                    samples,
-                    request.recipe,
-                    steps,
-                    request.seed,
-                    request.device,
-                    request.workers,
-                    session.stop,
-                    session.notify,
-                )
-                last = train(model, training, run)
-            _evaluate(model, last, _evaluation(request, benchmark, triplets, cache, last.weights), run, session)
+            _run_arm(arm, request, shared, run, session)
     return pair
 
 
-def _mention_others(run: RunFolder, record: Mapping[str, Any], session: Session) -> None:
-    """Say why a run starts anew though there is one of the same arm and seed."""
-    if run.config.exists():
-        return
-    stem = run.name.rpartition(".")[0]
-    others = [other for other in session.store.runs() if other.name.rpartition(".")[0] == stem]
-    if others:
-        newest = max(others, key=lambda other: other.config.stat().st_mtime)
-        changed = differences(newest.settings().get("fingerprint"), json.loads(json.dumps(record)))
-        more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
-        session.note(f"{newest.name} was made under other settings ({'; '.join(changed[:2])}{more}): a new run starts")
+def _run_arm(arm: Arm, request: Request, shared: Shared, run: RunFolder, session: Session) -> None:
+    masks = mask_cache(request.masks) if arm.needs_masks else None
+    model = arm.build(request.seed)
+    model.baseline.load_state_dict(safetensors.torch.load_file(shared.weights), strict=True)
+    last = checkpoint.latest(run.checkpoints)
+    if last is None or last.step < shared.steps:
+        training = Training(
+            Samples(shared.benchmark, shared.order, request.recipe.augment, masks),
+            request.recipe,
+            shared.steps,
+            request.seed,
+            request.device,
+            request.workers,
+            session.stop,
+            session.notify,
+        )
+        last = train(model, training, run)
+    model.load_state_dict(safetensors.torch.load_file(last.weights))
+    _evaluate(model.to(request.device), last, shared.evaluation(request, masks, last.weights), run, session)
 
 
-def initial_weights(arm: Arm, seed: int, store: Store) -> tuple[Path, str]:
-    """The file that every arm of this baseline and seed starts from, made once, and its sha256."""
-    key = short({"baseline": arm.baseline.record(), "seed": seed, "torch": torch.__version__})
-    path = store.initial_weights(f"{arm.baseline.name}.s{seed}.{key}")
-    if not path.exists():
-        state = arm.plain.build(seed).baseline.state_dict()
-        write_bytes(path, safetensors.torch.save({name: value.contiguous() for name, value in state.items()}))
-    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+def _evaluate(
+    model: Composed, last: checkpoint.Checkpoint, evaluation: Evaluation, run: RunFolder, session: Session
+) -> None:
+    def progress(done: int, total: int) -> None:
+        session.notify("harness_eval_done", run=run.name, done=done, total=total)
+
+    if not evaluate(evaluation, predictor(model, evaluation.protocol), run.samples, session.stop, progress):
+        raise Interrupted(f"{run.name} is trained; stopped while it was evaluated")
+    known = run.read_metrics()
+    facts = {
+        "weights": evaluation.weights,
+        "weights_file": str(last.weights.relative_to(run.path)),
+        "data": evaluation.data_id,
+        "protocol": evaluation.protocol.id,
+        "triplets": hashlib.sha256(repr(evaluation.triplets).encode()).hexdigest()[:12],
+        "baseline_sha256": state_hash(model.baseline.state_dict()),
+        "cost_size": list(SIZE),
+        "cost": known["cost"] if known.get("weights") == evaluation.weights else asdict(cost(model)),
+    }
+    if facts != known:
+        write_json(run.metrics, facts)
+    run.set_status(state="evaluated")
+    session.notify("harness_run_finished", run=run.name)
+
+
+def _evaluate_reference(request: Request, shared: Shared, session: Session) -> None:
+    path = session.store.reference
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        evaluation = shared.evaluation(request, None, None)
+        if not evaluate(evaluation, mean_of_frames, path, session.stop, lambda done, total: None):
+            raise Interrupted("stopped while measuring the mean of the two frames")
 
 
 def mask_cache(masks: Chosen) -> MaskCache:
@@ -153,85 +192,35 @@ def spread(triplets: Sequence[Triplet], per_level: int | None) -> list[Triplet]:
     return chosen
 
 
-def data_id(chosen: Chosen, benchmark: Benchmark) -> str:
-    """Name and content of the test data, for each row."""
-    return f"{chosen.name}-{benchmark.digest('test')[:8]}"
+def _mention_others(run: RunFolder, record: Mapping[str, Any], session: Session) -> None:
+    """Say why a run starts anew though there is one of the same arm and seed."""
+    if run.config.exists():
+        return
+    stem = run.name.rpartition(".")[0]
+    others = [other for other in session.store.runs() if other.name.rpartition(".")[0] == stem]
+    if others:
+        newest = max(others, key=lambda other: other.config.stat().st_mtime)
+        changed = differences(newest.settings().get("fingerprint"), json.loads(json.dumps(record)))
+        more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
+        session.note(f"{newest.name} was made under other settings ({'; '.join(changed[:2])}{more}): a new run starts")
 
 
-def _evaluation(
-    request: Request, benchmark: Benchmark, triplets: Sequence[Triplet], cache: MaskCache | None, weights: Path | None
-) -> Evaluation:
-    sha = hashlib.sha256(weights.read_bytes()).hexdigest()[:12] if weights else "none"
-    return Evaluation(benchmark, data_id(request.benchmark, benchmark), triplets, cache, UNIFIED, sha, request.device)
-
-
-def _reference(request: Request, benchmark: Benchmark, triplets: Sequence[Triplet], session: Session) -> None:
-    path = session.store.reference
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        evaluation = _evaluation(request, benchmark, triplets, None, None)
-        if not evaluate(evaluation, mean_of_frames, path, session.stop, lambda done, total: None):
-            raise Interrupted("stopped while measuring the mean of the two frames")
-
-
-def _evaluate(
-    model: Composed, last: checkpoint.Checkpoint, evaluation: Evaluation, run: RunFolder, session: Session
-) -> None:
-    def progress(done: int, total: int) -> None:
-        session.notify("harness_eval_done", run=run.name, done=done, total=total)
-
-    model.load_state_dict(safetensors.torch.load_file(last.weights))
-    model.to(evaluation.device)
-    if not evaluate(evaluation, predictor(model, evaluation.protocol), run.samples, session.stop, progress):
-        raise Interrupted(f"{run.name} is trained; stopped while it was evaluated")
-    facts = {
-        "weights": evaluation.weights,
-        "weights_file": str(last.weights.relative_to(run.path)),
-        "cost": asdict(cost(model)),
-        "cost_size": list(SIZE),
-        "baseline_sha256": state_hash(model.baseline.state_dict()),
-    }
-    write_json(run.metrics, facts)
-    run.set_status(state="evaluated")
-    session.notify("harness_run_finished", run=run.name)
-
-
-def state_hash(state: Mapping[str, torch.Tensor]) -> str:
-    """Hash over every bit of a state dict."""
-    digest = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _write_pair(
-    name: str,
-    request: Request,
-    runs: Sequence[tuple[Arm, Mapping[str, Any], RunFolder]],
-    benchmark: Benchmark,
-    triplets: Sequence[Triplet],
-    steps: int,
-    store: Store,
-) -> None:
+def _write_pair(path: Path, request: Request, runs: Sequence[RunFolder], shared: Shared) -> None:
     levels: dict[str, list[str]] = defaultdict(list)
-    for triplet in triplets:
+    for triplet in shared.triplets:
         levels[triplet.level].append(triplet.id)
     record = {
         "label": request.arm.label,
-        "runs": [run.name for _, _, run in runs],
-        "labels": [arm.label for arm, _, _ in runs],
+        "runs": [run.name for run in runs],
+        "labels": [arm.label for arm in request.arms],
         "seed": request.seed,
         "recipe": request.recipe_name,
-        "steps": steps,
-        "data": data_id(request.benchmark, benchmark),
-        "benchmark": {"name": request.benchmark.name, "options": dict(request.benchmark.given)},
+        "steps": shared.steps,
+        "data": shared.data_id,
         "masks": request.masks.label if request.arm.needs_masks else None,
-        "mask_choice": {"name": request.masks.name, "options": dict(request.masks.given)},
         "protocol": UNIFIED.id,
         "triplets": levels,
         "command": request.command,
     }
-    path = store.pair_file(name)
-    if not path.exists() or json.loads(path.read_text()) != json.loads(json.dumps(record)):
+    if not path.exists() or json.loads(path.read_text()) != record:
         write_json(path, record)

@@ -47,10 +47,10 @@ def to_image(frame: NDArray[np.uint8], device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured. `benchmark_id` and `weights` go into each row: rows of another content are never reused."""
+    """What is measured. `data_id` and `weights` go into each row: rows of another content are never reused."""
 
     benchmark: Benchmark
-    benchmark_id: str
+    data_id: str
     triplets: Sequence[Triplet]
     masks: MaskCache | None
     protocol: Protocol
@@ -59,7 +59,7 @@ class Evaluation:
 
     def key(self, triplet: Triplet) -> tuple[str, ...]:
         return (
-            self.benchmark_id,
+            self.data_id,
             triplet.level,
             triplet.id,
             triplet.clip,

@@ -10,6 +10,7 @@ from harness.model.contracts import (
     MotionPlugin,
     MotionPrior,
     Prediction,
+    take_up,
 )
 from harness.model.regions import Regions, pool_and_copy, region_attention
 from harness.model.warp import pixel_grid, resize, resize_flow, warp
@@ -31,5 +32,6 @@ __all__ = [
     "region_attention",
     "resize",
     "resize_flow",
+    "take_up",
     "warp",
 ]

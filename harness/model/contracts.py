@@ -7,6 +7,7 @@ to be made to a source frame (t->0, t->1), in pixels of its own grid, channel 0 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -54,6 +55,20 @@ class MotionPrior:
     flow_t1: Tensor
     latent: Tensor
     inject: Literal["residual", "replace"] = "residual"
+
+
+Stage = tuple[Tensor, Tensor, Tensor]
+"""What a first decoder stage emits: flow_t0, flow_t1, latent."""
+
+
+def take_up(prior: MotionPrior | None, first_stage: Callable[[], Stage]) -> Stage:
+    """The first decoder stage with a prior taken up: the stage alone, their sum, or, unrun, the prior in its place."""
+    if prior is None:
+        return first_stage()
+    if prior.inject == "replace":
+        return prior.flow_t0, prior.flow_t1, prior.latent
+    flow_t0, flow_t1, latent = first_stage()
+    return flow_t0 + prior.flow_t0, flow_t1 + prior.flow_t1, latent + prior.latent
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Visual comparison of a pair (paper Fig. 6): inputs overlaid, truth, each arm, masks; PSNR under each.
 
-Of every level the triplet with the largest gain and the one with the largest loss: never gains alone.
+Of every level the triplet with the highest difference and the one with the lowest: never gains alone.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class Exhibit:
 
 
 def extremes(pair: PairOutcome) -> pd.DataFrame:
-    """(level, triplet, kind) of the rows to show: of each level the largest gain and the largest loss."""
+    """(level, triplet, kind) of the rows to show: of each level the highest and the lowest difference in PSNR,
+    or the highest and lowest PSNR where there is one arm."""
     difference = pair.difference()
-    rows = pair.arms[0].rows if difference is None else difference
+    rows, sign, what = (pair.arms[0].rows, "", "PSNR") if difference is None else (difference, "+", "difference")
     chosen = []
     for level in pair.levels:
         of_level = rows[rows["level"] == level].sort_values(["psnr", "triplet"])
-        for kind, row in (("largest gain", of_level.iloc[-1]), ("largest loss", of_level.iloc[0])):
-            if difference is None:
-                kind = {"largest gain": "highest PSNR", "largest loss": "lowest PSNR"}[kind]
-            chosen.append({"level": level, "triplet": row["triplet"], "kind": kind})
+        for kind, row in (("highest", of_level.iloc[-1]), ("lowest", of_level.iloc[0])):
+            title = f"{kind} {what}, {row['psnr']:{sign}.2f} dB"
+            chosen.append({"level": level, "triplet": row["triplet"], "kind": title})
     return pd.DataFrame(chosen).drop_duplicates(["level", "triplet"])
 
 
@@ -62,7 +62,8 @@ def exhibits(
             arm.label: float(arm.rows.set_index(["level", "triplet"]).loc[(level, name), "psnr"])
             for arm in (pair.reference, *pair.arms)
         }
-        result.append(Exhibit(f"{level}, {kind}\n{name}", frames, predict(frames, triplet.t, maps), maps, psnr))
+        title = f"{level}: {kind}\n{name}"
+        result.append(Exhibit(title, frames, predict(frames, triplet.t, maps), maps, psnr))
     return result
 
 

@@ -61,11 +61,20 @@ class RunFolder:
         """`state` (training, trained, evaluated), `step`, `steps`; empty for a run that never started."""
         try:
             return dict(json.loads((self.path / "status.json").read_text()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def read_metrics(self) -> dict[str, Any]:
+        """metrics.json; empty before evaluation."""
+        try:
+            return dict(json.loads(self.metrics.read_text()))
+        except (FileNotFoundError, ValueError):
             return {}
 
     def set_status(self, **facts: Any) -> None:
-        files.write_json(self.path / "status.json", self.status() | facts)
+        before = self.status()
+        if before | facts != before:
+            files.write_json(self.path / "status.json", before | facts)
 
     def settings(self) -> dict[str, Any]:
         """What config.yaml records. Raises HarnessError where it is gone or damaged."""

@@ -24,6 +24,7 @@ from harness.model import (
     conv_prelu,
     resize,
     resize_flow,
+    take_up,
     warp,
 )
 
@@ -131,7 +132,8 @@ class IFRNet(Baseline):
         pixels of that grid, and as its latent the intermediate feature of level 3.
         """
         kept: Kept = features.kept
-        flow0, flow1, ft = self._first_stage(features, t, prior)
+        time = t.to(features.f0.dtype).expand(-1, -1, *features.f0.shape[-2:])
+        flow0, flow1, ft = take_up(prior, lambda: self.decoder4(features.f0, features.f1, time))
         # Under autocast the decoders give half precision, too coarse for flows of many pixels: the flows have the
         # frames' type from here on, since adding to them promotes.
         flow0, flow1 = flow0.to(frames.img0.dtype), flow1.to(frames.img0.dtype)
@@ -142,16 +144,6 @@ class IFRNet(Baseline):
             flow0 = delta0 + resize_flow(flow0, finer)
             flow1 = delta1 + resize_flow(flow1, finer)
         return _synthesise(frames, flow0, flow1, ft.to(frames.img0.dtype), kept.mean)
-
-    def _first_stage(self, features: Features, t: Tensor, prior: MotionPrior | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Flows and intermediate feature at 1/8 of the working size: decoder4's, the prior's, or their sum."""
-        if prior is not None and prior.inject == "replace":
-            return prior.flow_t0, prior.flow_t1, prior.latent
-        time = t.to(features.f0.dtype).expand(-1, -1, *features.f0.shape[-2:])
-        flow0, flow1, ft = self.decoder4(features.f0, features.f1, time)
-        if prior is None:
-            return flow0, flow1, ft
-        return flow0 + prior.flow_t0, flow1 + prior.flow_t1, ft + prior.latent
 
 
 def _working_size(frames: Frames) -> tuple[int, int]:
