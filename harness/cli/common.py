@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    import torch
     from rich.console import Console
 
     from harness.catalog import Catalog
@@ -20,6 +21,20 @@ results_option = click.option(
     show_default=True,
     help="Where runs live; also HARNESS_RESULTS.",
 )
+
+
+def find_device(name: str | None) -> torch.device:
+    """The device of that name, else a GPU if there is one. Raises HarnessError where it cannot be used."""
+    import torch
+
+    from harness.errors import HarnessError
+
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise HarnessError(f"device '{name}' cannot be used: {str(error).partition(chr(10))[0]}") from error
+    return device
 
 
 def output() -> Console:

@@ -11,6 +11,7 @@ import sys
 import click
 
 from harness import __version__
+from harness.cli.cost import cost
 from harness.cli.curves import curves
 from harness.cli.listing import list_all, show
 from harness.cli.run import run
@@ -28,6 +29,7 @@ def cli() -> None:
 cli.add_command(run)
 cli.add_command(table)
 cli.add_command(curves)
+cli.add_command(cost)
 cli.add_command(list_all)
 cli.add_command(show)
 
@@ -38,9 +40,11 @@ def main() -> None:
     _add_commands()
     try:
         code = cli(standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = 2
+    except click.ClickException as error:
+        code = _fail(error.format_message())
     except HarnessError as error:
         code = _fail(str(error))
     except OSError as error:

@@ -9,14 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import output, results_option, warn_broken
-
-if TYPE_CHECKING:
-    import torch
+from harness.cli.common import find_device, output, results_option, warn_broken
 
 
 @click.command()
@@ -66,7 +62,7 @@ def run(
         seed=seed,
         benchmark=known.choose(BenchmarkSpec, parse_choice(data)),
         masks=known.choose(MaskSourceSpec, parse_choice(masks) if masks else known.default_mask_source()),
-        device=_device(device),
+        device=find_device(device),
         workers=workers,
         command=shlex.join(["harness", *sys.argv[1:]]),
     )
@@ -81,19 +77,6 @@ def run(
         folder = draw_figures(pair, request, store, progress.note)
     draw(pair_table(pair), output())
     click.echo(f"table, curves and gallery: {folder}")
-
-
-def _device(name: str | None) -> torch.device:
-    import torch
-
-    from harness.errors import HarnessError
-
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise HarnessError(f"device '{name}' cannot be used: {str(error).partition(chr(10))[0]}") from error
-    return device
 
 
 @contextmanager

@@ -14,49 +14,63 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harness.model.compose import Composed
 from harness.model.contracts import Frames
+from harness.model.regions import Regions
 
 SIZE = (720, 1280)  # the size of every cost in the paper
 
 
 @dataclass(frozen=True)
 class Cost:
-    """parameters         of the whole network, of its plug-ins
+    """parameters         of the whole network; `parameters_plugins` of its plug-ins
     macs               multiply-accumulates of one pair of frames: convolutions, matrix products, attention
     macs_thop          the convention behind the paper's cost column: transposed convolutions counted over their
                        output, which is 4 times too much at stride 2; attention not counted
-    Warps and resizes are in neither, as everywhere in the field.
+    macs_warp          of bilinear sampling, 4 a value, in neither of the two: nobody in the field counts it
     """
 
     parameters: int
     parameters_plugins: int
     macs: int
     macs_thop: int
+    macs_warp: int
 
 
 def cost(model: Composed, size: tuple[int, int] = SIZE) -> Cost:
     """Count for frames of `size` (H, W), padded to the network's size multiple, with one region (the dearest case)."""
-    parameters = sum(p.numel() for p in model.parameters())
-    plugins = sum(p.numel() for p in model.plugin.parameters())
+    aten = torch.ops.aten
+    true = _flops(model, size, {aten.grid_sampler_2d: _sampling})
+    thop = _flops(model, size, {aten.convolution: _thop_convolution})
+    sampling = true.pop(aten.grid_sampler_2d, 0)
+    return Cost(
+        parameters=sum(p.numel() for p in model.parameters()),
+        parameters_plugins=sum(p.numel() for p in model.plugin.parameters()),
+        macs=sum(true.values()) // 2,
+        macs_thop=sum(thop.get(layer, 0) for layer in (aten.convolution, aten.addmm, aten.mm)) // 2,
+        macs_warp=sampling // 2,
+    )
+
+
+def example(model: Composed, size: tuple[int, int]) -> tuple[Frames, torch.Tensor, Regions | None]:
+    """Arguments of a forward pass on grey frames of `size`, padded as the network needs, on its device; one region."""
     multiple = model.baseline.size_multiple
     height, width = (-(-side // multiple) * multiple for side in size)
-    regions = model.regions(np.zeros((1, 2, height, width), np.uint8), (height, width)) if len(model.plugin) else None
     device = next(model.parameters()).device
-    aten = torch.ops.aten
-    counted: dict[str, int] = {}
-    for convention in ("true", "thop"):
-        mapping: dict[Any, Any] = {aten.convolution: _thop_convolution} if convention == "thop" else {}
-        with (
-            FakeTensorMode(allow_non_fake_inputs=True),
-            FlopCounterMode(display=False, custom_mapping=mapping) as counter,
-            torch.no_grad(),
-        ):
-            image, t = torch.empty(1, 3, height, width, device=device), torch.empty(1, 1, 1, 1, device=device)
-            model(Frames(image, image), t, regions)
-        counts = counter.get_flop_counts()["Global"]
-        layers = (aten.convolution, aten.addmm, aten.mm)
-        flops = counts.values() if convention == "true" else (counts.get(layer, 0) for layer in layers)
-        counted[convention] = sum(flops) // 2
-    return Cost(parameters, plugins, counted["true"], counted["thop"])
+    image = torch.full((1, 3, height, width), 0.5, device=device)
+    maps = np.zeros((1, 2, height, width), np.uint8) if len(model.plugin) else None
+    return Frames(image, image), torch.full((1, 1, 1, 1), 0.5, device=device), model.regions(maps, (height, width))
+
+
+def _flops(model: Composed, size: tuple[int, int], formulas: dict[Any, Any]) -> dict[Any, int]:
+    """Flops, twice the multiply-accumulates, by operator."""
+    frames, t, regions = example(model, size)
+    with (
+        FakeTensorMode(allow_non_fake_inputs=True) as fake,
+        FlopCounterMode(display=False, custom_mapping=formulas) as counter,
+        torch.no_grad(),
+    ):
+        img0, img1, time = (fake.from_tensor(x) for x in (frames.img0, frames.img1, t))
+        model(Frames(img0, img1), time, regions)
+    return dict(counter.get_flop_counts()["Global"])
 
 
 def _thop_convolution(
@@ -72,3 +86,8 @@ def _thop_convolution(
 ) -> int:
     """Flops of a (transposed) convolution over its output, from shapes; weights are (out, in, ..), or (in, out, ..)."""
     return 2 * prod(out_shape) * (weight[0] if transposed else weight[1]) * prod(weight[2:])
+
+
+def _sampling(*_: Any, out_shape: Size) -> int:
+    """Flops of bilinear sampling, from shapes."""
+    return 2 * 4 * prod(out_shape)

@@ -1,0 +1,110 @@
+"""harness cost: parameters, multiply-accumulates, latency and memory of every baseline."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.common import find_device, output, warn_broken
+
+if TYPE_CHECKING:
+    from harness.arm import Arm
+
+
+def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
+    """`1280x720` -> (720, 1280)."""
+    width, _, height = value.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) >= 2 and int(height) >= 2):
+        raise click.BadParameter(f"'{value}' is not a size such as 1280x720", context, option)
+    return int(height), int(width)
+
+
+@click.command()
+@click.argument("baselines", nargs=-1)
+@click.option("--with", "plugins", default="", metavar="NAMES", help="Also each baseline with these plug-ins.")
+@click.option("--size", callback=_size, default="1280x720", show_default=True, metavar="WxH", help="Of the frames.")
+@click.option("--runs", type=click.IntRange(0, 1000), default=3, show_default=True, help="Timed passes; 0 for none.")
+@click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
+@click.option("--format", "form", type=click.Choice(["terminal", "csv", "json"]), default="terminal")
+def cost(
+    baselines: tuple[str, ...], plugins: str, size: tuple[int, int], runs: int, device: str | None, form: str
+) -> None:
+    """Count and measure BASELINES, by default all of them, for one pair of frames."""
+    from harness.arm import Arm
+    from harness.catalog import catalog
+    from harness.options import parse_choice, parse_choices
+    from harness.specs import BaselineSpec
+
+    known = catalog()
+    warn_broken(known)
+    names = baselines or [entry.spec.name for entry in known.entries(BaselineSpec)]
+    arms: list[Arm] = []
+    for name in names:
+        arm = Arm.of(known, parse_choice(name), parse_choices(plugins))
+        arms += [arm.plain, arm] if arm.plugins else [arm]
+    chosen = find_device(device)
+    records = [_record(arm, size, runs, chosen) for arm in arms]
+    if form == "json":
+        click.echo(json.dumps(records, indent=2))
+    elif form == "csv":
+        writer = csv.DictWriter(sys.stdout, list(records[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+    else:
+        _draw(records, size)
+
+
+def _record(arm: Arm, size: tuple[int, int], runs: int, device: Any) -> dict[str, Any]:
+    from harness.evaluate.speed import device_name, measure
+    from harness.model.cost import cost
+    from harness.report.published import published
+
+    model = arm.build(seed=0).to(device)
+    speed = asdict(measure(model, size, runs)) if runs else {}
+    return {
+        "arm": arm.label,
+        **asdict(cost(model, size)),
+        "published_tera": published()["cost"].get(arm.label),
+        "latency_ms": speed.get("latency_ms"),
+        "latency_spread_ms": speed.get("spread_ms"),
+        "peak_memory_bytes": speed.get("peak_memory_bytes"),
+        "device": device_name(device),
+        "size": f"{size[1]}x{size[0]}",
+    }
+
+
+def _draw(records: list[dict[str, Any]], size: tuple[int, int]) -> None:
+    from rich.table import Table
+
+    table = Table(
+        "", "params (M)", "plug-ins (M)", "MACs (G)", "thop (G)", "paper (T)", "warps (G)", "ms", "memory (MiB)"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for record in records:
+        latency, memory, paper = record["latency_ms"], record["peak_memory_bytes"], record["published_tera"]
+        table.add_row(
+            record["arm"],
+            f"{record['parameters'] / 1e6:.3f}",
+            f"{record['parameters_plugins'] / 1e6:.3f}" if record["parameters_plugins"] else "",
+            f"{record['macs'] / 1e9:.1f}",
+            f"{record['macs_thop'] / 1e9:.1f}",
+            f"{paper:.2f}" if paper and size == (720, 1280) else "",
+            f"{record['macs_warp'] / 1e9:.2f}",
+            f"{latency:.0f} ±{record['latency_spread_ms'] / 2:.0f}" if latency else "",
+            f"{memory / 2**20:.0f}" if memory else "",
+        )
+    console = output()
+    console.print(table)
+    console.print(
+        f"One pair of {records[0]['size']} on {records[0]['device']}. thop: transposed convolutions counted over their "
+        "output and attention left out, the convention that the paper's printed costs follow. "
+        "Time: median and half the interquartile range; memory: most that tensors held at once.",
+        style="italic",
+        highlight=False,
+    )
