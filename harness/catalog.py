@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from harness.errors import HarnessError, suggestion
 from harness.options import Choice, Option, options_of, resolve
-from harness.plugins import Broken, Origin, Plugins, discover
+from harness.plugins import FAULTS, Broken, Origin, Plugins, discover, in_one_line
 from harness.specs import BaselineSpec, BenchmarkSpec, MaskSourceSpec, PluginSpec, Spec
 
 HOOKS: dict[str, type[Spec]] = {
@@ -36,18 +37,29 @@ class Entry:
         module, _, name = self.spec.factory.partition(":")
         try:
             return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
-        except Exception as error:
+        except FAULTS as error:
             raise self.blame("cannot be imported", error) from error
 
-    def blame(self, what: str, error: Exception) -> HarnessError:
+    def blame(self, what: str, error: BaseException) -> HarnessError:
         """The one line for a failure inside somebody's code."""
-        reason = " ".join(str(error).split())
-        return HarnessError(
-            f"{self.spec.kind} {self.spec.name} of {self.origin} {what}: {type(error).__name__}: {reason}"
-        )
+        return HarnessError(f"{self.spec.kind} {self.spec.name} of {self.origin} {what}: {in_one_line(error)}")
 
     def options(self) -> dict[str, Option]:
-        return options_of(self.factory(), self.spec.preset)
+        factory = self.factory()
+        try:
+            return options_of(factory, self.spec.preset)
+        except FAULTS as error:
+            raise self.blame("has a signature that cannot be read", error) from error
+
+    def settle(self, choice: Choice) -> Chosen:
+        """Every option checked and settled."""
+        factory = self.factory()
+        try:
+            return Chosen(self, resolve(factory, self.spec.preset, choice), choice.options)
+        except HarnessError:
+            raise
+        except FAULTS as error:
+            raise self.blame("has a signature that cannot be read", error) from error
 
     def code(self) -> str:
         """Hash of the source of the package that the factory lives in; of the core, the part that it lives in."""
@@ -82,12 +94,13 @@ class Chosen:
             raise
         except ValueError as error:
             raise HarnessError(f"{self.label}: {error}") from error
-        except Exception as error:
+        except FAULTS as error:
             raise self.entry.blame("cannot be built", error) from error
 
     def record(self) -> dict[str, Any]:
         """What a fingerprint keeps of it."""
-        return {"name": self.name, "options": dict(self.options), "code": self.entry.code()}
+        options = to_jsonable_python(dict(self.options), fallback=str)
+        return {"name": self.name, "options": options, "code": self.entry.code()}
 
 
 class Catalog:
@@ -113,8 +126,8 @@ class Catalog:
             for spec in specs:
                 if not isinstance(spec, kind):
                     raise TypeError(f"returned {spec!r}, which is no {kind.__name__}")
-        except Exception as error:
-            self.broken.append(Broken(origin, f"{hook}: {type(error).__name__}: {' '.join(str(error).split())}"))
+        except FAULTS as error:
+            self.broken.append(Broken(origin, f"{hook}: {in_one_line(error)}"))
             return []
         return specs
 
@@ -123,10 +136,14 @@ class Catalog:
         names = self._entries[kind.kind]
         return [claims[0] for _, claims in sorted(names.items()) if len(claims) == 1]
 
+    def claims(self, kind: type[Spec], name: str) -> list[Entry]:
+        """Every entry of that name: more than one where it is claimed more than once."""
+        return self._entries[kind.kind].get(name, [])
+
     def find(self, kind: type[Spec], name: str) -> Entry:
         """The entry of that name. Raises HarnessError with the nearest name, or with who else claims it."""
         names = self._entries[kind.kind]
-        claims = names.get(name, [])
+        claims = self.claims(kind, name)
         if len(claims) == 1:
             return claims[0]
         if claims:
@@ -137,13 +154,12 @@ class Catalog:
 
     def choose(self, kind: type[Spec], choice: Choice) -> Chosen:
         """A user's choice, with every option checked and settled."""
-        entry = self.find(kind, choice.name)
-        return Chosen(entry, resolve(entry.factory(), entry.spec.preset, choice), choice.options)
+        return self.find(kind, choice.name).settle(choice)
 
     def default_mask_source(self) -> Choice:
         """The installed source with the highest preference."""
         specs = [entry.spec for entry in self.entries(MaskSourceSpec)]
-        best = max(specs, key=lambda spec: (getattr(spec, "preference", 0), [-ord(c) for c in spec.name]))
+        best = min(specs, key=lambda spec: (-getattr(spec, "preference", 0), spec.name))
         return Choice(best.name)
 
 
@@ -154,12 +170,15 @@ def catalog() -> Catalog:
 
 
 @functools.cache
-def package_hash(package: str) -> str:
-    """Hash of a package's Python source, the same wherever it is installed."""
-    found = inspect.getsourcefile(importlib.import_module(package))
-    root = Path(found).parent if found else None
+def package_hash(name: str) -> str:
+    """Hash of the Python source of a package, or of a module that is none; the same wherever it is installed."""
+    module = importlib.import_module(name)
+    roots = [Path(folder) for folder in getattr(module, "__path__", [])]
+    files = [(path.relative_to(root), path) for root in roots for path in root.rglob("*.py")]
+    if not roots and module.__file__:
+        files = [(Path(Path(module.__file__).name), Path(module.__file__))]
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")) if root else []:
-        digest.update(f"{path.relative_to(root).as_posix()}\n".encode())  # type: ignore[arg-type]
+    for relative, path in sorted(files):
+        digest.update(f"{relative.as_posix()}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

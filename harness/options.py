@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from typing import Any, ClassVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,6 +27,7 @@ class Option:
     name: str
     type: Any
     default: Any
+    empty: ClassVar[Any] = inspect.Parameter.empty  # the default of an option that must be given
 
     @property
     def values(self) -> str:
@@ -90,7 +91,7 @@ def resolve(factory: Callable[..., Any], preset: Mapping[str, Any], choice: Choi
             except ValidationError:
                 given = choice.options[name]
                 raise HarnessError(f"{choice.name}: {name}={given}: expected {option.values}") from None
-        elif option.default is inspect.Parameter.empty:
+        elif option.default is option.empty:
             raise HarnessError(f"{choice.name}: the option '{name}' is needed: {choice.name}:{name}={option.values}")
         else:
             values[name] = option.default

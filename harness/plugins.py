@@ -17,6 +17,9 @@ from harness.errors import suggestion
 
 log = logging.getLogger("harness")
 
+FAULTS = (Exception, SystemExit)
+"""What somebody else's code may raise without stopping the harness."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -59,7 +62,7 @@ class Plugins:
         for call in getattr(self.manager.hook, hook).get_hookimpls():
             try:
                 call.function(**{name: facts[name] for name in call.argnames})
-            except Exception as error:
+            except FAULTS as error:
                 log.warning("observer %s: %s failed: %r", self.origins.get(call.plugin, call.plugin_name), hook, error)
 
 
@@ -79,19 +82,26 @@ def _register(plugins: Plugins, entry: EntryPoint) -> None:
     origin = Origin(_owner(entry), entry.dist.version if entry.dist else "?", _file(entry))
     module = None
     try:
-        module = entry.load()
+        loaded = entry.load()
+        if loaded in plugins.origins:
+            raise ValueError(f"{entry.value} is already registered by {plugins.origins[loaded]}")
+        module = loaded
         plugins.manager.register(module, name=f"{origin.distribution}:{entry.name}")
         known = {name for name in vars(hookspecs) if name.startswith("harness_")}
         for caller in plugins.manager.get_hookcallers(module) or []:
             if not caller.has_spec():
                 raise TypeError(f"there is no hook {caller.name}{suggestion(caller.name, known)}")
-    except (Exception, SystemExit) as error:
+    except FAULTS as error:
         if module is not None and plugins.manager.is_registered(module):
             plugins.manager.unregister(module)
-        reason = " ".join(str(error).split())
-        plugins.broken.append(Broken(origin, f"{type(error).__name__}: {reason}"))
+        plugins.broken.append(Broken(origin, in_one_line(error)))
     else:
         plugins.origins[module] = origin
+
+
+def in_one_line(error: BaseException) -> str:
+    """Type and message of an error."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _owner(entry: EntryPoint) -> str:

@@ -17,7 +17,13 @@ Location = tuple[int | str, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads `1e-4` as a number, as YAML 1.2 does; YAML 1.1 makes it a string."""
+    """SafeLoader that reads `1e-4` as a number, as YAML 1.2 does, and takes no aliases: they can explode or recurse."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="an alias; write its value out", problem_mark=mark)
+        return super().compose_node(parent, index)
 
 
 _Loader.add_implicit_resolver(
@@ -32,6 +38,8 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
         node = loader.get_single_node()
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise HarnessError(f"{path}: not valid YAML: nested too deeply") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -45,28 +53,30 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
 
 
 def _plain(node: yaml.Node, at: Location, lines: dict[Location, int], loader: _Loader, path: Path) -> Any:
-    """Plain data of a node, and the line of every key. Duplicate keys and aliases are refused."""
+    """Plain data of a node, and the line of every key. Duplicate keys are refused."""
     lines[at] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         result: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node)
             line = key_node.start_mark.line + 1
+            key = _value(key_node, loader, f"{path}:{line}")
             if not isinstance(key, str):
                 raise HarnessError(f"{path}:{line}: the key {key!r} is not a word")
             if key in result:
                 raise HarnessError(f"{path}:{line}: the key '{key}' appears twice")
-            if value_node.start_mark.index < key_node.start_mark.index:
-                raise HarnessError(f"{path}:{line}: '{key}' is an alias; write its value out")
             result[key] = _plain(value_node, (*at, key), lines, loader, path)
             lines[(*at, key)] = line
         return result
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*at, index), lines, loader, path) for index, item in enumerate(node.value)]
+    return _value(node, loader, f"{path}:{lines[at]}")
+
+
+def _value(node: yaml.Node, loader: _Loader, where: str) -> Any:
     try:
         return loader.construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        raise HarnessError(f"{path}:{lines[at]}: {getattr(error, 'problem', None) or error}") from error
+        raise HarnessError(f"{where}: {getattr(error, 'problem', None) or error}") from error
 
 
 def _first(error: ValidationError, path: Path, lines: Mapping[Location, int], model: type[BaseModel]) -> str:

@@ -149,6 +149,18 @@ def test_a_difference_between_unmatched_runs_is_refused(finished: str, harness: 
         config.write_text(honest)
 
 
+def test_a_torn_row_is_passed_over_by_the_table(finished: str, harness: Harness, results: Path) -> None:
+    samples = run_folders(results)["ifrnet-s+hce+hir"] / "samples.csv"
+    whole = samples.read_text()
+    samples.write_text(whole[:-25])
+    try:
+        code, out, err = harness("table", "ifrnet-s+hce+hir")
+    finally:
+        samples.write_text(whole)
+    assert code == 0, err
+    assert "not evaluated" in out
+
+
 def test_rows_that_are_missing_are_made_again_and_no_others(finished: str, harness: Harness, results: Path) -> None:
     samples = run_folders(results)["ifrnet-s+hce+hir"] / "samples.csv"
     whole = samples.read_text()

@@ -71,7 +71,9 @@ def seen(seed: int = 0, first: int = 0, steps: int = 7, workers: int = 0, masks:
     ]
 
 
-def trained(folder: Path, plugins: str = "", seed: int = 0, stop_at: int | None = None) -> checkpoint.Checkpoint:
+def trained(
+    folder: Path, plugins: str = "", seed: int = 0, stop_at: int | None = None, workers: int = 0
+) -> checkpoint.Checkpoint:
     """Train for STEPS, or be stopped after `stop_at` of them."""
     model = arm(plugins).build(seed)
     steps_done = 0
@@ -88,7 +90,7 @@ def trained(folder: Path, plugins: str = "", seed: int = 0, stop_at: int | None 
         STEPS,
         seed,
         torch.device("cpu"),
-        workers=0,
+        workers=workers,
         stop=stop,
         notify=lambda *hook, **facts: None,
     )
@@ -125,8 +127,18 @@ def test_initial_weights_are_one_file_with_its_hash(tmp_path: Path) -> None:
     path, sha = initial_weights(arm("hce,hir"), 3, Store(tmp_path))
     assert (path, sha) == initial_weights(arm("null"), 3, Store(tmp_path))
     assert state_hash(safetensors.torch.load_file(path)) == state_hash(arm().build(3).baseline.state_dict())
-    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
-    assert initial_weights(arm("null"), 3, Store(tmp_path))[1] != sha
+
+
+def test_damaged_initial_weights_are_made_again_or_refused(tmp_path: Path) -> None:
+    path, sha = initial_weights(arm(), 3, Store(tmp_path))
+    whole = path.read_bytes()
+    for damaged in (whole[:-4] + b"\0\0\0\1", whole[: len(whole) // 2], b""):
+        path.write_bytes(damaged)
+        assert initial_weights(arm(), 3, Store(tmp_path)) == (path, sha)
+        assert path.read_bytes() == whole
+    path.with_suffix(".sha256").write_text("0" * 64)
+    with pytest.raises(HarnessError, match="damaged, and this machine draws other weights"):
+        initial_weights(arm(), 3, Store(tmp_path))
 
 
 # -- data ------------------------------------------------------------------------------------------------------------
@@ -217,6 +229,13 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path, stop_a
     assert states(resumed)[0] == states(straight)[0]
     torch.testing.assert_close(states(resumed)[1], states(straight)[1], rtol=0, atol=0)
     assert curve(tmp_path / "stopped") == curve(tmp_path / "straight")
+
+
+def test_workers_do_not_change_the_weights(tmp_path: Path) -> None:
+    """With masks, which the workers compute and cache side by side."""
+    one, other = trained(tmp_path / "none", "hce,hir"), trained(tmp_path / "two", "hce,hir", workers=2)
+    assert states(one)[0] == states(other)[0]
+    assert curve(tmp_path / "none") == curve(tmp_path / "two")
 
 
 def test_curve_rows_after_the_checkpoint_are_cut_and_made_again(tmp_path: Path) -> None:

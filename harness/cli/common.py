@@ -29,11 +29,14 @@ def find_device(name: str | None) -> torch.device:
 
     from harness.errors import HarnessError
 
+    wanted = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = torch.device(wanted)
+        if device.type not in ("cpu", "cuda"):
+            raise RuntimeError("give cpu, cuda or cuda:N")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise HarnessError(f"device '{name}' cannot be used: {str(error).partition(chr(10))[0]}") from error
+        raise HarnessError(f"device '{wanted}' cannot be used: {str(error).partition(chr(10))[0]}") from error
     return device
 
 

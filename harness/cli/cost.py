@@ -60,8 +60,8 @@ def cost(
 
 
 def _record(arm: Arm, size: tuple[int, int], runs: int, device: Any) -> dict[str, Any]:
-    from harness.evaluate.speed import device_name, measure
-    from harness.model.cost import cost
+    from harness.measure.cost import cost
+    from harness.measure.speed import device_name, measure
     from harness.report.published import published
 
     model = arm.build(seed=0).to(device)

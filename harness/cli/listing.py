@@ -49,13 +49,17 @@ def show(name: str) -> None:
     """Show what NAME is: origin, options, and for a baseline its seam, parameters and costs."""
     from harness.catalog import HOOKS, catalog
     from harness.errors import HarnessError, suggestion
+    from harness.train.recipe import FOLDER
+    from harness.train.recipe import names as recipes
 
     known = catalog()
     warn_broken(known)
     entries = [entry for kind in HOOKS.values() for entry in known.entries(kind)]
-    found = [entry for entry in entries if entry.spec.name == name]
-    if not found:
-        names = {entry.spec.name for entry in entries}
+    found = [known.find(kind, name) for kind in HOOKS.values() if known.claims(kind, name)]
+    if not found and name in recipes():
+        click.echo((FOLDER / f"{name}.yaml").read_text(), nl=False)
+    elif not found:
+        names = {entry.spec.name for entry in entries} | set(recipes())
         raise HarnessError(
             f"nothing is called '{name}'{suggestion(name, names)} (harness list shows what is installed)"
         )
@@ -70,11 +74,10 @@ def _describe(entry: Entry) -> None:
     click.echo(f"{spec.name}: {spec.kind}, {spec.summary}")
     facts = {"from": str(entry.origin), "class": spec.factory, "reference": spec.reference, "licence": spec.licence}
     for option in entry.options().values():
-        default = option.default if option.default != "" else "''"
-        facts[f"option {option.name}"] = (
-            f"{option.values}, by default {str(default).lower() if default in (True, False) else default}"
-        )
-    if isinstance(spec, BaselineSpec):
+        default = str(option.default).lower() if isinstance(option.default, bool) else repr(option.default)
+        must = option.default is option.empty
+        facts[f"option {option.name}"] = f"{option.values}, " + ("must be given" if must else f"by default {default}")
+    if isinstance(spec, BaselineSpec) and all(o.default is not o.empty for o in entry.options().values()):
         facts |= _costs(entry)
     for key, value in facts.items():
         if value:
@@ -83,8 +86,8 @@ def _describe(entry: Entry) -> None:
 
 def _costs(entry: Entry) -> dict[str, str]:
     from harness.catalog import Chosen
+    from harness.measure.cost import SIZE, cost
     from harness.model import Composed
-    from harness.model.cost import SIZE, cost
 
     baseline = Chosen(entry, dict(entry.spec.preset), {}).build()
     counted = cost(Composed(baseline))

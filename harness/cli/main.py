@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 wrong input (one line on stderr), 130 stopped by Ctrl-C an
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 
@@ -17,7 +18,7 @@ from harness.cli.listing import list_all, show
 from harness.cli.run import run
 from harness.cli.table import table
 from harness.errors import HarnessError
-from harness.plugins import Broken, discover
+from harness.plugins import FAULTS, Broken, discover, in_one_line
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,12 +50,22 @@ def main() -> None:
         code = _fail(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        code = _fail(f"{where}{error.strerror or error}")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "; free some space, then the same command goes on from here" if full else ""
+        code = _fail(f"{where}{error.strerror or error}{remedy}")
+    except _out_of_memory() as error:
+        code = _fail(f"{str(error).partition('.')[0]}: a smaller batch or frame may fit; what was saved is kept")
     except (KeyboardInterrupt, click.Abort):
         click.echo("harness: stopped", err=True)
         code = 130
     sys.stdout.flush()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _out_of_memory() -> tuple[type[Exception], ...]:
+    """The GPU's error, where torch is in use at all."""
+    torch = sys.modules.get("torch")
+    return (torch.OutOfMemoryError,) if torch else ()
 
 
 def _fail(line: str) -> int:
@@ -66,7 +77,12 @@ def _add_commands() -> None:
     """Third parties' commands; one that fails is left out, and `harness list` says why."""
     plugins = discover()
     for origin, implementation in plugins.implementations("harness_commands"):
+        before = dict(cli.commands)
         try:
             implementation(cli)
-        except Exception as error:
-            plugins.broken.append(Broken(origin, f"harness_commands: {type(error).__name__}: {error}"))
+        except FAULTS as error:
+            plugins.broken.append(Broken(origin, f"harness_commands: {in_one_line(error)}"))
+        taken = [name for name, command in before.items() if cli.commands.get(name) is not command]
+        cli.commands.update(before)
+        if taken:
+            plugins.broken.append(Broken(origin, f"harness_commands: the command '{taken[0]}' is taken"))

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from harness.hookspecs import hookimpl
+from harness.results.store import slug_of
 
 PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
 
@@ -75,7 +76,7 @@ class Progress:
         self._update(run, description="done")
 
     def _update(self, run: str, restart: bool = False, **changes: object) -> None:
-        task = self.tasks[run.split(".s")[0]]
+        task = self.tasks[slug_of(run)]
         if restart:
             self.bars.reset(task, start=True)
         self.bars.update(task, **changes)  # type: ignore[arg-type]

@@ -55,13 +55,16 @@ def run(
 
     known = catalog()
     warn_broken(known)
+    arm = Arm.of(known, parse_choice(baseline), parse_choices(plugins))
+    source = parse_choice(masks) if masks else known.default_mask_source()
+    chosen = known.choose(MaskSourceSpec, source) if masks or arm.needs_masks else None
     request = Request(
-        arm=Arm.of(known, parse_choice(baseline), parse_choices(plugins)),
+        arm=arm,
         recipe=load_recipe(recipe),
         recipe_name=recipe,
         seed=seed,
         benchmark=known.choose(BenchmarkSpec, parse_choice(data)),
-        masks=known.choose(MaskSourceSpec, parse_choice(masks) if masks else known.default_mask_source()),
+        masks=chosen if arm.needs_masks else None,
         device=find_device(device),
         workers=workers,
         command=shlex.join(["harness", *sys.argv[1:]]),
@@ -88,7 +91,7 @@ def _stoppable() -> Iterator[list[int]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        click.echo("\nharness: stopping after this step; once more to stop at once", err=True)
+        click.echo("\nharness: stopping as soon as the state is saved; once more to stop at once", err=True)
 
     before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

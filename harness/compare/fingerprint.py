@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import distributions
 from typing import Any
 
+import av
 import numpy as np
 import torch
 
@@ -34,7 +35,7 @@ def fingerprint(
         "recipe": recipe.training(),
         "seed": seed,
         "data": dict(data),
-        "code": {part: package_hash(f"harness.{part}") for part in ("data", "masks", "model", "train")},
+        "code": {part: package_hash(f"harness.{part}") for part in ("arm", "data", "masks", "model", "train")},
         "environment": environment(device),
         "arm": [plugin.record() for plugin in arm.plugins],
         "masks": masks.record() if masks else None,
@@ -53,7 +54,11 @@ def environment(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "machine": platform.machine(),
-        "device": torch.cuda.get_device_name(device) if on_gpu else "cpu",
+        "av": av.__version__,
+        "device": torch.cuda.get_device_name(device) if on_gpu else torch.backends.cpu.get_cpu_capability(),
+        "cuda": [torch.version.cuda, torch.backends.cudnn.version()]  # type: ignore[no-untyped-call]
+        if on_gpu
+        else None,
         "threads": None if on_gpu else torch.get_num_threads(),
     }
 

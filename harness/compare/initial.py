@@ -10,19 +10,33 @@ import safetensors.torch
 import torch
 
 from harness.arm import Arm
+from harness.catalog import package_hash
 from harness.compare.fingerprint import short
-from harness.files import write_bytes
+from harness.errors import HarnessError
+from harness.files import write_bytes, write_text
 from harness.results.store import Store
 
 
 def initial_weights(arm: Arm, seed: int, store: Store) -> tuple[Path, str]:
-    """The file, made once from the baseline alone, and its sha256."""
-    key = short({"baseline": arm.baseline.record(), "seed": seed, "torch": torch.__version__})
+    """The file, made once from the baseline alone, and its sha256, which is kept beside it.
+
+    A damaged file is made again. Raises HarnessError where that gives other weights than before.
+    """
+    code = [package_hash("harness.model"), package_hash("harness.arm")]
+    key = short({"baseline": arm.baseline.record(), "code": code, "seed": seed, "torch": torch.__version__})
     path = store.initial_weights(f"{arm.baseline.name}.s{seed}.{key}")
-    if not path.exists():
-        state = arm.plain.build(seed).baseline.state_dict()
-        write_bytes(path, safetensors.torch.save({name: value.contiguous() for name, value in state.items()}))
-    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+    recorded = path.with_suffix(".sha256")
+    expected = recorded.read_text().strip() if recorded.exists() else None
+    if expected and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == expected:
+        return path, expected
+    state = arm.plain.build(seed).baseline.state_dict()
+    content = safetensors.torch.save({name: value.contiguous() for name, value in state.items()})
+    made = hashlib.sha256(content).hexdigest()
+    if expected and made != expected:
+        raise HarnessError(f"{path}: damaged, and this machine draws other weights; move it away to start anew")
+    write_bytes(path, content)
+    write_text(recorded, made + "\n")
+    return path, made
 
 
 def state_hash(state: Mapping[str, torch.Tensor]) -> str:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from harness.errors import HarnessError, suggestion
-from harness.results.store import RunFolder, Store, differences
+from harness.results.rows import read_rows
+from harness.results.store import RunFolder, Store, differences, slug_of
+
+log = logging.getLogger("harness")
 
 OWN_TO_AN_ARM = ("arm", "masks")  # of a fingerprint; two arms are matched when all else is equal
 
@@ -106,12 +111,17 @@ class PairOutcome:
 
 
 def find_pair(store: Store, name: str) -> str:
-    """The newest pair whose name or arm is `name`. Raises HarnessError with the nearest one."""
+    """The pair of that name, or the one last run of that arm; says which where there are several.
+
+    Raises HarnessError with the nearest name.
+    """
     pairs = store.pairs()
-    matching = [pair for pair in pairs if name == pair or name == pair.split(".s")[0]]
+    matching = [pair for pair in pairs if name in (pair, slug_of(pair))]
+    if len(matching) > 1:
+        log.warning("%s is any of %s; taking the one last run", name, ", ".join(matching))
     if matching:
         return matching[-1]
-    known = sorted({pair.split(".s")[0] for pair in pairs})
+    known = sorted({slug_of(pair) for pair in pairs})
     hint = suggestion(name, known) or (f"; there are: {', '.join(known)}" if known else "")
     raise HarnessError(f"no pair '{name}' in {store.root}{hint or '; harness run makes one'}")
 
@@ -138,18 +148,13 @@ def _arm(run: RunFolder, label: str, record: Mapping[str, Any]) -> ArmOutcome:
     return ArmOutcome(label, run, _rows(run.samples, record, metrics.get("weights")), metrics, run.status())
 
 
-def _rows(path: Any, record: Mapping[str, Any], weights: str | None) -> pd.DataFrame:
+def _rows(path: Path, record: Mapping[str, Any], weights: str | None) -> pd.DataFrame:
     """The rows of a pair's own triplets under its own protocol, or none at all while some are missing."""
-    wanted = pd.DataFrame(
-        [(level, triplet) for level, ids in record["triplets"].items() for triplet in ids],
-        columns=["level", "triplet"],
-    )
-    empty = pd.DataFrame(columns=["level", "triplet", "clip", "psnr", "ssim"])
-    if weights is None or not path.exists():
-        return empty
-    rows = pd.read_csv(path, dtype={"weights": str, "triplet": str}, converters={"psnr": float, "ssim": float})
-    rows = rows[
-        (rows["benchmark"] == record["data"]) & (rows["protocol"] == record["protocol"]) & (rows["weights"] == weights)
-    ]
-    merged = wanted.merge(rows, on=["level", "triplet"], how="left")[list(empty.columns)]
-    return empty if merged["psnr"].isna().any() else merged
+    wanted = [(level, triplet) for level, ids in record["triplets"].items() for triplet in ids]
+    found: dict[tuple[str, str], tuple[str, float, float]] = {}
+    for data, level, triplet, clip, protocol, of_weights, psnr, ssim in read_rows(path):
+        if (data, protocol, of_weights) == (record["data"], record["protocol"], weights):
+            found[level, triplet] = (clip, float(psnr), float(ssim))
+    rows = [(*key, *found[key]) for key in wanted if key in found]
+    columns = ["level", "triplet", "clip", "psnr", "ssim"]
+    return pd.DataFrame(rows if len(rows) == len(wanted) else [], columns=columns)

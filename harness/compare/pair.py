@@ -21,12 +21,13 @@ from harness.compare.initial import initial_weights, state_hash
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.loader import Samples
 from harness.data.order import Order
+from harness.errors import HarnessError
 from harness.evaluate.protocol import UNIFIED
 from harness.evaluate.runner import Evaluation, evaluate, mean_of_frames, predictor
 from harness.files import write_json
 from harness.masks.cache import MaskCache
+from harness.measure.cost import SIZE, cost
 from harness.model import Composed
-from harness.model.cost import SIZE, cost
 from harness.results.store import RunFolder, Store, differences
 from harness.train import checkpoint
 from harness.train.loop import Interrupted, Training, train
@@ -35,14 +36,15 @@ from harness.train.recipe import Recipe
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks for. `arm` has the plug-ins; without any there is one arm and no difference."""
+    """What a user asks for. `arm` has the plug-ins; without any there is one arm and no difference. `masks` is None
+    where no plug-in needs them."""
 
     arm: Arm
     recipe: Recipe
     recipe_name: str
     seed: int
     benchmark: Chosen
-    masks: Chosen
+    masks: Chosen | None
     device: torch.device
     workers: int
     command: str
@@ -102,6 +104,7 @@ def run_pair(request: Request, session: Session) -> str:
 
     What is done already is found and used; what was stopped goes on. Raises Interrupted when asked to stop.
     """
+    check(request)
     shared = Shared.of(request, session.store)
     records = [shared.fingerprint(request, arm) for arm in request.arms]
     runs = [
@@ -119,8 +122,19 @@ def run_pair(request: Request, session: Session) -> str:
     return pair
 
 
+def check(request: Request) -> None:
+    """Build everything once: what is refused is refused now, and not after the training of the arm before it."""
+    arm = request.arm
+    multiple = arm.build(request.seed).baseline.size_multiple
+    if request.masks:
+        request.masks.build()
+    crop = request.recipe.augment.crop
+    if crop % multiple:
+        raise HarnessError(f"augment.crop={crop} is no multiple of {multiple}, which {arm.baseline.name} needs")
+
+
 def _run_arm(arm: Arm, request: Request, shared: Shared, run: RunFolder, session: Session) -> None:
-    masks = mask_cache(request.masks) if arm.needs_masks else None
+    masks = mask_cache(request.masks) if request.masks and arm.needs_masks else None
     model = arm.build(request.seed)
     model.baseline.load_state_dict(safetensors.torch.load_file(shared.weights), strict=True)
     last = checkpoint.latest(run.checkpoints)
@@ -217,10 +231,9 @@ def _write_pair(path: Path, request: Request, runs: Sequence[RunFolder], shared:
         "recipe": request.recipe_name,
         "steps": shared.steps,
         "data": shared.data_id,
-        "masks": request.masks.label if request.arm.needs_masks else None,
+        "masks": request.masks.label if request.masks else None,
         "protocol": UNIFIED.id,
         "triplets": levels,
         "command": request.command,
     }
-    if not path.exists() or json.loads(path.read_text()) != record:
-        write_json(path, record)
+    write_json(path, record)  # also where it is there: the newest file is the pair last run

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import HarnessError
 
 Pixels = TypeVar("Pixels", np.uint8, np.uint16)
-Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 
 _PURPOSE = 1  # keeps these streams apart from others that are keyed by (seed, epoch)
 

@@ -91,7 +91,7 @@ def _list_file(name: str, folder: Path) -> Path:
 
 def _parse_gaps(text: str) -> tuple[int, ...]:
     gaps: set[int] = set()
-    for part in re.split(r"[+,]", text):
+    for part in text.split("+"):
         match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 1 <= low <= high:

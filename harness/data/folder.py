@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest
 from itertools import pairwise
 from pathlib import Path
 
@@ -101,7 +101,8 @@ def load(folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: 
     for key, file in videos.items():
         entry = entries[key]
         try:
-            content = sha256(file.read_bytes()).hexdigest()
+            with file.open("rb") as opened:
+                content = file_digest(opened, "sha256").hexdigest()
         except OSError as error:
             raise HarnessError(f"{file}: cannot be read: {error.strerror}") from error
         if entry.sha256 not in (None, content):

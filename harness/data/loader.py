@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,7 @@ def batches(samples: Samples, first_step: int, steps: int, workers: int) -> Iter
         pin_memory=torch.cuda.is_available(),
         # its own generator: without one the loader draws its seed from the global RNG
         generator=torch.Generator(),
+        worker_init_fn=_leave_signals_to_the_parent,
     )
     try:
         for frames, t, maps in loader:
@@ -62,6 +64,15 @@ def batches(samples: Samples, first_step: int, steps: int, workers: int) -> Iter
     except HarnessError as error:
         # from a worker it comes wrapped in that process's traceback; its last line is what was raised
         raise HarnessError(str(error).strip().splitlines()[-1].removeprefix("harness.errors.HarnessError: ")) from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise HarnessError("a process that reads data was killed: try fewer --workers or more shared memory") from error
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Ctrl-C goes to the whole group; only the trainer decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _collate(

@@ -6,6 +6,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from harness.catalog import package_hash
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -26,8 +28,9 @@ class Protocol:
 
     @property
     def id(self) -> str:
-        """Name, version and 6 digits of the hash over every field: what each row carries."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """What each row carries: name, version, and 6 digits of a hash over every field and this package's code."""
+        content = json.dumps([asdict(self), package_hash("harness.evaluate")], sort_keys=True)
+        digest = hashlib.sha256(content.encode()).hexdigest()
         return f"{self.name}-v{self.version}-{digest[:6]}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,9 @@ from torch import Tensor
 from harness.data.benchmark import Benchmark, Triplet
 from harness.evaluate.metrics import psnr, ssim
 from harness.evaluate.protocol import Protocol
-from harness.files import append_line, whole_lines, write_text
 from harness.masks.cache import MaskCache
 from harness.model import Composed
-
-COLUMNS = ("benchmark", "level", "triplet", "clip", "protocol", "weights", "psnr", "ssim")
+from harness.results.rows import append_row, mend, read_rows
 
 # (img0, img1, t, label maps or None) -> frame, images as float (1, 3, H, W) in [0, 1]
 Predict = Callable[[Tensor, Tensor, float, NDArray[np.integer] | None], Tensor]
@@ -73,8 +70,7 @@ def evaluate(
 ) -> bool:
     """Bring the rows of `path` up to date; rows that are there are not computed again. False if asked to stop."""
     done = {row[:-2] for row in read_rows(path)}
-    if not done:
-        write_text(path, ",".join(COLUMNS) + "\n")
+    mend(path)
     for count, triplet in enumerate(evaluation.triplets):
         progress(count, len(evaluation.triplets))
         if evaluation.key(triplet) in done:
@@ -87,16 +83,6 @@ def evaluate(
         with torch.inference_mode():
             frame = predict(img0, img1, triplet.t, maps)
         scores = (psnr(frame, truth).item(), ssim(frame, truth).item())
-        append_line(path, ",".join([*evaluation.key(triplet), *map(repr, scores)]))
+        append_row(path, [*evaluation.key(triplet), *map(repr, scores)])
     progress(len(evaluation.triplets), len(evaluation.triplets))
     return True
-
-
-def read_rows(path: Path) -> set[tuple[str, ...]]:
-    """The whole rows of a samples file, as written; a torn last one is cut off the file."""
-    lines = whole_lines(path)
-    if not lines:
-        return set()
-    if not path.read_text("utf-8").endswith("\n"):
-        write_text(path, "\n".join(lines) + "\n")
-    return {tuple(row) for row in csv.reader(lines[1:]) if len(row) == len(COLUMNS)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pandas as pd
 
 from harness.compare.outcome import PairOutcome
+from harness.files import write_bytes, write_text
 
 SMOOTHING = 0.05  # of the curve's length
 
@@ -22,9 +24,8 @@ def draw_curves(pair: PairOutcome, folder: Path) -> list[Path]:
     from matplotlib.figure import Figure
 
     data = curve_data(pair)
-    folder.mkdir(parents=True, exist_ok=True)
     table = folder / "curves.csv"
-    data.to_csv(table, index=False)
+    write_text(table, data.to_csv(index=False))
     labels = [arm.label for arm in pair.arms]
     window = max(round(len(data) * SMOOTHING), 1)
     smooth = data[labels].rolling(window, min_periods=1, center=True).mean()
@@ -47,5 +48,7 @@ def draw_curves(pair: PairOutcome, folder: Path) -> list[Path]:
     title = f"{pair.record['data']}, recipe {pair.record['recipe']}, seed {pair.record['seed']}"
     axes[0].set_title(f"{title}; bold: mean over {window} steps" if window > 1 else title, fontsize="medium")
     picture = folder / "curves.png"
-    figure.savefig(picture, dpi=150)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150)
+    write_bytes(picture, content.getvalue())
     return [picture, table]

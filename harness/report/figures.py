@@ -28,7 +28,8 @@ def draw_figures(pair: PairOutcome, request: Request, store: Store, note: Callab
         write_text(folder / name, text)
     gallery = folder / "gallery.png"
     made_from = [arm.run.metrics for arm in pair.arms if arm.run is not None]
-    if not gallery.exists() or gallery.stat().st_mtime < max(path.stat().st_mtime for path in made_from):
+    newest = max(path.stat().st_mtime for path in made_from)
+    if any(not path.exists() or path.stat().st_mtime < newest for path in (gallery, folder / "curves.png")):
         note("drawing curves and gallery")
         draw_curves(pair, folder)
         draw_gallery(_exhibits(pair, request), gallery)
@@ -36,7 +37,7 @@ def draw_figures(pair: PairOutcome, request: Request, store: Store, note: Callab
 
 
 def _exhibits(pair: PairOutcome, request: Request) -> list[Exhibit]:
-    cache = mask_cache(request.masks) if request.arm.needs_masks else None
+    cache = mask_cache(request.masks) if request.masks else None
     predicts: dict[str, Predict] = {}
     for arm, outcome in zip(request.arms, pair.arms, strict=True):
         assert outcome.run is not None

@@ -5,6 +5,7 @@ Of every level the triplet with the highest difference and the one with the lowe
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from harness.compare.outcome import PairOutcome
 from harness.data.benchmark import Benchmark
+from harness.files import write_bytes
 
 Image = NDArray[np.float64]  # (H, W, 3) in [0, 1]
 Maps = NDArray[np.integer]
@@ -91,8 +93,9 @@ def draw_gallery(shown: list[Exhibit], path: Path) -> Path:
             axis.set_xticks([])
             axis.set_yticks([])
         row[0].set_ylabel(exhibit.title, fontsize="small")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100)
+    write_bytes(path, content.getvalue())
     return path
 
 

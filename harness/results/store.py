@@ -94,8 +94,8 @@ class RunFolder:
         try:
             holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
             yield
-            holder.unlink(missing_ok=True)
         finally:
+            holder.unlink(missing_ok=True)
             lock.release()
 
     def claim(self, fingerprint: Mapping[str, Any], environment: Mapping[str, Any], label: str) -> None:
@@ -145,6 +145,11 @@ class Store:
 
     def figures(self, pair: str) -> Path:
         return self.root / "figures" / pair
+
+
+def slug_of(run: str) -> str:
+    """The arm of a run or pair: `ifrnet-s+hce` of `ifrnet-s+hce.s0.1a2b3c4d`."""
+    return run.rsplit(".", 2)[0]
 
 
 def read_record(path: Path) -> dict[str, Any]:

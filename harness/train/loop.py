@@ -57,7 +57,7 @@ def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Che
     training.notify("harness_run_started", run=run.name, step=first, steps=steps)
     run.set_status(state="training", step=first, steps=steps)
     with torch.random.fork_rng():
-        started = time.perf_counter()
+        started, timed = time.perf_counter(), 0  # `pending` may hold losses of before a restart
         for step, batch in enumerate(batches(training.samples, first, steps, training.workers), start=first):
             # whatever a network draws (dropout, drop path) depends on the step alone, so a resumed run draws the same
             torch.manual_seed(stream(training.seed, "step", step))
@@ -66,12 +66,12 @@ def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Che
                 pending.append(training_step(model, optimizer, batch, learning_rate, device))
             except FloatingPointError:
                 raise _diverged(run, step + 1) from None
-            done = step + 1
+            done, timed = step + 1, timed + 1
             if done % recipe.curve_every == 0 or done == steps:
                 losses = torch.stack(pending).double().cpu()
-                seconds = (time.perf_counter() - started) / len(pending)
+                seconds = (time.perf_counter() - started) / timed
                 _write_row(run, training, done, losses, learning_rate, seconds)
-                pending, started = [], time.perf_counter()
+                pending, started, timed = [], time.perf_counter(), 0
             stopping = training.stop()
             if done % recipe.checkpoint_every == 0 or done == steps or stopping:
                 last = checkpoint.save(run.checkpoints, done, model, optimizer, pending)

@@ -15,7 +15,7 @@ from harness.yamlfile import load_yaml
 FOLDER = Path(__file__).parent / "recipes"
 
 Count = Annotated[int, Field(ge=1, strict=True)]
-Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)]
 
 
 class Recipe(BaseModel):
@@ -28,7 +28,7 @@ class Recipe(BaseModel):
     batch: Count
     learning_rate: Rate = 1e-4
     final_learning_rate: Rate = 1e-5
-    weight_decay: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = 1e-4
     augment: Augment
     curve_every: Count = 1
     checkpoint_every: Count = 1000

@@ -13,8 +13,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from harness.measure.cost import example
 from harness.model import Composed, Frames, Regions
-from harness.model.cost import example
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,364 @@
+"""Discovery and the catalogue: who provides what, what happens to what is broken, and that hooks are what they say."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness import HarnessError, hookspecs
+from harness.catalog import HOOKS, Catalog, Entry
+from harness.options import Choice
+from harness.plugins import Origin, Plugins, discover
+from harness.specs import BaselineSpec, MaskSourceSpec, PluginSpec, Spec
+
+Install = Callable[..., Plugins]
+HEAD = "from harness import BaselineSpec, MaskSourceSpec, PluginSpec, hookimpl\n"
+KNOWN_HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("harness_"))
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Makes distributions of one module each and discovers what is installed with them."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def install(_entries: str = "{module}", /, **sources: str) -> Plugins:
+        for module, source in sources.items():
+            (tmp_path / f"{module}.py").write_text(HEAD + source)
+            info = tmp_path / f"{module}-0.9.dist-info"
+            info.mkdir()
+            name = module.replace("_", "-")
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.9\n")
+            values = _entries.format(module=module).split()
+            lines = [f"entry{number} = {value}" for number, value in enumerate(values)]
+            (info / "entry_points.txt").write_text("\n".join(["[harness]", *lines, ""]))
+        return discover.__wrapped__()
+
+    yield install
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", "") == str(tmp_path / f"{name}.py"):
+            del sys.modules[name]
+
+
+def names(plugins: Plugins) -> set[tuple[str, str]]:
+    """Everything in the catalogue, without `ours-...`."""
+    catalog = Catalog(plugins)
+    found = {(kind.kind, entry.spec.name) for kind in HOOKS.values() for entry in catalog.entries(kind)}
+    return {(kind, name) for kind, name in found if not name.startswith("ours")}
+
+
+def baseline(name: str, factory: str = "nowhere:Net") -> str:
+    return f"@hookimpl\ndef harness_baselines(): return [BaselineSpec({name!r}, {factory!r}, 'a net')]\n"
+
+
+def sources(**preferences: int) -> str:
+    specs = ", ".join(
+        f"MaskSourceSpec('ours-{name}', 'nowhere:Maps', '', preference={preference})"
+        for name, preference in preferences.items()
+    )
+    return f"@hookimpl\ndef harness_mask_sources(): return [{specs}]\n"
+
+
+# --- discovery
+
+
+def test_origin(install: Install, tmp_path: Path) -> None:
+    plugins = install(ours_one=baseline("ours-one"))
+    entry = Catalog(plugins).find(BaselineSpec, "ours-one")
+    assert entry.origin == Origin("ours-one", "0.9", str(tmp_path / "ours_one.py"))
+    assert str(entry.origin) == f"ours-one 0.9 ({tmp_path / 'ours_one.py'})"
+    assert Catalog(plugins).find(PluginSpec, "null").origin.distribution == "vfi-harness"
+    assert not plugins.broken
+
+
+def test_an_entry_point_may_name_an_object(install: Install) -> None:
+    source = (
+        "class Hooks:\n    @hookimpl\n    def harness_baselines(self): return [BaselineSpec('ours', 'a:B', '')]\n"
+        "hooks = Hooks()\n"
+    )
+    plugins = install("{module}:hooks", ours_object=source)
+    assert not plugins.broken
+    assert Catalog(plugins).find(BaselineSpec, "ours").origin.distribution == "ours-object"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("raise KeyError('a key')", "KeyError: 'a key'"),
+        ("import nowhere_at_all", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ("raise SystemExit(4)", "SystemExit: 4"),
+        ("def f(:", "SyntaxError"),
+        ("@hookimpl\ndef harness_run_finished(run, colour): ...", "colour"),
+        ("@hookimpl\ndef harness_runs_finished(run): ...", "did you mean 'harness_run_finished'?"),
+    ],
+)
+def test_what_cannot_be_loaded_is_left_out_whole(source: str, reason: str, install: Install, tmp_path: Path) -> None:
+    before = names(install())
+    # aa_first and zz_last stand for all else, before it and after it; its own good hook must not stay behind
+    plugins = install(
+        aa_first=baseline("ours-first"),
+        bb_broken=f"{baseline('ours-broken')}{source}\n",
+        zz_last=baseline("ours-last"),
+    )
+    [broken] = plugins.broken
+    assert broken.origin == Origin("bb-broken", "0.9", str(tmp_path / "bb_broken.py"))
+    assert reason in broken.reason
+    assert "\n" not in str(broken)
+    assert names(plugins) == before
+    ours = {entry.spec.name for entry in Catalog(plugins).entries(BaselineSpec)}
+    assert {name for name in ours if name.startswith("ours")} == {"ours-first", "ours-last"}
+
+
+def test_a_missing_module_is_named_by_its_entry_point(install: Install) -> None:
+    [broken] = install("no_such_package.hooks", ours_one="").broken
+    assert broken.origin == Origin("ours-one", "0.9", "no_such_package.hooks")
+    assert "No module named 'no_such_package'" in broken.reason
+
+
+def test_ctrl_c_at_import_is_no_broken_plugin(install: Install) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        install(ours_one="raise KeyboardInterrupt")
+
+
+def test_one_module_under_two_entry_points_stays(install: Install) -> None:
+    plugins = install("{module} {module}", ours_one=baseline("ours-one"))
+    assert Catalog(plugins).find(BaselineSpec, "ours-one").origin.distribution == "ours-one"
+    [broken] = plugins.broken
+    assert "already registered by ours-one 0.9" in broken.reason
+
+
+def test_an_entry_point_cannot_take_the_core_away(install: Install) -> None:
+    before = names(install())
+    plugins = install("harness.builtins", ours_one="")
+    assert names(plugins) == before
+    assert "already registered by vfi-harness" in plugins.broken[0].reason
+
+
+def test_listing_imports_no_torch() -> None:
+    script = "import sys; from harness.catalog import catalog; catalog(); import harness.cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert not {"torch", "numpy", "pandas"} & set(done.stdout.split())
+
+
+# --- observers
+
+OBSERVER = """
+told = []
+@hookimpl
+def harness_step_done(step): told.append(step); {action}
+@hookimpl
+def harness_eval_done(): told.append('tested')
+"""
+
+
+@pytest.mark.parametrize("action", ["raise RuntimeError('no disk')", "raise SystemExit(5)", "import nowhere_at_all"])
+def test_an_observer_never_stops_anything(action: str, install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    plugins = install(
+        aa_good=OBSERVER.format(action="pass"),
+        bb_bad=OBSERVER.format(action=action),
+        cc_good=OBSERVER.format(action="pass"),
+    )
+    with caplog.at_level(logging.WARNING, "harness"):
+        plugins.notify("harness_step_done", run="x", step=3, loss=0.1, seconds=1.0)
+        plugins.notify("harness_eval_done", run="x", done=1, total=2)
+    assert [sys.modules[name].told for name in ("aa_good", "bb_bad", "cc_good")] == [[3, "tested"]] * 3
+    [record] = caplog.records
+    assert "observer bb-bad 0.9 (" in record.getMessage()
+    assert "harness_step_done failed" in record.getMessage()
+
+
+def test_ctrl_c_in_an_observer_is_ctrl_c(install: Install) -> None:
+    plugins = install(ours_one=OBSERVER.format(action="raise KeyboardInterrupt"))
+    with pytest.raises(KeyboardInterrupt):
+        plugins.notify("harness_step_done", run="x", step=3, loss=0.1, seconds=1.0)
+
+
+# --- the catalogue
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("raise RuntimeError('two\\nlines')", "harness_baselines: RuntimeError: two lines"),
+        ("raise SystemExit(2)", "harness_baselines: SystemExit: 2"),
+        ("return None", "harness_baselines: TypeError"),
+        ("return 'ours'", "harness_baselines: TypeError: returned 'o', which is no BaselineSpec"),
+        ("return [PluginSpec('ours', 'a:B', '')]", "which is no BaselineSpec"),
+        ("return [BaselineSpec('Ours', 'a:B', '')]", "ValueError: baseline name 'Ours'"),
+        ("return [BaselineSpec('ours', 'a.B', '')]", "ValueError: factory 'a.B'"),
+        ("yield BaselineSpec('ours', 'a:B', ''); raise OSError('gone')", "harness_baselines: OSError: gone"),
+    ],
+)
+def test_a_hook_that_fails_costs_its_own_specs_only(body: str, reason: str, install: Install) -> None:
+    before = names(install())
+    catalog = Catalog(plugins := install(ours_one=f"{sources(maps=0)}@hookimpl\ndef harness_baselines(): {body}\n"))
+    [broken] = catalog.broken
+    assert broken.origin.distribution == "ours-one"
+    assert reason in broken.reason
+    assert names(plugins) == before
+    assert catalog.find(MaskSourceSpec, "ours-maps").origin == broken.origin
+
+
+def test_collision(install: Install) -> None:
+    catalog = Catalog(install(ours_one=baseline("ours"), ours_two=baseline("ours") + sources(ours=0)))
+    one, two = (f"ours-{n} 0.9 (" for n in ("one", "two"))
+    [broken] = catalog.broken
+    assert str(broken).startswith(two)
+    assert f"baseline 'ours' is also claimed by {one}" in broken.reason
+    assert "ours" not in [entry.spec.name for entry in catalog.entries(BaselineSpec)]
+    with pytest.raises(HarnessError, match=r"baseline 'ours' is claimed by .* and .*: uninstall all but one") as error:
+        catalog.find(BaselineSpec, "ours")
+    assert one in str(error.value)
+    assert two in str(error.value)
+    assert catalog.find(MaskSourceSpec, "ours-ours").origin.distribution == "ours-two"
+
+
+def test_names_of_different_kinds_do_not_collide(install: Install) -> None:
+    catalog = Catalog(install(ours_one=baseline("null") + baseline("global").replace("baselines", "plugins")))
+    assert catalog.find(BaselineSpec, "null").origin.distribution == "ours-one"
+    assert catalog.find(PluginSpec, "null").origin.distribution == "vfi-harness"
+
+
+def test_did_you_mean(install: Install) -> None:
+    catalog = Catalog(install(ours_one=baseline("ours-net")))
+    with pytest.raises(HarnessError, match=r"unknown baseline 'our-net'; did you mean 'ours-net'\?"):
+        catalog.find(BaselineSpec, "our-net")
+    with pytest.raises(HarnessError, match=r"unknown mask source 'zzz'; there are: .*global"):
+        catalog.find(MaskSourceSpec, "zzz")
+
+
+def test_the_default_mask_source(install: Install) -> None:
+    catalog = Catalog(install(ours_one=sources(b=90, c=90, a=89), ours_two=sources(d=90)))
+    assert catalog.default_mask_source() == Choice("ours-b")
+
+
+def test_a_preference_decides_between_names_of_which_one_starts_the_other(install: Install) -> None:
+    catalog = Catalog(install(ours_one="@hookimpl\ndef harness_mask_sources(): return ["
+        "MaskSourceSpec(name, 'nowhere:Maps', '', preference=90) for name in ('ours-ab', 'ours-a')]\n"))  # fmt: skip
+    assert catalog.default_mask_source() == Choice("ours-a")
+
+
+# --- what is behind a name
+
+FACTORIES = """
+from harness import HarnessError
+class Raises:
+    def __init__(self, *, size: int = 1): raise RuntimeError('two\\nlines')
+class Exits:
+    def __init__(self): raise SystemExit(0)
+class Refuses:
+    def __init__(self, *, size: int = 1): raise ValueError('size is even')
+class Explains:
+    def __init__(self): raise HarnessError('look here')
+class Annotated:
+    def __init__(self, *, size: 'NoSuchType' = 1): ...
+class Unknown: ...
+class Odd:
+    def __init__(self, *, size: Unknown = 1): ...
+text = 'no class'
+"""
+
+
+def entry(install: Install, factory: str) -> Entry:
+    (catalog := Catalog(install(ours_one=FACTORIES + baseline("ours", factory))))
+    return catalog.find(BaselineSpec, "ours")
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        ("nowhere_at_all:Net", "cannot be imported: ModuleNotFoundError"),
+        ("ours_exits:Net", "cannot be imported: SystemExit: 0"),
+        ("ours_one:Absent", "cannot be imported: AttributeError"),
+        ("ours_one:Annotated", "NoSuchType"),
+        ("ours_one:Odd", "cannot be read"),
+        ("ours_one:text", "cannot be read: TypeError"),
+        ("ours_one:Raises", "cannot be built: RuntimeError: two lines"),
+        ("ours_one:Exits", "cannot be built: SystemExit: 0"),
+    ],
+)
+def test_a_factory_that_fails_is_blamed_on_its_distribution(
+    factory: str, reason: str, install: Install, tmp_path: Path
+) -> None:
+    (tmp_path / "ours_exits.py").write_text("raise SystemExit(0)\n")
+    found = entry(install, factory)
+    with pytest.raises(HarnessError) as error:
+        Catalog.choose(_Only(found), BaselineSpec, Choice("ours", {"size": "2"} if "Odd" in factory else {})).build()
+    assert f"baseline ours of ours-one 0.9 ({tmp_path / 'ours_one.py'})" in str(error.value)
+    assert reason in str(error.value)
+
+
+class _Only(Catalog):
+    """A catalogue of one."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+
+    def find(self, kind: type[Spec], name: str) -> Entry:
+        return self.entry
+
+
+@pytest.mark.parametrize(
+    ("factory", "line"), [("ours_one:Refuses", "ours: size is even"), ("ours_one:Explains", "look here")]
+)
+def test_a_factory_may_refuse_its_options(factory: str, line: str, install: Install) -> None:
+    with pytest.raises(HarnessError, match=line):
+        Catalog.choose(_Only(entry(install, factory)), BaselineSpec, Choice("ours")).build()
+
+
+def test_an_entry_lists_its_options_or_its_fault(install: Install) -> None:
+    assert list(entry(install, "ours_one:Raises").options()) == ["size"]
+
+
+def test_options_of_a_faulty_signature_are_blamed(install: Install) -> None:
+    with pytest.raises(HarnessError, match=r"baseline ours of ours-one 0\.9 .*NoSuchType"):
+        entry(install, "ours_one:Annotated").options()
+
+
+# --- the hooks themselves
+
+
+def constants(path: Path) -> Iterable[str]:
+    """Every string in a module's code, names of functions aside."""
+    return (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+
+
+@pytest.mark.parametrize("hook", KNOWN_HOOKS)
+def test_every_hook_is_documented_and_called(hook: str) -> None:
+    function = getattr(hookspecs, hook)
+    doc = inspect.getdoc(function)
+    assert doc
+    assert doc.splitlines()[0].endswith(".")
+    assert hasattr(function, f"{hookspecs.GROUP}_spec")
+    assert all(name == "return" or kind for name, kind in function.__annotations__.items())
+    assert set(inspect.signature(function).parameters) == set(function.__annotations__) - {"return"}
+    core = Path(harness.__file__).parent
+    callers = [path for path in core.rglob("*.py") if path.name != "hookspecs.py" and hook in constants(path)]
+    assert callers, f"nothing in harness/ calls {hook}"
+
+
+def test_every_hook_that_collects_is_in_the_catalogue() -> None:
+    returning = {hook for hook in KNOWN_HOOKS if getattr(hookspecs, hook).__annotations__["return"] != "None"}
+    assert returning == set(HOOKS)
+    for hook, kind in HOOKS.items():
+        assert getattr(hookspecs, hook).__annotations__["return"] == f"Iterable[{kind.__name__}]"
+
+
+@pytest.mark.parametrize("name", ["", "Net", "a_b", "-a", "a-", "a--b", "a b", "ä", "a\n"])
+def test_a_name_is_lower_case_words(name: str) -> None:
+    with pytest.raises(ValueError, match="lower-case words"):
+        BaselineSpec(name, "a:B", "")
+
+
+@pytest.mark.parametrize("factory", ["", "a", "a.B", ":B", "a:", "a:B.c", "a:B\n", "a b:C"])
+def test_a_factory_is_module_and_class(factory: str) -> None:
+    with pytest.raises(ValueError, match="not of the form 'module:Class'"):
+        BaselineSpec("a", factory, "")

@@ -1,0 +1,327 @@
+"""A distribution from outside the tree, installed from its wheel, is as good as any in it; a broken one harms none."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import sysconfig
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+import pytest
+import yaml
+
+TOYVFI = Path(__file__).parent / "third_party" / "toyvfi"
+RUN = ("run", "--baseline", "toy", "--with", "hce,hir", "--recipe", "smoke", "--masks", "toy-halves")
+
+
+class Broken(NamedTuple):
+    """A distribution with something wrong in it, and what the harness must say of it."""
+
+    source: str
+    reason: str
+
+
+BROKEN = {
+    "import-error": Broken("import a_module_that_nobody_has\n", "No module named 'a_module_that_nobody_has'"),
+    "syntax-error": Broken("def harness_baselines(:\n", "SyntaxError"),
+    "exits-at-import": Broken("import sys\nsys.exit(7)\n", "SystemExit"),
+    "wrong-signature": Broken(
+        "from harness import hookimpl\n@hookimpl\ndef harness_step_done(run, velocity): ...\n", "velocity"
+    ),
+    "unknown-hook": Broken(
+        "from harness import hookimpl\n@hookimpl\ndef harness_baseline(): return []\n",
+        "no hook harness_baseline; did you mean 'harness_baselines'?",
+    ),
+    "raising-hook": Broken(
+        "from harness import hookimpl\n@hookimpl\ndef harness_plugins(): raise RuntimeError('two\\nlines')\n",
+        "harness_plugins: RuntimeError: two lines",
+    ),
+    "exiting-hook": Broken(
+        "from harness import hookimpl\n@hookimpl\ndef harness_plugins(): raise SystemExit(3)\n",
+        "harness_plugins: SystemExit: 3",
+    ),
+    "wrong-type": Broken(
+        "from harness import PluginSpec, hookimpl\n"
+        "@hookimpl\ndef harness_baselines(): return [PluginSpec('odd', 'odd:Odd', 'no baseline')]\n",
+        "is no BaselineSpec",
+    ),
+    "returns-nothing": Broken(
+        "from harness import hookimpl\n@hookimpl\ndef harness_baselines(): pass\n", "harness_baselines: TypeError"
+    ),
+    "wrong-name": Broken(
+        "from harness import BaselineSpec, hookimpl\n"
+        "@hookimpl\ndef harness_baselines(): return [BaselineSpec('My Net', 'odd:Odd', '')]\n",
+        "'My Net' is not lower-case words",
+    ),
+    "raising-command": Broken(
+        "from harness import hookimpl\n@hookimpl\ndef harness_commands(cli): raise RuntimeError('two\\nlines')\n",
+        "harness_commands: RuntimeError: two lines",
+    ),
+    "taking-command": Broken(
+        "from harness import hookimpl\n"
+        "@hookimpl\ndef harness_commands(cli):\n    @cli.command('list')\n    def mine(): raise SystemExit(9)\n",
+        "harness_commands: the command 'list' is taken",
+    ),
+    "zz-same-module": Broken("", "toyvfi is already registered by toyvfi 1.2.3"),
+    "zz-collides": Broken(
+        "from harness import BaselineSpec, hookimpl\n"
+        "@hookimpl\ndef harness_baselines(): return [BaselineSpec('toy-plain', 'zz_collides:Net', 'another')]\n",
+        "baseline 'toy-plain' is also claimed by toyvfi 1.2.3",
+    ),
+}
+
+# nothing is wrong with these before they are used
+LATE = {
+    "raising-factory": (
+        "from harness import BaselineSpec, hookimpl\n"
+        "class Net:\n    def __init__(self): raise RuntimeError('out of\\nluck')\n"
+        "@hookimpl\ndef harness_baselines(): return [BaselineSpec('late', 'raising_factory:Net', 'raises')]\n"
+    ),
+    "raising-observer": (
+        "from harness import hookimpl\n"
+        "@hookimpl\ndef harness_run_started(run): raise RuntimeError('observer of starts')\n"
+        "@hookimpl\ndef harness_step_done(step): raise RuntimeError('observer of steps')\n"
+        "@hookimpl\ndef harness_eval_done(): raise RuntimeError('observer of tests')\n"
+        "@hookimpl\ndef harness_run_finished(run): raise RuntimeError('observer of ends')\n"
+    ),
+}
+
+
+class Fresh(NamedTuple):
+    """An environment with the harness and toyvfi in it."""
+
+    python: Path
+    work: Path
+
+    def run(self, *command: str, beside: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs the interpreter; `beside` is one more folder with distributions."""
+        env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "HARNESS_"))}
+        env |= {"HARNESS_CACHE": str(self.work / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
+        if beside:
+            env["PYTHONPATH"] = str(beside)
+        return subprocess.run(
+            [str(self.python), *command], cwd=self.work, env=env, capture_output=True, text=True, timeout=300
+        )
+
+    def harness(self, *arguments: str, beside: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs the command line."""
+        return self.run("-c", "from harness.cli.main import main; main()", *arguments, beside=beside)
+
+
+def succeeded(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of an error."""
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("harness: warning: left out: ")]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("harness: error: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    """toyvfi's wheel in a new environment, which sees the harness's own packages through a .pth file."""
+    work = tmp_path_factory.mktemp("fresh")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), str(TOYVFI)]
+    subprocess.run(build, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(work / "venv")], check=True)
+    python = work / "venv" / "bin" / "python"
+    ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = Path(subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip())
+    ours = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    (packages / "beside.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in ours))
+    wheel = str(work / "toyvfi-1.2.3-py3-none-any.whl")
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, wheel], check=True, capture_output=True)
+    return Fresh(python, work)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two clips of 20 frames of a texture that moves."""
+    folder = tmp_path_factory.mktemp("videos")
+    for seed in (0, 1):
+        squares = np.random.default_rng(seed).integers(0, 256, (12, 32, 3), np.uint8)
+        texture = squares.repeat(8, 0).repeat(8, 1)
+        with av.open(str(folder / f"clip{seed}.mp4"), "w") as container:
+            stream: Any = container.add_stream("libx264", rate=Fraction(25))
+            stream.width = stream.height = 96
+            stream.pix_fmt = "yuv420p"
+            for at in range(20):
+                image = np.ascontiguousarray(texture[:, 3 * at : 3 * at + 96])
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pair(fresh: Fresh, videos: Path) -> tuple[str, Path]:
+    """What a run of the toy's pair printed, and the results folder."""
+    results = fresh.work / "results"
+    return succeeded(fresh.harness(*RUN, "--data", f"clips:root={videos}", "--results", str(results))), results
+
+
+def distribution(folder: Path, name: str, source: str | None, entry: str | None = None) -> None:
+    """Writes what an installation of a distribution of one module leaves behind."""
+    module = name.replace("-", "_")
+    if source is not None:
+        (folder / f"{module}.py").write_text(source)
+    info = folder / f"{module}-0.9.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.9\n")
+    (info / "entry_points.txt").write_text(f"[harness]\n{module} = {entry or module}\n")
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every broken distribution at once."""
+    folder = tmp_path_factory.mktemp("beside")
+    for name, broken in BROKEN.items():
+        distribution(folder, name, broken.source or None, "toyvfi" if name == "zz-same-module" else None)
+    for name, source in LATE.items():
+        distribution(folder, name, source)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def listed(fresh: Fresh, beside: Path) -> subprocess.CompletedProcess[str]:
+    """`harness list` with every broken distribution installed."""
+    return fresh.harness("list", beside=beside)
+
+
+# --- a good one
+
+
+def test_the_wheel_is_what_runs(fresh: Fresh) -> None:
+    where = succeeded(fresh.run("-c", "import toyvfi, harness; print(toyvfi.__file__, harness.__file__)")).split()
+    assert Path(where[0]).is_relative_to(fresh.work / "venv")
+    assert not Path(where[1]).is_relative_to(fresh.work)
+
+
+def test_list_names_the_toys_and_their_distribution(fresh: Fresh) -> None:
+    done = fresh.harness("list")
+    rows = {tuple(line.split()[:4]) for line in succeeded(done).splitlines()}
+    for kind, name in (("baseline", "toy"), ("baseline", "toy-plain"), ("plug-in", "toy-mean")):
+        assert (kind, name, "toyvfi", "1.2.3") in rows
+    assert ("mask", "source", "toy-halves", "toyvfi") in rows
+    assert ("baseline", "ifrnet-s", "vfi-ifrnet", "0.1.0") in rows
+    assert not done.stderr
+
+
+def test_show_describes_the_toy(fresh: Fresh) -> None:
+    toy = succeeded(fresh.harness("show", "toy"))
+    installed = fresh.work / "venv"
+    assert "toyvfi 1.2.3" in toy
+    assert str(installed) in toy
+    assert "option channels int, by default 16" in toy
+    assert "16 channels at stride 16" in toy
+    assert "flows and a latent blend of 1 at stride 8" in toy
+
+
+def test_a_third_partys_command_runs(fresh: Fresh) -> None:
+    assert succeeded(fresh.harness("toy-flow", "24")) == "24 pixels are 1.5 cells at stride 16\n"
+    assert "toy-flow" in succeeded(fresh.harness("--help"))
+
+
+def test_a_pair_with_hce_and_hir_on_the_toy(pair: tuple[str, Path]) -> None:
+    printed, results = pair
+    assert "toy+hce+hir" in printed
+    assert "mean of the two frames" in printed
+    runs = {run.name.split(".s")[0]: run for run in (results / "runs").iterdir()}
+    assert sorted(runs) == ["toy", "toy+hce+hir"]
+    for run in runs.values():
+        for name in ("config.yaml", "env.json", "status.json", "curve.csv", "samples.csv", "metrics.json"):
+            assert (run / name).stat().st_size, name
+        assert (run / "checkpoints" / "step-00000004" / "model.safetensors").is_file()
+        rows = list(csv.DictReader((run / "curve.csv").open()))
+        assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
+        levels = [row["level"] for row in csv.DictReader((run / "samples.csv").open())]
+        assert levels == ["easy", "medium", "hard", "extreme"]
+    plain, full = (yaml.safe_load((runs[arm] / "config.yaml").read_text()) for arm in ("toy", "toy+hce+hir"))
+    assert plain["fingerprint"]["initial_weights"] == full["fingerprint"]["initial_weights"]
+    assert [plugin["name"] for plugin in full["fingerprint"]["arm"]] == ["hce", "hir"]
+    assert full["fingerprint"]["masks"]["name"] == "toy-halves"
+    figures = results / "figures" / runs["toy+hce+hir"].name
+    assert (figures / "gallery.png").is_file()
+    assert "| toy+hce+hir " in (figures / "table.md").read_text()
+
+
+def test_a_toy_plugin_acts_on_a_baseline_of_the_tree(fresh: Fresh) -> None:
+    script = """
+import torch, harness
+torch.manual_seed(0)
+image = torch.rand(2, 1, 3, 32, 48)
+plain, alike = harness.load("ifrnet-s"), harness.load("ifrnet-s", plugins=["toy-mean:across=true"])
+print(torch.equal(plain.interpolate(*image).frame, alike.interpolate(*image).frame))
+torch.nn.init.ones_(alike.plugin["toy-mean"].share)
+print(torch.equal(plain.interpolate(*image).frame, alike.interpolate(*image).frame))
+print(alike.plugin["toy-mean"].across)
+"""
+    assert succeeded(fresh.run("-c", script)).split() == ["True", "False", "True"]
+
+
+# --- broken ones
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN))
+def test_a_broken_one_is_named(name: str, listed: subprocess.CompletedProcess[str], beside: Path, fresh: Fresh) -> None:
+    succeeded(listed)
+    [line] = [line for line in listed.stderr.splitlines() if f"left out: {name} 0.9 (" in line]
+    assert line.startswith("harness: warning: ")
+    assert f"{name} 0.9 ({fresh.work if name == 'zz-same-module' else beside}" in line
+    assert BROKEN[name].reason in line
+
+
+def test_list_shows_all_else(listed: subprocess.CompletedProcess[str], fresh: Fresh) -> None:
+    def names(text: str) -> set[str]:
+        return {" ".join(line.split()[:4]) for line in text.splitlines()[1:]}
+
+    assert len(listed.stderr.splitlines()) == len(BROKEN)
+    alone, among = names(fresh.harness("list").stdout), names(listed.stdout)
+    assert alone - among == {"baseline toy-plain toyvfi 1.2.3"}
+    assert among - alone == {"baseline late raising-factory 0.9"}
+
+
+def test_a_name_that_two_claim_is_refused_with_both(fresh: Fresh, beside: Path) -> None:
+    for command in (("run", "--baseline", "toy-plain"), ("show", "toy-plain")):
+        line = refused(fresh.harness(*command, beside=beside))
+        assert "'toy-plain'" in line
+        assert f"toyvfi 1.2.3 ({fresh.work}" in line
+        assert f"zz-collides 0.9 ({beside}" in line
+
+
+def test_a_factory_that_raises_is_named(fresh: Fresh, beside: Path, videos: Path, tmp_path: Path) -> None:
+    data = ("--data", f"clips:root={videos}", "--recipe", "smoke", "--results", str(tmp_path / "results"))
+    line = refused(fresh.harness("run", "--baseline", "late", *data, beside=beside))
+    assert f"baseline late of raising-factory 0.9 ({beside / 'raising_factory.py'})" in line
+    assert line.endswith("RuntimeError: out of luck")
+    assert not (tmp_path / "results" / "runs").exists()
+
+
+def test_all_else_runs_and_observers_alter_nothing(
+    pair: tuple[str, Path], fresh: Fresh, beside: Path, videos: Path, tmp_path: Path
+) -> None:
+    done = fresh.harness(*RUN, "--data", f"clips:root={videos}", "--results", str(tmp_path), beside=beside)
+    succeeded(done)
+    for moment in ("starts", "steps", "tests", "ends"):
+        assert f"observer of {moment}" in done.stderr
+    assert f"observer raising-observer 0.9 ({beside / 'raising_observer.py'}): harness_step_done failed" in done.stderr
+    before, after = (
+        {
+            run.name: [row["total"] for row in csv.DictReader((run / "curve.csv").open())]
+            for run in (results / "runs").iterdir()
+        }
+        for results in (pair[1], tmp_path)
+    )
+    assert before == after
