@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PACKAGES := harness baselines/ifrnet/vfi_ifrnet adapters/hce/vfi_hce adapters/hir/vfi_hir adapters/supervoxel/vfi_supervoxel
+PACKAGES := harness $(wildcard baselines/*/vfi_* adapters/*/vfi_*)
 
 .PHONY: demo test lint bench clean
 

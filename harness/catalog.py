@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from harness.errors import HarnessError, suggestion
-from harness.options import Choice, Option, options_of, resolve
+from harness.options import Choice, Option, options_of, parse_choice, resolve
 from harness.plugins import FAULTS, Broken, Origin, Plugins, discover, in_one_line
 from harness.specs import BaselineSpec, BenchmarkSpec, MaskSourceSpec, PluginSpec, Spec
 
@@ -161,6 +161,13 @@ class Catalog:
         specs = [entry.spec for entry in self.entries(MaskSourceSpec)]
         best = min(specs, key=lambda spec: (-getattr(spec, "preference", 0), spec.name))
         return Choice(best.name)
+
+    def mask_source(self, given: str | None, needed: bool) -> Chosen | None:
+        """The source that the user gave, which is checked in any case, else the default; None where none is needed."""
+        chosen = self.choose(MaskSourceSpec, parse_choice(given)) if given else None
+        if not needed:
+            return None
+        return chosen or self.choose(MaskSourceSpec, self.default_mask_source())
 
 
 @functools.cache

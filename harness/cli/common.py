@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -52,3 +56,22 @@ def warn_broken(catalog: Catalog) -> None:
     """One line on stderr for each plug-in that had to be left out."""
     for broken in catalog.broken:
         click.echo(f"harness: warning: left out: {broken}", err=True)
+
+
+@contextmanager
+def stoppable() -> Iterator[list[int]]:
+    """A list that holds the first SIGINT or SIGTERM: training looks at it between steps. A second one ends at once."""
+    received: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+        click.echo("\nharness: stopping as soon as the state is saved; once more to stop at once", err=True)
+
+    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -14,6 +14,7 @@ import click
 from harness import __version__
 from harness.cli.cost import cost
 from harness.cli.curves import curves
+from harness.cli.evaluate import evaluate
 from harness.cli.listing import list_all, show
 from harness.cli.run import run
 from harness.cli.table import table
@@ -31,6 +32,7 @@ cli.add_command(run)
 cli.add_command(table)
 cli.add_command(curves)
 cli.add_command(cost)
+cli.add_command(evaluate)
 cli.add_command(list_all)
 cli.add_command(show)
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 
-from harness.cli.common import find_device, output, results_option, warn_broken
+from harness.cli.common import find_device, output, results_option, stoppable, warn_broken
 
 
 @click.command()
@@ -44,33 +40,32 @@ def run(
     from harness.catalog import catalog
     from harness.cli.progress import Progress
     from harness.compare.outcome import read_pair
-    from harness.compare.pair import Request, Session, run_pair
+    from harness.compare.pair import Request, run_pair
+    from harness.compare.session import Session
     from harness.options import parse_choice, parse_choices
     from harness.report.figures import draw_figures
     from harness.report.tables import draw, pair_table
     from harness.results.store import Store
-    from harness.specs import BenchmarkSpec, MaskSourceSpec
+    from harness.specs import BenchmarkSpec
     from harness.train.loop import Interrupted
     from harness.train.recipe import load_recipe
 
     known = catalog()
     warn_broken(known)
     arm = Arm.of(known, parse_choice(baseline), parse_choices(plugins))
-    source = parse_choice(masks) if masks else known.default_mask_source()
-    chosen = known.choose(MaskSourceSpec, source) if masks or arm.needs_masks else None
     request = Request(
         arm=arm,
         recipe=load_recipe(recipe),
         recipe_name=recipe,
         seed=seed,
         benchmark=known.choose(BenchmarkSpec, parse_choice(data)),
-        masks=chosen if arm.needs_masks else None,
+        masks=known.mask_source(masks, needed=arm.needs_masks),
         device=find_device(device),
         workers=workers,
         command=shlex.join(["harness", *sys.argv[1:]]),
     )
     store = Store(results)
-    with Progress([arm.slug for arm in request.arms]).watching(known.plugins.manager) as progress, _stoppable() as stop:
+    with Progress([arm.slug for arm in request.arms]).watching(known.plugins.manager) as progress, stoppable() as stop:
         session = Session(store, known.plugins.notify, progress.note, lambda: bool(stop))
         try:
             pair = read_pair(store, run_pair(request, session))
@@ -80,22 +75,3 @@ def run(
         folder = draw_figures(pair, request, store, progress.note)
     draw(pair_table(pair), output())
     click.echo(f"table, curves and gallery: {folder}")
-
-
-@contextmanager
-def _stoppable() -> Iterator[list[int]]:
-    """A list that holds the first SIGINT or SIGTERM: training looks at it between steps. A second one ends at once."""
-    received: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-        click.echo("\nharness: stopping as soon as the state is saved; once more to stop at once", err=True)
-
-    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

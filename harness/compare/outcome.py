@@ -134,7 +134,7 @@ def read_pair(store: Store, name: str) -> PairOutcome:
         arms = [store.run(run) for run in record["runs"]]
     except (OSError, ValueError, KeyError) as error:
         raise HarnessError(f"{path}: damaged ({error}); the command that made the pair writes it again") from error
-    reference = ArmOutcome("mean of the two frames", None, _rows(store.reference, record, "none"), {}, {})
+    reference = ArmOutcome("mean of the two frames", None, rows_of(store.reference, record, "none"), {}, {})
     return PairOutcome(
         name,
         record,
@@ -145,10 +145,10 @@ def read_pair(store: Store, name: str) -> PairOutcome:
 
 def _arm(run: RunFolder, label: str, record: Mapping[str, Any]) -> ArmOutcome:
     metrics = run.read_metrics()
-    return ArmOutcome(label, run, _rows(run.samples, record, metrics.get("weights")), metrics, run.status())
+    return ArmOutcome(label, run, rows_of(run.samples, record, metrics.get("weights")), metrics, run.status())
 
 
-def _rows(path: Path, record: Mapping[str, Any], weights: str | None) -> pd.DataFrame:
+def rows_of(path: Path, record: Mapping[str, Any], weights: str | None) -> pd.DataFrame:
     """The rows of a pair's own triplets under its own protocol, or none at all while some are missing."""
     wanted = [(level, triplet) for level, ids in record["triplets"].items() for triplet in ids]
     found: dict[tuple[str, str], tuple[str, float, float]] = {}

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from filelock import FileLock
 
 from harness.arm import Arm
 from harness.catalog import Chosen
 from harness.compare.fingerprint import fingerprint, installation, short
 from harness.compare.initial import initial_weights, state_hash
-from harness.data.benchmark import Benchmark, Triplet
+from harness.compare.session import Session
+from harness.compare.testset import TestSet, mask_cache
 from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.errors import HarnessError
 from harness.evaluate.protocol import UNIFIED
-from harness.evaluate.runner import Evaluation, evaluate, mean_of_frames, predictor
+from harness.evaluate.runner import Evaluation, evaluate, predictor
 from harness.files import write_json
-from harness.masks.cache import MaskCache
 from harness.measure.cost import SIZE, cost
 from harness.model import Composed
 from harness.results.store import RunFolder, Store, differences
@@ -55,48 +53,26 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Session:
-    """The world around a run: where results go, whom to tell, whether to stop."""
-
-    store: Store
-    notify: Callable[..., None]
-    note: Callable[[str], None]
-    stop: Callable[[], bool]
-
-
-@dataclass(frozen=True)
 class Shared:
-    """What both arms get, made once: data, order, length, test triplets, the file of initial weights."""
+    """What both arms get, made once: test set, order, length, the file of initial weights and its sha256."""
 
-    benchmark: Benchmark
-    data_id: str
+    tests: TestSet
     order: Order
     steps: int
-    triplets: list[Triplet]
     weights: Path
     weights_sha256: str
 
     @classmethod
     def of(cls, request: Request, store: Store) -> Shared:
-        benchmark: Benchmark = request.benchmark.build()
-        order = Order(len(benchmark.train), request.recipe.batch, request.seed)
-        return cls(
-            benchmark,
-            f"{request.benchmark.name}-{benchmark.digest('test')[:8]}",
-            order,
-            request.recipe.total_steps(order.steps_per_epoch),
-            spread(benchmark.test, request.recipe.test_triplets),
-            *initial_weights(request.arm, request.seed, store),
-        )
+        tests = TestSet.of(request.benchmark, request.recipe.test_triplets)
+        order = Order(len(tests.benchmark.train), request.recipe.batch, request.seed)
+        steps = request.recipe.total_steps(order.steps_per_epoch)
+        return cls(tests, order, steps, *initial_weights(request.arm, request.seed, store))
 
     def fingerprint(self, request: Request, arm: Arm) -> dict[str, Any]:
-        data = {"name": request.benchmark.name, "digest": self.benchmark.digest("train")}
+        data = {"name": request.benchmark.name, "digest": self.tests.benchmark.digest("train")}
         masks = request.masks if arm.needs_masks else None
         return fingerprint(arm, request.recipe, request.seed, data, masks, self.weights_sha256, request.device)
-
-    def evaluation(self, request: Request, masks: MaskCache | None, weights: Path | None) -> Evaluation:
-        sha = hashlib.sha256(weights.read_bytes()).hexdigest()[:12] if weights else "none"
-        return Evaluation(self.benchmark, self.data_id, self.triplets, masks, UNIFIED, sha, request.device)
 
 
 def run_pair(request: Request, session: Session) -> str:
@@ -113,7 +89,7 @@ def run_pair(request: Request, session: Session) -> str:
     ]
     pair = runs[-1].name
     _write_pair(session.store.pair_file(pair), request, runs, shared)
-    _evaluate_reference(request, shared, session)
+    shared.tests.evaluate_reference(request.device, session)
     for arm, record, run in zip(request.arms, records, runs, strict=True):
         _mention_others(run, record, session)
         with run.locked():
@@ -140,7 +116,7 @@ def _run_arm(arm: Arm, request: Request, shared: Shared, run: RunFolder, session
     last = checkpoint.latest(run.checkpoints)
     if last is None or last.step < shared.steps:
         training = Training(
-            Samples(shared.benchmark, shared.order, request.recipe.augment, masks),
+            Samples(shared.tests.benchmark, shared.order, request.recipe.augment, masks),
             request.recipe,
             shared.steps,
             request.seed,
@@ -151,7 +127,8 @@ def _run_arm(arm: Arm, request: Request, shared: Shared, run: RunFolder, session
         )
         last = train(model, training, run)
     model.load_state_dict(safetensors.torch.load_file(last.weights))
-    _evaluate(model.to(request.device), last, shared.evaluation(request, masks, last.weights), run, session)
+    evaluation = shared.tests.evaluation(masks, last.weights, request.device)
+    _evaluate(model.to(request.device), last, evaluation, run, session)
 
 
 def _evaluate(
@@ -179,33 +156,6 @@ def _evaluate(
     session.notify("harness_run_finished", run=run.name)
 
 
-def _evaluate_reference(request: Request, shared: Shared, session: Session) -> None:
-    path = session.store.reference
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        evaluation = shared.evaluation(request, None, None)
-        if not evaluate(evaluation, mean_of_frames, path, session.stop, lambda done, total: None):
-            raise Interrupted("stopped while measuring the mean of the two frames")
-
-
-def mask_cache(masks: Chosen) -> MaskCache:
-    """The cache of a source: another version, option or code never reads its maps."""
-    version = getattr(masks.entry.spec, "version", 1)
-    return MaskCache(masks.build(), masks.record() | {"version": version})
-
-
-def spread(triplets: Sequence[Triplet], per_level: int | None) -> list[Triplet]:
-    """At most `per_level` triplets of each level, evenly spread over the level's own order."""
-    levels: dict[str, list[Triplet]] = defaultdict(list)
-    for triplet in triplets:
-        levels[triplet.level].append(triplet)
-    chosen: list[Triplet] = []
-    for of_level in levels.values():
-        count = min(per_level or len(of_level), len(of_level))
-        chosen += [of_level[(2 * i + 1) * len(of_level) // (2 * count)] for i in range(count)]
-    return chosen
-
-
 def _mention_others(run: RunFolder, record: Mapping[str, Any], session: Session) -> None:
     """Say why a run starts anew though there is one of the same arm and seed."""
     if run.config.exists():
@@ -220,20 +170,18 @@ def _mention_others(run: RunFolder, record: Mapping[str, Any], session: Session)
 
 
 def _write_pair(path: Path, request: Request, runs: Sequence[RunFolder], shared: Shared) -> None:
-    levels: dict[str, list[str]] = defaultdict(list)
-    for triplet in shared.triplets:
-        levels[triplet.level].append(triplet.id)
+    title = f"{request.arm.label} on {shared.tests.data_id}, recipe {request.recipe_name} ({shared.steps} steps)"
     record = {
-        "label": request.arm.label,
+        "title": f"{title}, seed {request.seed}",
         "runs": [run.name for run in runs],
         "labels": [arm.label for arm in request.arms],
         "seed": request.seed,
         "recipe": request.recipe_name,
         "steps": shared.steps,
-        "data": shared.data_id,
+        "data": shared.tests.data_id,
         "masks": request.masks.label if request.masks else None,
         "protocol": UNIFIED.id,
-        "triplets": levels,
+        "triplets": shared.tests.levels,
         "command": request.command,
     }
     write_json(path, record)  # also where it is there: the newest file is the pair last run

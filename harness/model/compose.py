@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -45,7 +46,7 @@ class Composed(nn.Module):
         if seam is None:
             raise ValueError("the baseline has no motion seam")
         batch, _, height, width = frames.img0.shape
-        grid = tuple(round(side * frames.scale) // seam.stride for side in (height, width))
+        grid = self._grid((height, width), seam.stride, frames.scale)
         shapes = [tuple(x.shape) for x in (prior.flow_t0, prior.flow_t1, prior.latent)]
         expected = [(batch, channels, *grid) for channels in (2, 2, seam.channels)]
         if shapes != expected:
@@ -56,9 +57,13 @@ class Composed(nn.Module):
         offers = self.baseline.offers
         if maps is None or offers is None:
             return None
-        height, width = (round(side * scale) // offers.stride for side in size)
         device = next(self.parameters()).device
-        return Regions.of(maps[:, 0], maps[:, 1], (height, width)).to(device)
+        return Regions.of(maps[:, 0], maps[:, 1], self._grid(size, offers.stride, scale)).to(device)
+
+    def _grid(self, size: tuple[int, int], stride: int, scale: float) -> tuple[int, int]:
+        """Rows and columns of a grid of that stride, on frames of `size` at a working scale."""
+        scale = scale if self.baseline.scales_frames else 1.0
+        return round(size[0] * scale) // stride, round(size[1] * scale) // stride
 
     @torch.inference_mode()
     def interpolate(
@@ -78,7 +83,10 @@ class Composed(nn.Module):
         _check(img0, img1, t, masks)
         batch, _, height, width = img0.shape
         # the smallest size that the working scale brings to a multiple of what the network needs
-        multiple = (self.baseline.size_multiple / Fraction(scale).limit_denominator(64)).numerator
+        needed = self.baseline.size_multiple
+        multiple = (needed / Fraction(scale).limit_denominator(64)).numerator
+        if not self.baseline.scales_frames:
+            multiple = math.lcm(multiple, needed)
         right, below = -width % multiple, -height % multiple
         if masks is None:
             masks = np.zeros((batch, 2, height, width), np.uint8)

@@ -19,7 +19,7 @@ from harness.specs import Offers
 
 @dataclass(frozen=True)
 class Frames:
-    """The two inputs, sides multiples of the baseline's `size_multiple / scale`.
+    """The two inputs, with sides that the baseline takes at that scale.
 
     `scale` is the working scale: motion and features are estimated on frames resized by it, the result is
     blended at full size (official protocols use it on large frames).
@@ -84,10 +84,17 @@ class Prediction:
 
 
 class Baseline(nn.Module, ABC):
-    """A VFI network seen through the seam. `offers` is None where it has no seam for plug-ins."""
+    """A VFI network seen through the seam.
+
+    offers         None where it has no seam for plug-ins
+    size_multiple  of the sides that it takes
+    scales_frames  whether a working scale resizes the frames before `encode`, and with them what plug-ins see; False
+                   where it concerns inner stages only (RIFE), and sides must fit both with it and without
+    """
 
     offers: Offers | None = None
     size_multiple: int = 1
+    scales_frames: bool = True
 
     @abstractmethod
     def encode(self, frames: Frames) -> Features:

@@ -10,7 +10,8 @@ import safetensors.torch
 from numpy.typing import NDArray
 
 from harness.compare.outcome import PairOutcome
-from harness.compare.pair import Request, mask_cache
+from harness.compare.pair import Request
+from harness.compare.testset import mask_cache
 from harness.evaluate.protocol import UNIFIED
 from harness.evaluate.runner import Predict, predictor, to_image
 from harness.files import write_text

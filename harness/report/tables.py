@@ -60,9 +60,7 @@ def pair_table(pair: PairOutcome) -> PairTable:
         for psnr, ssim in (means[level] for level in pair.levels):
             cells.append(Cell(f"{psnr:+.3f}", f"{ssim:+.4f}", None if psnr == 0 else psnr > 0))
         rows.append(TableRow("difference", tuple(cells), _cost_difference(*pair.arms)))
-    data = pair.record
-    title = f"{data['label']} on {data['data']}, recipe {data['recipe']} ({data['steps']} steps), seed {data['seed']}"
-    return PairTable(title, tuple(pair.levels), tuple(rows), tuple(_notes(pair)))
+    return PairTable(pair.record["title"], tuple(pair.levels), tuple(rows), tuple(_notes(pair)))
 
 
 def _row(arm: ArmOutcome, levels: list[str]) -> TableRow:
@@ -114,11 +112,11 @@ def _notes(pair: PairOutcome) -> list[str]:
         mean = pair.reference.means()
         losing = [a.label for a in evaluated if all(a.means()[level].psnr <= mean[level].psnr for level in pair.levels)]
         if losing:
+            after = f"After {data['steps']} steps " if "steps" in data else ""
             verb = "beats" if len(losing) == 1 else "beat"
-            names = " and ".join(losing)
+            told = " yet, and the difference says nothing about the plug-ins" if len(pair.arms) == 2 else ""
             notes.append(
-                f"After {data['steps']} steps {names} nowhere {verb} the mean of the two frames: no motion is learnt "
-                "yet, and the difference says nothing about the plug-ins."
+                f"{after}{' and '.join(losing)} nowhere {verb} the mean of the two frames: no motion is learnt{told}."
             )
     return notes
 

@@ -4,6 +4,7 @@
     pairs/<arm>.s<seed>.<fingerprint8>.json     the runs of a pair and its test triplets, named before they run
     reference/mean-of-frames.csv                rows of what is no network
     init/<baseline>.s<seed>.<hash8>.safetensors initial weights, shared by all arms
+    evaluations/<arm>.<weights12>.csv           rows of weights that were given, not trained
     figures/<pair>/                             curves and gallery
 
 No date in any name: running the same thing again finds it.
@@ -133,6 +134,10 @@ class Store:
 
     def pair_file(self, name: str) -> Path:
         return self.root / "pairs" / f"{name}.json"
+
+    def evaluation(self, name: str) -> Path:
+        """Rows of weights that were not trained here."""
+        return self.root / "evaluations" / f"{name}.csv"
 
     @property
     def reference(self) -> Path:

@@ -1,0 +1,56 @@
+"""harness eval: a checkpoint on a benchmark, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.common import find_device, output, results_option, stoppable, warn_broken
+
+
+@click.command("eval")
+@click.option("--baseline", required=True, metavar="NAME", help="The network, e.g. ifrnet.")
+@click.option("--weights", required=True, type=click.Path(path_type=Path), help="Official checkpoint, or a run's own.")
+@click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins whose weights the file has too.")
+@click.option("--data", default="clips", show_default=True, metavar="NAME", help="Benchmark, e.g. clips:root=DIR.")
+@click.option("--masks", default=None, metavar="NAME", help="Mask source.  [default: the best one installed]")
+@click.option("--triplets", default=None, type=click.IntRange(1), metavar="N", help="Of each level.  [default: all]")
+@click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
+@results_option
+def evaluate(
+    baseline: str,
+    weights: Path,
+    plugins: str,
+    data: str,
+    masks: str | None,
+    triplets: int | None,
+    device: str | None,
+    results: Path,
+) -> None:
+    """Evaluate the weights in a file and print the table. Row by row, so that a stopped evaluation goes on."""
+    from harness.arm import Arm
+    from harness.catalog import catalog
+    from harness.cli.progress import Progress
+    from harness.compare.session import Session
+    from harness.compare.testset import TestSet
+    from harness.compare.weights import evaluate_weights
+    from harness.options import parse_choice, parse_choices
+    from harness.report.tables import draw, pair_table
+    from harness.results.store import Store
+    from harness.specs import BenchmarkSpec
+    from harness.train.loop import Interrupted
+
+    known = catalog()
+    warn_broken(known)
+    arm = Arm.of(known, parse_choice(baseline), parse_choices(plugins))
+    source = known.mask_source(masks, needed=arm.needs_masks)
+    tests = TestSet.of(known.choose(BenchmarkSpec, parse_choice(data)), triplets)
+    with Progress([arm.slug]).watching(known.plugins.manager) as progress, stoppable() as stop:
+        session = Session(Store(results), known.plugins.notify, progress.note, lambda: bool(stop))
+        try:
+            outcome = evaluate_weights(arm, weights, tests, source, find_device(device), session)
+        except Interrupted as interrupted:
+            progress.note(f"{interrupted}; the same command goes on from there")
+            raise SystemExit(128 + stop[0]) from None
+    draw(pair_table(outcome), output())
