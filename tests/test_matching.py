@@ -325,3 +325,41 @@ def test_a_loss_that_is_not_finite_stops_the_arm_and_keeps_the_state(
         train(model, training, RunFolder(tmp_path))
     monkeypatch.undo()
     assert checkpoint.latest(tmp_path / "checkpoints") == kept
+
+
+# -- engine ----------------------------------------------------------------------------------------------------------
+
+
+def first_steps(folder: Path, **engine: Any) -> list[float]:
+    recipe = Recipe(steps=2, batch=2, augment=Augment(crop=64), **engine)
+    training = Training(
+        samples(masks=True),
+        recipe,
+        2,
+        0,
+        torch.device("cpu"),
+        0,
+        lambda: False,
+        lambda *hook, **facts: None,
+    )
+    train(arm("hce,hir").build(0), training, RunFolder(folder))
+    return [float(row.split(",")[2]) for row in curve(folder)[1:]]
+
+
+@pytest.mark.parametrize(
+    ("engine", "tolerance"),
+    [({"channels_last": True}, 1e-5), ({"precision": "bfloat16"}, 5e-3), ({"precision": "float16"}, 1e-3)],
+)
+def test_other_arithmetic_gives_nearly_the_same_losses(
+    engine: dict[str, Any], tolerance: float, tmp_path: Path
+) -> None:
+    exact = first_steps(tmp_path / "exact")
+    assert first_steps(tmp_path / "other", **engine) == pytest.approx(exact, rel=tolerance)
+    assert (tmp_path / "other" / "curve.csv").read_text() != (tmp_path / "exact" / "curve.csv").read_text()
+
+
+def test_a_float16_overflow_ends_the_arm_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.train.engine.Engine.loss_scale", 2.0**40)
+    with pytest.raises(HarnessError, match=r"loss of step 1 is not finite.*overflowed in half precision"):
+        first_steps(tmp_path, precision="float16")
+    assert checkpoint.latest(tmp_path / "checkpoints") is None

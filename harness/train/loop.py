@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from harness.files import append_line, whole_lines, write_text
 from harness.model import Composed
 from harness.results.store import RunFolder
 from harness.train import checkpoint
+from harness.train.engine import Engine
 from harness.train.recipe import Recipe
 from harness.train.step import training_step
 
@@ -45,8 +45,9 @@ def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Che
 
     Raises Interrupted after saving when asked to stop, HarnessError at a loss that is not finite.
     """
-    recipe, steps, device = training.recipe, training.steps, training.device
-    model.to(device).train()
+    recipe, steps = training.recipe, training.steps
+    engine = Engine(training.device, recipe.precision, recipe.channels_last, recipe.compile)
+    engine.place(model)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
@@ -63,17 +64,17 @@ def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Che
             torch.manual_seed(stream(training.seed, "step", step))
             learning_rate = recipe.learning_rate_at(step, steps)
             try:
-                pending.append(training_step(model, optimizer, batch, learning_rate, device))
+                pending.append(training_step(model, optimizer, batch, learning_rate, engine))
             except FloatingPointError:
                 raise _diverged(run, step + 1) from None
             done, timed = step + 1, timed + 1
             if done % recipe.curve_every == 0 or done == steps:
-                losses = torch.stack(pending).double().cpu()
                 seconds = (time.perf_counter() - started) / timed
-                _write_row(run, training, done, losses, learning_rate, seconds)
+                _write_row(run, training, done, _finite(run, done, pending), learning_rate, seconds)
                 pending, started, timed = [], time.perf_counter(), 0
             stopping = training.stop()
             if done % recipe.checkpoint_every == 0 or done == steps or stopping:
+                _finite(run, done, pending)  # or what is saved would be lost already
                 last = checkpoint.save(run.checkpoints, done, model, optimizer, pending)
                 run.set_status(state="trained" if done == steps else "training", step=done, steps=steps)
             if stopping and done < steps:
@@ -87,18 +88,24 @@ def _write_row(
 ) -> None:
     """One row of the curve: means over the steps since the row before, the last step's learning rate."""
     loss, total = losses.mean(0).tolist()
-    if not math.isfinite(total):
-        bad = int((~losses.isfinite().all(1)).nonzero()[0])
-        raise _diverged(run, done - len(losses) + bad + 1)
     epoch = (done - 1) // training.samples.order.steps_per_epoch
     append_line(run.curve, f"{done},{epoch},{loss!r},{total!r},{learning_rate!r},{seconds:.4f}")
     training.notify("harness_step_done", run=run.name, step=done, loss=loss, seconds=seconds)
 
 
+def _finite(run: RunFolder, done: int, pending: list[torch.Tensor]) -> torch.Tensor:
+    """The losses of the last steps up to `done`, (steps, 2) float64 on the host; raises if one is not finite."""
+    losses = torch.stack(pending).double().cpu() if pending else torch.empty(0, 2)
+    bad = (~losses.isfinite().all(1)).nonzero()
+    if len(bad):
+        raise _diverged(run, done - len(losses) + int(bad[0]) + 1)
+    return losses
+
+
 def _diverged(run: RunFolder, step: int) -> HarnessError:
     return HarnessError(
         f"{run.name}: the loss of step {step} is not finite; the checkpoint before it is kept. "
-        "A lower learning_rate in the recipe is the usual cure"
+        "A lower learning_rate in the recipe is the usual cure, and float32 where it overflowed in half precision"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -30,6 +30,9 @@ class Recipe(BaseModel):
     final_learning_rate: Rate = 1e-5
     weight_decay: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = 1e-4
     augment: Augment
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    channels_last: Annotated[bool, Field(strict=True)] = False
+    compile: Annotated[bool, Field(strict=True)] = False
     curve_every: Count = 1
     checkpoint_every: Count = 1000
     test_triplets: Count | None = None

@@ -1,0 +1,49 @@
+"""A checkpoint on a benchmark, without training."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import harness
+from harness.cli.main import main
+
+
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    out, err = capsys.readouterr()
+    return int(exit_.value.code or 0), out + err
+
+
+def test_an_official_checkpoint_is_evaluated_and_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, results = tmp_path / "IFRNet_S.pth", tmp_path / "results"
+    state = harness.load("ifrnet-s").baseline.state_dict()
+    torch.save({f"module.{name}": value for name, value in state.items()}, weights)
+    command = ("eval", "--baseline", "ifrnet-s", "--weights", weights, "--triplets", 1, "--results", results)
+    code, said = call(monkeypatch, capsys, *command)
+    assert code == 0, said
+    assert "mean of the two frames" in said
+    assert "ifrnet-s with IFRNet_S.pth on clips-" in said
+    (rows,) = (results / "evaluations").glob("ifrnet-s.*.csv")
+    before = rows.read_text()
+    assert len(before.splitlines()) == 5
+    assert call(monkeypatch, capsys, *command) == (0, said)
+    assert rows.read_text() == before
+
+
+def test_weights_of_another_network_are_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(harness.load("ifrnet-s").baseline.state_dict(), tmp_path / "w.pth")
+    command = ("eval", "--baseline", "rife", "--weights", tmp_path / "w.pth", "--results", tmp_path / "results")
+    code, said = call(monkeypatch, capsys, *command)
+    assert code == 2
+    assert "not weights of rife: " in said
+    assert not (tmp_path / "results").exists()
