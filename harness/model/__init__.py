@@ -1,6 +1,6 @@
 """What an adapter builds on: the seam's contracts, warping, regions, blocks and losses."""
 
-from harness.model.blocks import ResBlock, conv_prelu
+from harness.model.blocks import PyramidEncoder, ResBlock, conv_prelu, decoder_body
 from harness.model.compose import Composed
 from harness.model.contracts import (
     Baseline,
@@ -24,9 +24,11 @@ __all__ = [
     "MotionPlugin",
     "MotionPrior",
     "Prediction",
+    "PyramidEncoder",
     "Regions",
     "ResBlock",
     "conv_prelu",
+    "decoder_body",
     "pixel_grid",
     "pool_and_copy",
     "region_attention",

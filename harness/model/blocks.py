@@ -31,3 +31,32 @@ class ResBlock(nn.Module):
         out = torch.cat([out[:, : self.keep], self.conv4(out[:, self.keep :])], 1)
         refined: Tensor = self.prelu(x + self.conv5(out))
         return refined
+
+
+def decoder_body(inputs: int, hidden: int, outputs: int, side: int) -> nn.Sequential:
+    """IFRNet's decoder: (B, inputs, h, w) to (B, outputs, 2h, 2w)."""
+    return nn.Sequential(
+        conv_prelu(inputs, hidden), ResBlock(hidden, side), nn.ConvTranspose2d(hidden, outputs, 4, 2, 1)
+    )
+
+
+class PyramidEncoder(nn.Module):
+    """IFRNet's encoder, also AMT's of context: each of the four levels halves the size."""
+
+    def __init__(self, widths: tuple[int, int, int, int], kernel: int) -> None:
+        super().__init__()
+
+        def level(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
+            return nn.Sequential(conv_prelu(inputs, outputs, kernel, stride=2), conv_prelu(outputs, outputs))
+
+        self.pyramid1 = level(3, widths[0], kernel)
+        self.pyramid2 = level(widths[0], widths[1])
+        self.pyramid3 = level(widths[1], widths[2])
+        self.pyramid4 = level(widths[2], widths[3])
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(B, 3, H, W) to the features of levels 1-4, (B, widths[l-1], H / 2^l, W / 2^l)."""
+        f1 = self.pyramid1(image)
+        f2 = self.pyramid2(f1)
+        f3 = self.pyramid3(f2)
+        return f1, f2, f3, self.pyramid4(f3)

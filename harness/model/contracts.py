@@ -74,7 +74,7 @@ def take_up(prior: MotionPrior | None, first_stage: Callable[[], Stage]) -> Stag
 @dataclass(frozen=True)
 class Prediction:
     """`frame` (B, 3, H, W) in [0, 1]; full-size flows (B, 2, H, W); `blend` (B, 1, H, W), the weight of frame 0
-    in [0, 1], None where the network has no single one; the prior that seeded it, if any."""
+    in [0, 1], or the mean of several, None where the network has none; the prior that seeded it, if any."""
 
     frame: Tensor
     flow_t0: Tensor
@@ -103,6 +103,22 @@ class Baseline(nn.Module, ABC):
     @abstractmethod
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         """Motion, coarse to fine, and synthesis. `prior=None` is the plain network, bit for bit."""
+
+    def working_size(self, frames: Frames) -> tuple[int, int]:
+        """Height and width of the frames at their working scale.
+
+        Raises ValueError for sides that the network does not take: convolutions would round them up in silence.
+        """
+        sides = frames.img0.shape[-2:]
+        scaled = [side * frames.scale for side in sides]
+        checked = scaled if self.scales_frames else [*sides, *scaled]
+        multiple = self.size_multiple
+        if any(abs(side / multiple - round(side / multiple)) > 1e-6 for side in checked):
+            raise ValueError(
+                f"{type(self).__name__} needs sides that are multiples of {multiple} at its working scale, "
+                f"got {sides[0]}x{sides[1]} at {frames.scale}"
+            )
+        return round(scaled[0]), round(scaled[1])
 
     def translate(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """An official checkpoint's state, `module.` prefixes gone, under this network's own names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harness.model import ResBlock, conv_prelu
+from harness.model import decoder_body
 
 
 class Inter(nn.Module):
@@ -18,12 +18,10 @@ class Inter(nn.Module):
     def __init__(self, channels: int, latent: int) -> None:
         super().__init__()
         hidden = 2 * channels
-        last = nn.ConvTranspose2d(hidden, 4 + latent, 4, 2, 1)
-        nn.init.zeros_(last.weight)
-        if last.bias is not None:
-            nn.init.zeros_(last.bias)
         side = max(hidden // 6, 8)  # IFRNet's own proportion: 24, 32, 64 of 144, 192, 384
-        self.decoder = nn.Sequential(conv_prelu(2 * channels + 4, hidden), ResBlock(hidden, side), last)
+        self.decoder = decoder_body(2 * channels + 4, hidden, 4 + latent, side)
+        for parameter in self.decoder[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, f0t: Tensor, f1t: Tensor, ft0: Tensor, ft1: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """-> f_t0h (B, 2, 2h, 2w), f_t1h, latent (B, L, 2h, 2w); the flows float32."""

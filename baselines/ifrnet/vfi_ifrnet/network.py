@@ -20,8 +20,8 @@ from harness.model import (
     Frames,
     MotionPrior,
     Prediction,
-    ResBlock,
-    conv_prelu,
+    PyramidEncoder,
+    decoder_body,
     resize,
     resize_flow,
     take_up,
@@ -47,38 +47,12 @@ SIZES: dict[Variant, Size] = {
 }
 
 
-class Encoder(nn.Module):
-    """The pyramid: each level halves the size."""
-
-    def __init__(self, widths: tuple[int, int, int, int], kernel: int) -> None:
-        super().__init__()
-
-        def level(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
-            return nn.Sequential(conv_prelu(inputs, outputs, kernel, stride=2), conv_prelu(outputs, outputs))
-
-        self.pyramid1 = level(3, widths[0], kernel)
-        self.pyramid2 = level(widths[0], widths[1])
-        self.pyramid3 = level(widths[1], widths[2])
-        self.pyramid4 = level(widths[2], widths[3])
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(B, 3, H, W) to the features of levels 1-4, (B, widths[l-1], H / 2^l, W / 2^l)."""
-        f1 = self.pyramid1(image)
-        f2 = self.pyramid2(f1)
-        f3 = self.pyramid3(f2)
-        return f1, f2, f3, self.pyramid4(f3)
-
-
 class Decoder(nn.Module):
     """(B, inputs, h, w) to flow t->0 (2 channels), flow t->1 (2) and `rest` channels, all at (2h, 2w)."""
 
     def __init__(self, inputs: int, hidden: int, rest: int, side: int) -> None:
         super().__init__()
-        self.convblock = nn.Sequential(
-            conv_prelu(inputs, hidden),
-            ResBlock(hidden, side),
-            nn.ConvTranspose2d(hidden, 4 + rest, 4, 2, 1),
-        )
+        self.convblock = decoder_body(inputs, hidden, 4 + rest, side)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         out = self.convblock(torch.cat(inputs, 1))
@@ -108,7 +82,7 @@ class IFRNet(Baseline):
         size = SIZES[variant]
         c1, c2, c3, c4 = size.widths
         self.offers = Offers(channels=c4, stride=16, motion=MotionSeam(stride=8, latent="feature", channels=c3))
-        self.encoder = Encoder(size.widths, size.kernel)
+        self.encoder = PyramidEncoder(size.widths, size.kernel)
         self.decoder4 = Decoder(2 * c4 + 1, 2 * c4, c3, size.side)
         self.decoder3 = Decoder(3 * c3 + 4, 3 * c3, c2, size.side)
         self.decoder2 = Decoder(3 * c2 + 4, 3 * c2, c1, size.side)
@@ -119,7 +93,7 @@ class IFRNet(Baseline):
 
         Raises ValueError where the working size is not a multiple of 16.
         """
-        size = _working_size(frames)
+        size = self.working_size(frames)
         mean = torch.cat([frames.img0, frames.img1], 2).mean((1, 2, 3), keepdim=True)
         pyramid0 = self.encoder(resize(frames.img0 - mean, size))
         pyramid1 = self.encoder(resize(frames.img1 - mean, size))
@@ -144,18 +118,6 @@ class IFRNet(Baseline):
             flow0 = delta0 + resize_flow(flow0, finer)
             flow1 = delta1 + resize_flow(flow1, finer)
         return _synthesise(frames, flow0, flow1, ft.to(frames.img0.dtype), kept.mean)
-
-
-def _working_size(frames: Frames) -> tuple[int, int]:
-    """Height and width that the network runs at."""
-    height, width = (side * frames.scale for side in frames.img0.shape[-2:])
-    # not left to the convolutions: a size they round up comes out as a larger image, without an error
-    if any(abs(side / 16 - round(side / 16)) > 1e-6 for side in (height, width)):
-        full = "x".join(str(side) for side in frames.img0.shape[-2:])
-        raise ValueError(
-            f"IFRNet needs sides that are multiples of 16 at its working scale, got {full} at {frames.scale}"
-        )
-    return round(height), round(width)
 
 
 def _synthesise(frames: Frames, flow0: Tensor, flow1: Tensor, ft: Tensor, mean: Tensor) -> Prediction:

@@ -155,7 +155,7 @@ class RIFE(Baseline):
 
         Raises ValueError where a side, at full size or at the working scale, is not a multiple of 16.
         """
-        _working_size(frames)
+        self.working_size(frames)
         *finer0, f0 = self.contextnet(frames.img0)
         *finer1, f1 = self.contextnet(frames.img1)
         return Features(f0, f1, Kept((*finer0,), (*finer1,)))
@@ -167,7 +167,7 @@ class RIFE(Baseline):
         block0's result: full-size flows from t to each source frame, in pixels, and as its latent the logit of the
         blend mask.
         """
-        height, width = _working_size(frames)
+        height, width = self.working_size(frames)
         images = torch.cat([frames.img0, frames.img1], 1)
         given = images
         if self.timestep:
@@ -216,18 +216,6 @@ class RIFE(Baseline):
             if key in state and state[key].shape == own[key]:
                 state[key] = state[key].flip(0)
         return state
-
-
-def _working_size(frames: Frames) -> tuple[int, int]:
-    """Height and width of the frames at the working scale."""
-    sides = frames.img0.shape[-2:]
-    height, width = (side * frames.scale for side in sides)
-    if any(abs(side / 16 - round(side / 16)) > 1e-6 for side in (*sides, height, width)):
-        full = "x".join(str(side) for side in sides)
-        raise ValueError(
-            f"RIFE needs sides that are multiples of 16, also at its working scale, got {full} at {frames.scale}"
-        )
-    return round(height), round(width)
 
 
 def _warped(pyramid: Pyramid, flow: Tensor) -> Pyramid:

@@ -1,0 +1,31 @@
+"""AMT (Li et al., CVPR 2023) in its three sizes. Importing this imports no torch."""
+
+from __future__ import annotations
+
+from harness import BaselineSpec, hookimpl
+
+REFERENCE = (
+    "Li et al., AMT: All-Pairs Multi-Field Transforms for Efficient Frame Interpolation, CVPR 2023, "
+    "https://arxiv.org/abs/2304.09790"
+)
+
+
+@hookimpl
+def harness_baselines() -> list[BaselineSpec]:
+    """`amt-s`, `amt-l`, `amt-g`, and `amt`: AMT-L, the variant whose cost the HCE/HIR paper prints."""
+    return [
+        BaselineSpec(
+            name=name,
+            factory="vfi_amt.network:AMT",
+            summary=f"{size} AMT, {parameters} M parameters: all-pairs correlation, several flow fields",
+            reference=REFERENCE,
+            licence="CC BY-NC 4.0 (official code and weights, non-commercial; nothing of the code is used here)",
+            preset={"variant": variant},
+        )
+        for name, variant, size, parameters in (
+            ("amt-s", "s", "small", "3.0"),
+            ("amt-l", "l", "large", "12.9"),
+            ("amt", "l", "large", "12.9"),
+            ("amt-g", "g", "huge", "30.6"),
+        )
+    ]
