@@ -55,8 +55,8 @@ class Halves(MaskSource):
         return maps
 
 
-def arm(plugins: str = "") -> Arm:
-    return Arm.of(catalog(), parse_choice("ifrnet-s"), parse_choices(plugins))
+def arm(plugins: str = "", baseline: str = "ifrnet-s") -> Arm:
+    return Arm.of(catalog(), parse_choice(baseline), parse_choices(plugins))
 
 
 def samples(seed: int = 0, masks: bool = False) -> Samples:
@@ -72,10 +72,15 @@ def seen(seed: int = 0, first: int = 0, steps: int = 7, workers: int = 0, masks:
 
 
 def trained(
-    folder: Path, plugins: str = "", seed: int = 0, stop_at: int | None = None, workers: int = 0
+    folder: Path,
+    plugins: str = "",
+    seed: int = 0,
+    stop_at: int | None = None,
+    workers: int = 0,
+    baseline: str = "ifrnet-s",
 ) -> checkpoint.Checkpoint:
     """Train for STEPS, or be stopped after `stop_at` of them."""
-    model = arm(plugins).build(seed)
+    model = arm(plugins, baseline).build(seed)
     steps_done = 0
 
     def stop() -> bool:
@@ -203,8 +208,10 @@ def test_label_maps_arrive_with_their_frames() -> None:
 # -- training --------------------------------------------------------------------------------------------------------
 
 
-def test_the_null_plugin_reproduces_weights_and_curve_bit_for_bit(tmp_path: Path) -> None:
-    plain, null = trained(tmp_path / "plain"), trained(tmp_path / "null", "null")
+@pytest.mark.parametrize("baseline", ["ifrnet-s", "rife", "amt-s", "ema"])
+def test_the_null_plugin_reproduces_weights_and_curve_bit_for_bit(tmp_path: Path, baseline: str) -> None:
+    plain = trained(tmp_path / "plain", baseline=baseline)
+    null = trained(tmp_path / "null", "null", baseline=baseline)
     assert states(plain)[0] == states(null)[0]
     assert curve(tmp_path / "plain") == curve(tmp_path / "null")
     assert len(curve(tmp_path / "plain")) == STEPS + 1

@@ -85,7 +85,7 @@ class Composed(nn.Module):
         # the smallest size that the working scale brings to a multiple of what the network needs
         needed = self.baseline.size_multiple
         multiple = (needed / Fraction(scale).limit_denominator(64)).numerator
-        if not self.baseline.scales_frames:
+        if self.baseline.fits_full_size:
             multiple = math.lcm(multiple, needed)
         right, below = -width % multiple, -height % multiple
         if masks is None:

@@ -88,13 +88,14 @@ class Baseline(nn.Module, ABC):
 
     offers         None where it has no seam for plug-ins
     size_multiple  of the sides that it takes
-    scales_frames  whether a working scale resizes the frames before `encode`, and with them what plug-ins see; False
-                   where it concerns inner stages only (RIFE), and sides must fit both with it and without
+    scales_frames  whether a working scale resizes what plug-ins see; False where it concerns inner stages only
+    fits_full_size whether sides must fit at full size too, and not only at the working scale
     """
 
     offers: Offers | None = None
     size_multiple: int = 1
     scales_frames: bool = True
+    fits_full_size: bool = False
 
     @abstractmethod
     def encode(self, frames: Frames) -> Features:
@@ -111,7 +112,7 @@ class Baseline(nn.Module, ABC):
         """
         sides = frames.img0.shape[-2:]
         scaled = [side * frames.scale for side in sides]
-        checked = scaled if self.scales_frames else [*sides, *scaled]
+        checked = [*sides, *scaled] if self.fits_full_size else scaled
         multiple = self.size_multiple
         if any(abs(side / multiple - round(side / multiple)) > 1e-6 for side in checked):
             raise ValueError(

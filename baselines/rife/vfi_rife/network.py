@@ -138,6 +138,7 @@ class RIFE(Baseline):
 
     size_multiple = 16
     scales_frames = False
+    fits_full_size = True
     offers = Offers(channels=128, stride=16, motion=MotionSeam(stride=1, latent="blend", channels=1))
 
     def __init__(self, *, timestep: bool) -> None:
