@@ -24,7 +24,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             out.flush()
             os.fsync(out.fileno())
         temporary.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
@@ -45,25 +45,26 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2) + "\n")
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on disk: what a power cut must not take back."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
-        error.filename = error.filename or str(folder)
+        error.filename = error.filename or str(path)
         raise
     finally:
         os.close(handle)
 
 
-def append_line(path: Path, line: str) -> None:
-    """One more line at the end of a file, on disk when this returns."""
+def append_line(path: Path, line: str, durable: bool = True) -> None:
+    """One more line at the end of a file; `durable`, it is on disk when this returns."""
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
     except OSError as error:
         error.filename = error.filename or str(path)
         raise

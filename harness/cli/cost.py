@@ -30,7 +30,7 @@ def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[
 @click.option("--size", callback=_size, default="1280x720", show_default=True, metavar="WxH", help="Of the frames.")
 @click.option("--runs", type=click.IntRange(0, 1000), default=3, show_default=True, help="Timed passes; 0 for none.")
 @click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
-@click.option("--format", "form", type=click.Choice(["terminal", "csv", "json"]), default="terminal")
+@click.option("--format", "form", type=click.Choice(["terminal", "markdown", "csv", "json"]), default="terminal")
 def cost(
     baselines: tuple[str, ...], plugins: str, size: tuple[int, int], runs: int, device: str | None, form: str
 ) -> None:
@@ -51,12 +51,14 @@ def cost(
     records = [_record(arm, size, runs, chosen) for arm in arms]
     if form == "json":
         click.echo(json.dumps(records, indent=2))
+    elif form == "markdown":
+        click.echo(_markdown(records), nl=False)
     elif form == "csv":
         writer = csv.DictWriter(sys.stdout, list(records[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(records)
     else:
-        _draw(records, size)
+        _draw(records)
 
 
 def _record(arm: Arm, size: tuple[int, int], runs: int, device: Any) -> dict[str, Any]:
@@ -78,33 +80,53 @@ def _record(arm: Arm, size: tuple[int, int], runs: int, device: Any) -> dict[str
     }
 
 
-def _draw(records: list[dict[str, Any]], size: tuple[int, int]) -> None:
+COLUMNS = ("", "params (M)", "plug-ins (M)", "MACs (G)", "thop (G)", "paper (T)", "warps (G)", "ms", "MiB")
+
+
+def _row(record: dict[str, Any]) -> list[str]:
+    """One line of the table, by COLUMNS."""
+    latency, memory, paper = record["latency_ms"], record["peak_memory_bytes"], record["published_tera"]
+    return [
+        record["arm"],
+        f"{record['parameters'] / 1e6:.3f}",
+        f"{record['parameters_plugins'] / 1e6:.3f}" if record["parameters_plugins"] else "",
+        f"{record['macs'] / 1e9:.1f}",
+        f"{record['macs_thop'] / 1e9:.1f}",
+        f"{paper:.2f}" if paper and record["size"] == "1280x720" else "",
+        f"{record['macs_warp'] / 1e9:.2f}",
+        f"{latency:.0f} ±{record['latency_spread_ms'] / 2:.0f}" if latency else "",
+        f"{memory / 2**20:.0f}" if memory else "",
+    ]
+
+
+def _note(records: list[dict[str, Any]]) -> str:
+    counted = (
+        f"One pair of {records[0]['size']}. thop: transposed convolutions counted over their output and attention left "
+        "out, the convention that the costs printed in the paper follow."
+    )
+    if records[0]["latency_ms"] is None:
+        return counted
+    return (
+        f"{counted} Time on {records[0]['device']}: median and half the interquartile range; "
+        "memory: most that tensors held at once."
+    )
+
+
+def _draw(records: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
-    table = Table(
-        "", "params (M)", "plug-ins (M)", "MACs (G)", "thop (G)", "paper (T)", "warps (G)", "ms", "memory (MiB)"
-    )
+    table = Table(*COLUMNS)
     for column in table.columns[1:]:
         column.justify = "right"
     for record in records:
-        latency, memory, paper = record["latency_ms"], record["peak_memory_bytes"], record["published_tera"]
-        table.add_row(
-            record["arm"],
-            f"{record['parameters'] / 1e6:.3f}",
-            f"{record['parameters_plugins'] / 1e6:.3f}" if record["parameters_plugins"] else "",
-            f"{record['macs'] / 1e9:.1f}",
-            f"{record['macs_thop'] / 1e9:.1f}",
-            f"{paper:.2f}" if paper and size == (720, 1280) else "",
-            f"{record['macs_warp'] / 1e9:.2f}",
-            f"{latency:.0f} ±{record['latency_spread_ms'] / 2:.0f}" if latency else "",
-            f"{memory / 2**20:.0f}" if memory else "",
-        )
+        table.add_row(*_row(record))
     console = output()
     console.print(table)
-    console.print(
-        f"One pair of {records[0]['size']} on {records[0]['device']}. thop: transposed convolutions counted over their "
-        "output and attention left out, the convention that the paper's printed costs follow. "
-        "Time: median and half the interquartile range; memory: most that tensors held at once.",
-        style="italic",
-        highlight=False,
-    )
+    console.print(_note(records), style="italic", highlight=False)
+
+
+def _markdown(records: list[dict[str, Any]]) -> str:
+    from tabulate import tabulate
+
+    rows = [_row(record) for record in records]
+    return tabulate(rows, COLUMNS, tablefmt="github", disable_numparse=True) + f"\n\n{_note(records)}\n"

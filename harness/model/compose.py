@@ -78,7 +78,7 @@ class Composed(nn.Module):
 
         `masks` are label maps (B, 2, H, W); without them everything is one region. The frames are padded by
         replication, right and below, to the network's size multiple, and the result is cropped back.
-        Raises ValueError for anything else.
+        Raises ValueError for anything else, and for a result that is not finite.
         """
         _check(img0, img1, t, masks)
         batch, _, height, width = img0.shape
@@ -96,6 +96,10 @@ class Composed(nn.Module):
         time = torch.full((batch, 1, 1, 1), t, dtype=img0.dtype, device=img0.device)
         regions = self.regions(maps, (height + below, width + right), scale) if len(self.plugin) else None
         out = self(frames, time, regions)
+        if not all(bool(x.isfinite().all()) for x in (out.frame, out.flow_t0, out.flow_t1)):
+            raise ValueError(
+                f"the result is not finite: {img0.dtype} overflowed, or the weights are broken; try float32"
+            )
 
         def crop(x: Tensor) -> Tensor:
             return x[..., :height, :width]

@@ -92,7 +92,7 @@ def draw_gallery(shown: list[Exhibit], path: Path) -> Path:
             axis.set_xlabel(caption, fontsize="small")
             axis.set_xticks([])
             axis.set_yticks([])
-        row[0].set_ylabel(exhibit.title, fontsize="small")
+        row[0].set_ylabel(exhibit.title, fontsize="x-small")
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=100)
     write_bytes(path, content.getvalue())

@@ -17,7 +17,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from harness.files import sync_folder, write_bytes, write_json
+from harness.files import sync, write_bytes, write_json
 from harness.model import Composed
 
 log = logging.getLogger("harness")
@@ -60,7 +60,7 @@ def save(
         write_json(temporary / "manifest.json", {"step": step, "sha256": sums})
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
-        sync_folder(folder)
+        sync(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

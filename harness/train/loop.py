@@ -11,7 +11,7 @@ import torch
 from harness.arm import stream
 from harness.data.loader import Samples, batches
 from harness.errors import HarnessError
-from harness.files import append_line, whole_lines, write_text
+from harness.files import append_line, sync, whole_lines, write_text
 from harness.model import Composed
 from harness.results.store import RunFolder
 from harness.train import checkpoint
@@ -75,6 +75,7 @@ def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Che
             stopping = training.stop()
             if done % recipe.checkpoint_every == 0 or done == steps or stopping:
                 _finite(run, done, pending)  # or what is saved would be lost already
+                sync(run.curve)
                 last = checkpoint.save(run.checkpoints, done, model, optimizer, pending)
                 run.set_status(state="trained" if done == steps else "training", step=done, steps=steps)
             if stopping and done < steps:
@@ -89,7 +90,8 @@ def _write_row(
     """One row of the curve: means over the steps since the row before, the last step's learning rate."""
     loss, total = losses.mean(0).tolist()
     epoch = (done - 1) // training.samples.order.steps_per_epoch
-    append_line(run.curve, f"{done},{epoch},{loss!r},{total!r},{learning_rate!r},{seconds:.4f}")
+    # not synced: rows after the last checkpoint are made again anyway
+    append_line(run.curve, f"{done},{epoch},{loss!r},{total!r},{learning_rate!r},{seconds:.4f}", durable=False)
     training.notify("harness_step_done", run=run.name, step=done, loss=loss, seconds=seconds)
 
 
