@@ -26,7 +26,7 @@ def harness_mask_sources() -> list[MaskSourceSpec]:
             name="global",
             factory="harness.masks.source:Global",
             summary="all-zero label maps: one region, global attention",
-            reference="METHOD Table 3, Case 1",
+            reference="paper, Table 3, Case 1",
             preference=-1,
         )
     ]

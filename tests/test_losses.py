@@ -1,4 +1,4 @@
-"""The loss of both arms (METHOD Eq. 12-13)."""
+"""The loss of both arms (paper, Eq. 12-13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The region operations against Python loops written from METHOD Eq. 6 and 9."""
+"""The region operations against Python loops written from the paper, Eq. 6 and 9."""
 
 from __future__ import annotations
 

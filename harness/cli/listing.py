@@ -21,7 +21,7 @@ def list_all(results: Path) -> None:
 
     from harness.catalog import HOOKS, catalog
     from harness.results.store import Store
-    from harness.train.recipe import names
+    from harness.train.recipe import names, summary
 
     known = catalog()
     installed = Table("kind", "name", "from", "what it is", box=None, pad_edge=False)
@@ -30,7 +30,7 @@ def list_all(results: Path) -> None:
             spec, origin = entry.spec, entry.origin
             installed.add_row(spec.kind, f"[bold]{spec.name}", f"{origin.distribution} {origin.version}", spec.summary)
     for name in names():
-        installed.add_row("recipe", f"[bold]{name}", "vfi-harness", "")
+        installed.add_row("recipe", f"[bold]{name}", "vfi-harness", summary(name))
     console = output()
     console.print(installed)
     runs = Store(results).runs()

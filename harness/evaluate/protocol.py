@@ -16,7 +16,7 @@ class Protocol:
     scale     working scale of the network
     padding   by replication, right and below, to the network's size multiple
     rounding  whether the frame is rounded to 8 bit before it is measured
-    ssim      "gaussian-3d": METHOD's SSIM, one 11x11x11 window over colour, rows and columns
+    ssim      "gaussian-3d": the SSIM of the field's papers, one 11x11x11 window over colour, rows and columns
     """
 
     name: str

@@ -18,7 +18,7 @@ class MaskSource(ABC):
 
 
 class Global(MaskSource):
-    """All-zero maps: one region, that is, global attention (METHOD Table 3, "Case 1")."""
+    """All-zero maps: one region, that is, global attention (paper, Table 3, "Case 1")."""
 
     def label_maps(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> NDArray[np.uint16]:
         return np.zeros((2, *img0.shape[:2]), np.uint16)

@@ -1,4 +1,4 @@
-"""The seam between a baseline and a plug-in (METHOD Eq. 1-4).
+"""The seam between a baseline and a plug-in (paper, Eq. 1-4).
 
 Conventions, everywhere: images are RGB float in [0, 1], (B, 3, H, W); a flow (B, 2, h, w) points from the frame
 to be made to a source frame (t->0, t->1), in pixels of its own grid, channel 0 = x; t is (B, 1, 1, 1) in (0, 1).

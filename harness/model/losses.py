@@ -1,4 +1,4 @@
-"""The loss of both arms (METHOD Eq. 12-13): Charbonnier, and nothing that belongs to one baseline."""
+"""The loss of both arms (paper, Eq. 12-13): Charbonnier, and nothing that belongs to one baseline."""
 
 from __future__ import annotations
 

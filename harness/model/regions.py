@@ -130,7 +130,7 @@ def unflatten(x: Tensor, like: Tensor) -> Tensor:
 
 
 def pool_and_copy(source: Tensor, source_ids: Tensor, target_ids: Tensor, count: int) -> Tensor:
-    """Mean of `source` (B, C, h, w) over each region, copied to the cells of that region (METHOD Eq. 6).
+    """Mean of `source` (B, C, h, w) over each region, copied to the cells of that region (paper, Eq. 6).
 
     With other `target_ids` than `source_ids` the mean is pooled in one frame and copied to the other; a region
     that the source frame lacks gives 0. Sums are float32 whatever the type of `source`, which the result has too.
@@ -145,7 +145,7 @@ def pool_and_copy(source: Tensor, source_ids: Tensor, target_ids: Tensor, count:
 
 
 def region_attention(query: Tensor, key: Tensor, value: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
-    """Softmax attention from frame 0's cells to frame 1's cells of the same region (METHOD Eq. 9).
+    """Softmax attention from frame 0's cells to frame 1's cells of the same region (paper, Eq. 9).
 
     query (B, D, h, w), key (B, D, h, w), value (B, E, h, w). Returns the attended values (B, E, h, w) and
     `found` (B, 1, h, w), 1 where the cell's label occurs in frame 1; elsewhere the value is 0. Float32 inside,

@@ -50,7 +50,7 @@ class Recipe(BaseModel):
         return self.steps if self.steps is not None else (self.epochs or 0) * steps_per_epoch
 
     def learning_rate_at(self, step: int, steps: int) -> float:
-        """Cosine from `learning_rate` at step 0 to `final_learning_rate` at the last step (METHOD)."""
+        """Cosine from `learning_rate` at step 0 to `final_learning_rate` at the last step."""
         cosine = (1 + math.cos(math.pi * step / max(steps - 1, 1))) / 2
         return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine
 
@@ -64,6 +64,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def summary(name: str) -> str:
+    """What a recipe of the harness is for: the comment that it begins with."""
+    return (FOLDER / f"{name}.yaml").read_text("utf-8").partition("\n")[0].removeprefix("# ")
+
+
 def load_recipe(name: str) -> Recipe:
     """A recipe by name, or from a YAML file. Raises HarnessError with file, line and key."""
     path = FOLDER / f"{name}.yaml"
@@ -71,5 +76,5 @@ def load_recipe(name: str) -> Recipe:
         path = Path(name)
     elif name not in names():
         hint = suggestion(name, names()) or f"; there are: {', '.join(names())}"
-        raise HarnessError(f"unknown recipe '{name}'{hint}; a file's name ends in .yaml")
+        raise HarnessError(f"unknown recipe '{name}'{hint} (the name of a file ends in .yaml)")
     return load_yaml(path, Recipe)

@@ -1,4 +1,4 @@
-"""HCE against a transcription of METHOD Eq. 5-7 with Python loops."""
+"""HCE against a transcription of the paper's, Eq. 5-7 with Python loops."""
 
 from __future__ import annotations
 

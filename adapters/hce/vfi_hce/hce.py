@@ -1,4 +1,4 @@
-"""HCE: hybrid contextual feature extraction (METHOD Eq. 5-7)."""
+"""HCE: hybrid contextual feature extraction (paper, Eq. 5-7)."""
 
 from __future__ import annotations
 

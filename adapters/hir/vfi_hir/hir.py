@@ -1,4 +1,4 @@
-"""HIR: hierarchical motion and feature interactive refinement (METHOD Eq. 8-11)."""
+"""HIR: hierarchical motion and feature interactive refinement (paper, Eq. 8-11)."""
 
 from __future__ import annotations
 

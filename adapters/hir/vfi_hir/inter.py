@@ -1,4 +1,4 @@
-"""Inter: the interactive refinement block, an IFRNet decoder (METHOD, after Eq. 11)."""
+"""Inter: the interactive refinement block, an IFRNet decoder (paper, after Eq. 11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HIR-L: target-level motion and feature by attention inside the regions of equal label (METHOD Eq. 9)."""
+"""HIR-L: target-level motion and feature by attention inside the regions of equal label (paper, Eq. 9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HIR-S: pixel-level motion and feature by attention in a window (METHOD Eq. 8, IS)."""
+"""HIR-S: pixel-level motion and feature by attention in a window (paper, Eq. 8, IS)."""
 
 from __future__ import annotations
 
