@@ -24,6 +24,7 @@ from harness.errors import HarnessError
 from harness.evaluate.protocol import UNIFIED
 from harness.evaluate.runner import Evaluation, evaluate, predictor
 from harness.files import write_json
+from harness.masks.cache import MaskCache
 from harness.measure.cost import SIZE, cost
 from harness.model import Composed
 from harness.results.store import RunFolder, Store, differences
@@ -111,24 +112,32 @@ def check(request: Request) -> None:
 
 def _run_arm(arm: Arm, request: Request, shared: Shared, run: RunFolder, session: Session) -> None:
     masks = mask_cache(request.masks) if request.masks and arm.needs_masks else None
-    model = arm.build(request.seed)
-    model.baseline.load_state_dict(safetensors.torch.load_file(shared.weights), strict=True)
     last = checkpoint.latest(run.checkpoints)
     if last is None or last.step < shared.steps:
-        training = Training(
-            Samples(shared.tests.benchmark, shared.order, request.recipe.augment, masks),
-            request.recipe,
-            shared.steps,
-            request.seed,
-            request.device,
-            request.workers,
-            session.stop,
-            session.notify,
-        )
-        last = train(model, training, run)
+        last = _train(arm, request, shared, masks, run, session)
+    # a model of its own for the test: plain float32, whatever the training did to its memory format or its code
+    model = arm.build(request.seed)
     model.load_state_dict(safetensors.torch.load_file(last.weights))
     evaluation = shared.tests.evaluation(masks, last.weights, request.device)
     _evaluate(model.to(request.device), last, evaluation, run, session)
+
+
+def _train(
+    arm: Arm, request: Request, shared: Shared, masks: MaskCache | None, run: RunFolder, session: Session
+) -> checkpoint.Checkpoint:
+    model = arm.build(request.seed)
+    model.baseline.load_state_dict(safetensors.torch.load_file(shared.weights), strict=True)
+    training = Training(
+        Samples(shared.tests.benchmark, shared.order, request.recipe.augment, masks),
+        request.recipe,
+        shared.steps,
+        request.seed,
+        request.device,
+        request.workers,
+        session.stop,
+        session.notify,
+    )
+    return train(model, training, run)
 
 
 def _evaluate(
