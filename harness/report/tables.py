@@ -13,16 +13,15 @@ from tabulate import tabulate
 
 from harness.compare.outcome import ArmOutcome, PairOutcome, by_level
 
-WIDE = 130  # columns of a terminal from which the table stands in one piece
+WIDE = 140  # columns of a terminal from which the table stands in one piece
 
 
 @dataclass(frozen=True)
 class Cell:
-    """PSNR and SSIM of one level, or their difference; `better` for a gain, None where there is no sign."""
+    """PSNR and SSIM of one level, or their difference."""
 
     psnr: str
     ssim: str
-    better: bool | None = None
 
     def text(self, separator: str) -> str:
         return f"{self.psnr}{separator}{self.ssim}" if self.ssim else self.psnr
@@ -56,10 +55,8 @@ def pair_table(pair: PairOutcome) -> PairTable:
     difference = pair.difference()
     if difference is not None:
         means = by_level(difference)
-        cells = []
-        for psnr, ssim in (means[level] for level in pair.levels):
-            cells.append(Cell(f"{psnr:+.3f}", f"{ssim:+.4f}", None if psnr == 0 else psnr > 0))
-        rows.append(TableRow("difference", tuple(cells), _cost_difference(*pair.arms)))
+        cells = tuple(Cell(f"{means[level].psnr:+.3f}", f"{means[level].ssim:+.4f}") for level in pair.levels)
+        rows.append(TableRow("difference", cells, _cost_difference(*pair.arms)))
     return PairTable(pair.record["title"], tuple(pair.levels), tuple(rows), tuple(_notes(pair)))
 
 
@@ -124,7 +121,7 @@ def _notes(pair: PairOutcome) -> list[str]:
 def draw(table: PairTable, console: Console) -> None:
     """On a terminal: one table where it is wide enough, else PSNR over SSIM, and the costs in a table below."""
     wide = console.width >= WIDE
-    console.print(f"[bold]{escape(table.title)}")
+    console.print(escape(table.title), style="bold", highlight=False)
     console.print(_drawn(table, scores=True, costs=wide, separator="/" if wide else "\n"))
     if not wide:
         console.print(_drawn(table, scores=False, costs=True, separator=""))
@@ -134,11 +131,11 @@ def draw(table: PairTable, console: Console) -> None:
 
 def _drawn(table: PairTable, scores: bool, costs: bool, separator: str) -> Table:
     drawn = Table("", *(table.levels if scores else ()), *(COSTS if costs else ()))
+    drawn.columns[0].overflow = "fold"
     for column in drawn.columns[1:]:
         column.justify = "right"
     for row in table.rows:
-        colours = {True: "green", False: "red", None: "none"}
-        cells = [f"[{colours[cell.better]}]{cell.text(separator)}[/]" for cell in row.cells] if scores else []
+        cells = [cell.text(separator) for cell in row.cells] if scores else []
         if row.label == "difference":
             drawn.add_section()
         drawn.add_row(escape(row.label), *cells, *(row.costs if costs else ()))
