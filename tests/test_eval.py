@@ -47,3 +47,23 @@ def test_weights_of_another_network_are_refused_in_one_line(
     assert code == 2
     assert "not weights of rife: " in said
     assert not (tmp_path / "results").exists()
+
+
+def test_rows_of_other_options_or_masks_are_not_reused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "model.pth"
+    torch.save(harness.load("ifrnet-s", plugins=["hir"]).state_dict(), weights)
+    common = ("eval", "--baseline", "ifrnet-s", "--weights", weights, "--triplets", 1, "--results", tmp_path / "r")
+    for more in (("--with", "hir"), ("--with", "hir:inject=replace"), ("--with", "hir", "--masks", "global")):
+        code, said = call(monkeypatch, capsys, *common, *more)
+        assert code == 0, said
+    assert len(list((tmp_path / "r" / "evaluations").glob("*.csv"))) == 3
+
+
+@pytest.mark.parametrize("baseline", ["rife", "ema"])
+def test_the_harnesss_own_weights_keep_their_colours(baseline: str, tmp_path: Path) -> None:
+    model = harness.load(baseline)
+    torch.save(model.state_dict(), tmp_path / "own.pth")
+    again = harness.load(baseline, weights=str(tmp_path / "own.pth"))
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
     """`1280x720` -> (720, 1280)."""
     width, _, height = value.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) >= 2 and int(height) >= 2):
+    if not re.fullmatch("[0-9]{1,5}x[0-9]{1,5}", value) or min(int(width), int(height)) < 2:
         raise click.BadParameter(f"'{value}' is not a size such as 1280x720", context, option)
     return int(height), int(width)
 
@@ -62,7 +63,7 @@ def cost(
 
 
 def _record(arm: Arm, size: tuple[int, int], runs: int, device: Any) -> dict[str, Any]:
-    from harness.measure.cost import cost
+    from harness.measure.cost import SIZE, cost
     from harness.measure.speed import device_name, measure
     from harness.report.published import published
 
@@ -71,7 +72,7 @@ def _record(arm: Arm, size: tuple[int, int], runs: int, device: Any) -> dict[str
     return {
         "arm": arm.label,
         **asdict(cost(model, size)),
-        "published_tera": published()["cost"].get(arm.label),
+        "published_tera": published()["cost"].get(arm.label) if size == SIZE else None,
         "latency_ms": speed.get("latency_ms"),
         "latency_spread_ms": speed.get("spread_ms"),
         "peak_memory_bytes": speed.get("peak_memory_bytes"),
@@ -92,7 +93,7 @@ def _row(record: dict[str, Any]) -> list[str]:
         f"{record['parameters_plugins'] / 1e6:.3f}" if record["parameters_plugins"] else "",
         f"{record['macs'] / 1e9:.1f}",
         f"{record['macs_thop'] / 1e9:.1f}",
-        f"{paper:.2f}" if paper and record["size"] == "1280x720" else "",
+        f"{paper:.2f}" if paper else "",
         f"{record['macs_warp'] / 1e9:.2f}",
         f"{latency:.0f} ±{record['latency_spread_ms'] / 2:.0f}" if latency else "",
         f"{memory / 2**20:.0f}" if memory else "",

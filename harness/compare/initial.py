@@ -30,7 +30,8 @@ def initial_weights(arm: Arm, seed: int, store: Store) -> tuple[Path, str]:
     if expected and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == expected:
         return path, expected
     state = arm.plain.build(seed).baseline.state_dict()
-    content = safetensors.torch.save({name: value.contiguous() for name, value in state.items()})
+    # under `baseline.`, as everywhere here: a bare state would pass for an official one, whose colours may be BGR
+    content = safetensors.torch.save({f"baseline.{name}": value.contiguous() for name, value in state.items()})
     made = hashlib.sha256(content).hexdigest()
     if expected and made != expected:
         raise HarnessError(f"{path}: damaged, and this machine draws other weights; move it away to start anew")

@@ -126,7 +126,8 @@ def _train(
     arm: Arm, request: Request, shared: Shared, masks: MaskCache | None, run: RunFolder, session: Session
 ) -> checkpoint.Checkpoint:
     model = arm.build(request.seed)
-    model.baseline.load_state_dict(safetensors.torch.load_file(shared.weights), strict=True)
+    initial = safetensors.torch.load_file(shared.weights)
+    model.baseline.load_state_dict({name.removeprefix("baseline."): value for name, value in initial.items()})
     training = Training(
         Samples(shared.tests.benchmark, shared.order, request.recipe.augment, masks),
         request.recipe,

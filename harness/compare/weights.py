@@ -9,10 +9,12 @@ import torch
 from filelock import FileLock
 
 from harness.arm import Arm
-from harness.catalog import Chosen
+from harness.catalog import Chosen, package_hash
+from harness.compare.fingerprint import short
 from harness.compare.outcome import ArmOutcome, PairOutcome, rows_of
 from harness.compare.session import Session
 from harness.compare.testset import TestSet, mask_cache
+from harness.errors import HarnessError
 from harness.evaluate.protocol import UNIFIED
 from harness.evaluate.runner import evaluate, predictor
 from harness.measure.cost import cost
@@ -31,7 +33,13 @@ def evaluate_weights(
     load_weights(model, weights, arm.label)
     tests.evaluate_reference(device, session)
     evaluation = tests.evaluation(mask_cache(masks) if masks else None, weights, device)
-    name = f"{arm.slug}.{evaluation.weights}"
+    # options, masks and code decide the rows too, and are in no training's fingerprint here
+    settings = {
+        "arm": [arm.baseline.record(), *(plugin.record() for plugin in arm.plugins)],
+        "masks": masks.record() if masks else None,
+        "code": [package_hash(f"harness.{part}") for part in ("masks", "model")],
+    }
+    name = f"{arm.slug}.{evaluation.weights}.{short(settings)}"
     path = session.store.evaluation(name)
     path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -39,7 +47,11 @@ def evaluate_weights(
         session.notify("harness_eval_done", run=f"{arm.slug}.weights.{evaluation.weights}", done=done, total=total)
 
     with FileLock(path.with_suffix(".lock")):
-        if not evaluate(evaluation, predictor(model.to(device), UNIFIED), path, session.stop, progress):
+        try:
+            finished = evaluate(evaluation, predictor(model.to(device), UNIFIED), path, session.stop, progress)
+        except ValueError as error:
+            raise HarnessError(f"{weights}: {error}") from error
+        if not finished:
             raise Interrupted(f"stopped while {arm.label} was evaluated")
     record = {
         "title": f"{arm.label} with {weights.name} on {tests.data_id}",

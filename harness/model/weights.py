@@ -42,9 +42,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if not nested:
             break
         state = nested[0]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()) or not state:
+    if not isinstance(state, dict) or not state or not _of_tensors(state):
         raise HarnessError(f"{path}: holds no state dict of tensors")
     return state
+
+
+def _of_tensors(state: dict[Any, Any]) -> bool:
+    return all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items())
 
 
 def _strict(module: nn.Module, state: dict[str, Tensor], path: Path, label: str) -> None:

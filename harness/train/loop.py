@@ -52,7 +52,7 @@ def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Che
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
     last = checkpoint.latest(run.checkpoints)
-    pending = last.restore(model, optimizer) if last else []
+    pending = [loss.to(training.device) for loss in last.restore(model, optimizer)] if last else []
     first = last.step if last else 0
     _cut_curve(run, first)
     training.notify("harness_run_started", run=run.name, step=first, steps=steps)
@@ -69,8 +69,9 @@ def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Che
                 raise _diverged(run, step + 1) from None
             done, timed = step + 1, timed + 1
             if done % recipe.curve_every == 0 or done == steps:
+                losses = _finite(run, done, pending)  # waits for the device, so that its time counts
                 seconds = (time.perf_counter() - started) / timed
-                _write_row(run, training, done, _finite(run, done, pending), learning_rate, seconds)
+                _write_row(run, training, done, losses, learning_rate, seconds)
                 pending, started, timed = [], time.perf_counter(), 0
             stopping = training.stop()
             if done % recipe.checkpoint_every == 0 or done == steps or stopping:

@@ -130,6 +130,7 @@ class EMA(Baseline):
         convolution's input, in the order in which `decode` puts them together.
         """
         rgb = {key: value for key, value in state.items() if key.rpartition(".")[2] not in LEFT_BEHIND}
+        own, none = self.state_dict(), torch.empty(0)
         # first channel of each image that the convolution sees
         for key, at, images in (
             ("feature_bone.block1.conv.0.weight", 0, 1),
@@ -137,7 +138,7 @@ class EMA(Baseline):
             ("block.1.conv.0.0.weight", -17, 4),
             ("unet.down0.conv1.0.weight", 0, 4),
         ):
-            if key in rgb:  # a file of something else is refused by name, by whoever loads it
+            if rgb.get(key, none).shape == own[key].shape:  # another file is refused by name, by whoever loads it
                 first = at % rgb[key].shape[1]
                 rgb[key] = rgb[key].clone()
                 for start in range(first, first + 3 * images, 3):
