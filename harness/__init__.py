@@ -38,4 +38,6 @@ def load(baseline: str, weights: str | None = None, plugins: Sequence[str] = ())
     """
     from harness.arm import load_model
 
+    if isinstance(plugins, str):
+        raise HarnessError(f"plugins: expected a list of names, got the text '{plugins}'")
     return load_model(baseline, weights, plugins)

@@ -78,6 +78,7 @@ def trained(
     stop_at: int | None = None,
     workers: int = 0,
     baseline: str = "ifrnet-s",
+    curve_every: int = 1,
 ) -> checkpoint.Checkpoint:
     """Train for STEPS, or be stopped after `stop_at` of them."""
     model = arm(plugins, baseline).build(seed)
@@ -88,7 +89,7 @@ def trained(
         steps_done += 1
         return steps_done == stop_at
 
-    recipe = Recipe(steps=STEPS, batch=2, augment=Augment(crop=64), checkpoint_every=100)
+    recipe = Recipe(steps=STEPS, batch=2, augment=Augment(crop=64), checkpoint_every=100, curve_every=curve_every)
     training = Training(
         samples(seed, masks="hce" in plugins),
         recipe,
@@ -236,6 +237,15 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path, stop_a
     resumed = trained(tmp_path / "stopped", "hce,hir")
     assert states(resumed)[0] == states(straight)[0]
     torch.testing.assert_close(states(resumed)[1], states(straight)[1], rtol=0, atol=0)
+    assert curve(tmp_path / "stopped") == curve(tmp_path / "straight")
+
+
+def test_losses_that_the_curve_does_not_have_yet_survive_a_stop(tmp_path: Path) -> None:
+    trained(tmp_path / "straight", curve_every=3)
+    with pytest.raises(Interrupted):
+        trained(tmp_path / "stopped", curve_every=3, stop_at=2)
+    trained(tmp_path / "stopped", curve_every=3)
+    assert [row.split(",")[0] for row in curve(tmp_path / "straight")] == ["step", "3", "4"]
     assert curve(tmp_path / "stopped") == curve(tmp_path / "straight")
 
 

@@ -132,7 +132,9 @@ def read_pair(store: Store, name: str) -> PairOutcome:
     try:
         record = json.loads(path.read_text())
         arms = [store.run(run) for run in record["runs"]]
-    except (OSError, ValueError, KeyError) as error:
+        for key in ("title", "labels", "triplets", "data", "protocol", "masks", "recipe", "steps", "seed"):
+            _ = record[key]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise HarnessError(f"{path}: damaged ({error}); the command that made the pair writes it again") from error
     reference = ArmOutcome("mean of the two frames", None, rows_of(store.reference, record, "none"), {}, {})
     return PairOutcome(

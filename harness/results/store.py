@@ -62,14 +62,14 @@ class RunFolder:
         """`state` (training, trained, evaluated), `step`, `steps`; empty for a run that never started."""
         try:
             return dict(json.loads((self.path / "status.json").read_text()))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, TypeError):
             return {}
 
     def read_metrics(self) -> dict[str, Any]:
         """metrics.json; empty before evaluation."""
         try:
             return dict(json.loads(self.metrics.read_text()))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, TypeError):
             return {}
 
     def set_status(self, **facts: Any) -> None:
