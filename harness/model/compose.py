@@ -81,6 +81,10 @@ class Composed(nn.Module):
         Raises ValueError for anything else, and for a result that is not finite.
         """
         _check(img0, img1, t, masks)
+        if img0.dtype != (own := next(self.parameters()).dtype):
+            raise ValueError(f"img0, img1: expected {own}, as the network's weights are, got {img0.dtype}")
+        if not 0 < scale <= 16:
+            raise ValueError(f"scale: expected a working scale above 0 and at most 16, got {scale}")
         batch, _, height, width = img0.shape
         # the smallest size that the working scale brings to a multiple of what the network needs
         needed = self.baseline.size_multiple
@@ -111,6 +115,8 @@ class Composed(nn.Module):
 
 def _check(img0: Tensor, img1: Tensor, t: float, masks: NDArray[np.integer] | None) -> None:
     for name, img in (("img0", img0), ("img1", img1)):
+        if not isinstance(img, Tensor):
+            raise ValueError(f"{name}: expected a tensor, got {type(img).__name__}")
         if img.ndim != 4 or img.shape[1] != 3 or min(img.shape[-2:]) < 2:
             raise ValueError(f"{name}: expected (B, 3, H, W) with H, W >= 2, got {tuple(img.shape)}")
         if not img.is_floating_point():
