@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.hookspecs import hookimpl
-from harness.specs import BaselineSpec, BenchmarkSpec, MaskSourceSpec, MotionSeam, Offers, PluginSpec
+from harness.protocol import Protocol, Settings
+from harness.specs import (
+    BaselineSpec,
+    BenchmarkSpec,
+    MaskPartSpec,
+    MaskSourceSpec,
+    MetricSpec,
+    MotionSeam,
+    Offers,
+    PluginSpec,
+    WeightsSpec,
+)
 
 if TYPE_CHECKING:
     from harness.model import Composed
@@ -21,10 +32,15 @@ __all__ = [
     "BaselineSpec",
     "BenchmarkSpec",
     "HarnessError",
+    "MaskPartSpec",
     "MaskSourceSpec",
+    "MetricSpec",
     "MotionSeam",
     "Offers",
     "PluginSpec",
+    "Protocol",
+    "Settings",
+    "WeightsSpec",
     "hookimpl",
     "load",
 ]

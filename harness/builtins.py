@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from harness.hookspecs import hookimpl
-from harness.specs import BenchmarkSpec, MaskSourceSpec, PluginSpec
+from harness.metrics.catalogue import metrics, weights
+from harness.protocol import UNIFIED, Protocol
+from harness.specs import BenchmarkSpec, MaskSourceSpec, MetricSpec, PluginSpec, WeightsSpec
 
 
 @hookimpl
@@ -42,3 +44,18 @@ def harness_benchmarks() -> list[BenchmarkSpec]:
             licence="of the bundled clips: BSD-2-Clause, BSD-3-Clause, Apache-2.0; see harness/data/bundled",
         )
     ]
+
+
+@hookimpl
+def harness_metrics() -> list[MetricSpec]:
+    return metrics()
+
+
+@hookimpl
+def harness_weights() -> list[WeightsSpec]:
+    return weights()
+
+
+@hookimpl
+def harness_protocols() -> list[Protocol]:
+    return [UNIFIED]

@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from click import Group
 
-    from harness.specs import BaselineSpec, BenchmarkSpec, MaskSourceSpec, PluginSpec
+    from harness.protocol import Protocol
+    from harness.specs import (
+        BaselineSpec,
+        BenchmarkSpec,
+        MaskPartSpec,
+        MaskSourceSpec,
+        MetricSpec,
+        PluginSpec,
+        WeightsSpec,
+    )
 
 GROUP = "harness"
 hookspec = pluggy.HookspecMarker(GROUP)
@@ -34,8 +45,33 @@ def harness_mask_sources() -> Iterable[MaskSourceSpec]:
 
 
 @hookspec
+def harness_mask_parts() -> Iterable[MaskPartSpec]:
+    """Taggers, detectors and segmenters that mask pipelines are made of."""
+
+
+@hookspec
+def harness_weights() -> Iterable[WeightsSpec]:
+    """Files of weights that are not trained here, and where to get them."""
+
+
+@hookspec
 def harness_benchmarks() -> Iterable[BenchmarkSpec]:
     """Sets of triplets to train and test on."""
+
+
+@hookspec
+def harness_metrics() -> Iterable[MetricSpec]:
+    """What is measured of an interpolated frame."""
+
+
+@hookspec
+def harness_protocols() -> Iterable[Protocol]:
+    """Named ways to run a network on test frames; a baseline brings the one that its authors used."""
+
+
+@hookspec
+def harness_tables() -> Iterable[Path]:
+    """YAML files of suites: the arms, benchmarks and published numbers of a table."""
 
 
 @hookspec

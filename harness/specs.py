@@ -16,21 +16,30 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
-class Spec:
-    """Common to all kinds. `reference` is the paper or page to cite, `licence` that of the code's facts."""
+class Named:
+    """Common to everything that a hook returns."""
 
     name: str
+
+    kind = "record"
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"{self.kind} name {self.name!r} is not lower-case words joined by '-'")
+
+
+@dataclass(frozen=True)
+class Spec(Named):
+    """What has a factory. `reference` is the paper or page to cite, `licence` that of the code's facts."""
+
     factory: str
     summary: str
     reference: str = ""
     licence: str = ""
     preset: Mapping[str, Any] = field(default_factory=dict)
 
-    kind = "spec"
-
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
-            raise ValueError(f"{self.kind} name {self.name!r} is not lower-case words joined by '-'")
+        super().__post_init__()
         if not re.fullmatch(r"[\w.]+:\w+", self.factory):
             raise ValueError(f"factory {self.factory!r} of {self.name!r} is not of the form 'module:Class'")
 
@@ -60,20 +69,82 @@ class MaskSourceSpec(Spec):
     """Where label maps come from. Factory: `(**options) -> harness.masks.MaskSource`.
 
     Of the sources with the highest `preference` the catalogue takes the first by name where the user
-    names none. `version` is part of the cache key: raise it when the maps change.
+    names none. `version` is part of the cache key: raise it when the maps change. The maps of a `light` source are
+    computed where the cache lacks them; those of any other come from `harness masks build` alone. `parts` are the
+    names of the mask parts that it is made of by default, and `weights` of the files that it needs.
     """
 
     version: int = 1
     preference: int = 0
+    light: bool = True
+    parts: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
 
     kind = "mask source"
 
 
 @dataclass(frozen=True)
+class MaskPartSpec(Spec):
+    """A part of a mask pipeline. Factory: `(**options) -> harness.masks.Tagger | Detector | Segmenter`.
+
+    `version` is part of the cache key, and so are the sha256 sums of the files in `weights`.
+    """
+
+    part: Literal["tagger", "detector", "segmenter"] = "segmenter"
+    version: int = 1
+    weights: tuple[str, ...] = ()
+
+    kind = "mask part"
+
+
+@dataclass(frozen=True)
+class WeightsSpec(Named):
+    """A file, or a folder of files, of weights that are not trained here.
+
+    file     its name; in a folder of `HARNESS_WEIGHTS`, or in one of that folder's own folders
+    source   where to get it, in words a user can follow
+    hub      whose cache may hold it: "torch" for torch hub's checkpoints, or a Hugging Face repository "owner/name"
+    size     in bytes, 0 where unknown; sha256 of the file, "" where unknown
+    """
+
+    file: str
+    summary: str
+    source: str
+    licence: str
+    hub: str = ""
+    size: int = 0
+    sha256: str = ""
+
+    kind = "weights"
+
+
+@dataclass(frozen=True)
 class BenchmarkSpec(Spec):
-    """Triplets to train and test on. Factory: `(**options) -> harness.data.Benchmark`."""
+    """Triplets to train and test on. Factory: `(**options) -> harness.data.Benchmark`.
+
+    `source` says where to get the data, `layout` what the tree below its root looks like; both empty where it ships.
+    """
+
+    source: str = ""
+    layout: str = ""
 
     kind = "benchmark"
+
+
+@dataclass(frozen=True)
+class MetricSpec(Spec):
+    """What is measured of a frame. Factory: `(**options)` to a callable `(frame, truth) -> (B,) tensor`, where both are
+    RGB (B, 3, H, W) in [0, 1].
+
+    `digits` after the point are shown in tables. `version` is part of each row: raise it when values change.
+    """
+
+    unit: str = ""
+    higher_is_better: bool = True
+    digits: int = 3
+    version: int = 1
+
+    kind = "metric"
 
 
 @dataclass(frozen=True)

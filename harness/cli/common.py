@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,21 @@ results_option = click.option(
     envvar="HARNESS_RESULTS",
     show_default=True,
     help="Where runs live; also HARNESS_RESULTS.",
+)
+
+
+def _set_data_root(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    """Benchmarks look for their data there, in this process and in those that it starts."""
+    if value:
+        os.environ["HARNESS_DATA"] = value
+
+
+data_root_option = click.option(
+    "--data-root",
+    metavar="DIR",
+    expose_value=False,
+    callback=_set_data_root,
+    help="Folder with the data sets; also HARNESS_DATA.",
 )
 
 

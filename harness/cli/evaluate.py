@@ -6,17 +6,21 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import find_device, output, results_option, stoppable, warn_broken
+from harness.cli.common import data_root_option, find_device, output, results_option, stoppable, warn_broken
 
 
 @click.command("eval")
 @click.option("--baseline", required=True, metavar="NAME", help="The network, e.g. ifrnet.")
 @click.option("--weights", required=True, type=click.Path(path_type=Path), help="Official checkpoint, or a run's own.")
 @click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins whose weights the file has too.")
-@click.option("--data", default="clips", show_default=True, metavar="NAME", help="Benchmark, e.g. clips:root=DIR.")
+@click.option("--data", default="clips", show_default=True, metavar="NAME", help="Benchmarks, e.g. clips:root=DIR.")
 @click.option("--masks", default=None, metavar="NAME", help="Mask source.  [default: the best one installed]")
+@click.option("--protocol", default="unified", show_default=True, metavar="NAME", help="How it is tested.")
+@click.option("--metrics", default="psnr,ssim", show_default=True, metavar="NAMES", help="PSNR and SSIM always are.")
 @click.option("--triplets", default=None, type=click.IntRange(1), metavar="N", help="Of each level.  [default: all]")
 @click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Threads that read ahead.")
+@data_root_option
 @results_option
 def evaluate(
     baseline: str,
@@ -24,8 +28,11 @@ def evaluate(
     plugins: str,
     data: str,
     masks: str | None,
+    protocol: str,
+    metrics: str,
     triplets: int | None,
     device: str | None,
+    workers: int,
     results: Path,
 ) -> None:
     """Evaluate the weights in a file and print the table. Row by row, so that a stopped evaluation goes on."""
@@ -33,10 +40,12 @@ def evaluate(
     from harness.catalog import catalog
     from harness.cli.progress import Progress
     from harness.compare.session import Session
-    from harness.compare.testset import TestSet
+    from harness.compare.testset import Tests, TestSet, choose_metrics, mask_cache
     from harness.compare.weights import evaluate_weights
     from harness.options import parse_choice, parse_choices
-    from harness.report.tables import draw, pair_table
+    from harness.protocol import Protocol
+    from harness.report.formats import draw
+    from harness.report.tables import pair_sheets
     from harness.results.store import Store
     from harness.specs import BenchmarkSpec
     from harness.train.loop import Interrupted
@@ -45,12 +54,15 @@ def evaluate(
     warn_broken(known)
     arm = Arm.of(known, parse_choice(baseline), parse_choices(plugins))
     source = known.mask_source(masks, needed=arm.needs_masks)
-    tests = TestSet.of(known.choose(BenchmarkSpec, parse_choice(data)), triplets)
+    cache = mask_cache(source) if source else None
+    sets = tuple(TestSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
+    chosen = known.find(Protocol, protocol).spec
+    tests = Tests(sets, chosen, *choose_metrics(known, parse_choices(metrics)), cache, find_device(device), workers)
     with Progress([arm.slug]).watching(known.plugins.manager) as progress, stoppable() as stop:
         session = Session(Store(results), known.plugins.notify, progress.note, lambda: bool(stop))
         try:
-            outcome = evaluate_weights(arm, weights, tests, source, find_device(device), session)
+            outcome = evaluate_weights(arm, weights, tests, source, session)
         except Interrupted as interrupted:
             progress.note(f"{interrupted}; the same command goes on from there")
             raise SystemExit(128 + stop[0]) from None
-    draw(pair_table(outcome), output())
+    draw(pair_sheets(outcome), output())

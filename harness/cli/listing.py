@@ -11,6 +11,7 @@ from harness.cli.common import output, results_option, warn_broken
 
 if TYPE_CHECKING:
     from harness.catalog import Entry
+    from harness.specs import Named, Spec
 
 
 @click.command("list")
@@ -27,8 +28,8 @@ def list_all(results: Path) -> None:
     installed = Table("kind", "name", "from", "what it is", box=None, pad_edge=False)
     for kind in HOOKS.values():
         for entry in known.entries(kind):
-            spec, origin = entry.spec, entry.origin
-            installed.add_row(spec.kind, f"[bold]{spec.name}", f"{origin.distribution} {origin.version}", spec.summary)
+            spec, origin, summary_of = entry.spec, entry.origin, getattr(entry.spec, "summary", "")
+            installed.add_row(spec.kind, f"[bold]{spec.name}", f"{origin.distribution} {origin.version}", summary_of)
     for name in names():
         installed.add_row("recipe", f"[bold]{name}", "vfi-harness", summary(name))
     console = output()
@@ -47,8 +48,9 @@ def list_all(results: Path) -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Show what NAME is: origin, options, and for a baseline its seam, parameters and costs."""
-    from harness.catalog import HOOKS, catalog
+    from harness.catalog import HOOKS, Entry, catalog
     from harness.errors import HarnessError, suggestion
+    from harness.specs import Spec
     from harness.train.recipe import FOLDER
     from harness.train.recipe import names as recipes
 
@@ -64,10 +66,21 @@ def show(name: str) -> None:
             f"nothing is called '{name}'{suggestion(name, names)} (harness list shows what is installed)"
         )
     for entry in found:
-        _describe(entry)
+        if isinstance(entry.spec, Spec):
+            _describe(Entry(entry.spec, entry.origin))
+        else:
+            _state(entry)
 
 
-def _describe(entry: Entry) -> None:
+def _state(entry: Entry[Named]) -> None:
+    """A record without a factory: every field that says something."""
+    click.echo(f"{entry.spec.name}: {entry.spec.kind}")
+    for key, value in {"from": str(entry.origin), **vars(entry.spec)}.items():
+        if value and key != "name":
+            click.echo(f"  {key:<12} {value}")
+
+
+def _describe(entry: Entry[Spec]) -> None:
     from harness.specs import BaselineSpec
 
     spec = entry.spec
@@ -84,7 +97,7 @@ def _describe(entry: Entry) -> None:
             click.echo(f"  {key:<12} {value}")
 
 
-def _costs(entry: Entry) -> dict[str, str]:
+def _costs(entry: Entry[Spec]) -> dict[str, str]:
     from harness.catalog import Chosen
     from harness.measure.cost import SIZE, cost
     from harness.model import Composed

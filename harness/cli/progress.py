@@ -69,7 +69,8 @@ class Progress:
     @hookimpl
     def harness_eval_done(self, run: str, done: int, total: int) -> None:
         self._update(run, description="is tested", completed=done, total=total, restart=done == 0)
-        self._say(f"{run}: tested on {done} of {total} triplets")
+        if done < total:
+            self._say(f"{run}: tested on {done} of {total} triplets")
 
     @hookimpl
     def harness_run_finished(self, run: str) -> None:

@@ -17,7 +17,8 @@ def table(pair: str | None, form: str, results: Path) -> None:
     """Print the table of PAIR, e.g. ifrnet-s+hce+hir, or of every pair in the results folder."""
     from harness.compare.outcome import find_pair, read_pair
     from harness.errors import HarnessError
-    from harness.report.tables import as_csv, as_markdown, as_svg, draw, pair_table
+    from harness.report.formats import FORMATS, draw
+    from harness.report.tables import pair_sheets
     from harness.results.store import Store
 
     store = Store(results)
@@ -25,8 +26,8 @@ def table(pair: str | None, form: str, results: Path) -> None:
     if not names:
         raise HarnessError(f"no pair in {results} yet: harness run makes one")
     for name in names:
-        made = pair_table(read_pair(store, name))
+        sheets = pair_sheets(read_pair(store, name))
         if form == "terminal":
-            draw(made, output())
+            draw(sheets, output())
         else:
-            click.echo({"markdown": as_markdown, "csv": as_csv, "svg": as_svg}[form](made), nl=False)
+            click.echo(FORMATS[form](sheets), nl=False)

@@ -12,31 +12,37 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness.errors import HarnessError, suggestion
-from harness.results.rows import read_rows
+from harness.results.rows import KEYS, Row, read_rows
 from harness.results.store import RunFolder, Store, differences, slug_of
 
 log = logging.getLogger("harness")
 
 OWN_TO_AN_ARM = ("arm", "masks")  # of a fingerprint; two arms are matched when all else is equal
+ROW_KEYS = ["test", "level", "triplet", "clip"]
+RECORDED = ("title", "labels", "network_masks", "tests", "protocol", "regions", "masks", "recipe", "steps", "seed")
 
 
-class Scores(NamedTuple):
-    """PSNR in dB, SSIM; or a difference of them."""
+class Column(NamedTuple):
+    """One level of one benchmark: a column of a table."""
 
-    psnr: float
-    ssim: float
+    test: str
+    level: str
 
 
-def by_level(rows: pd.DataFrame) -> dict[str, Scores]:
-    """Mean over the triplets of each level."""
-    means = rows.groupby("level")[["psnr", "ssim"]].mean()
-    return {str(level): Scores(float(psnr), float(ssim)) for level, psnr, ssim in means.itertuples()}
+Means = dict[Column, dict[str, float]]
+"""Of each column, the mean over its triplets of each metric that was measured."""
+
+
+def means_of(rows: pd.DataFrame) -> Means:
+    """nan values (a region that a triplet does not have) are left out of their mean."""
+    means = rows.drop(columns=["triplet", "clip"]).groupby(["test", "level"], sort=False).mean()
+    return {Column(*at): dict(zip(means.columns, values, strict=True)) for (at, *values) in means.itertuples()}
 
 
 @dataclass(frozen=True)
 class ArmOutcome:
-    """One arm. `rows` has a line per test triplet (level, triplet, clip, psnr, ssim), empty before evaluation;
-    `metrics` is metrics.json, `status` status.json; both empty for what is not there yet."""
+    """One arm. `rows` has a line per test triplet (test, level, triplet, clip, then every metric), none of a test set
+    before all of it is measured; `metrics` is metrics.json, `status` status.json; empty for what is not there yet."""
 
     label: str
     run: RunFolder | None
@@ -48,9 +54,9 @@ class ArmOutcome:
     def evaluated(self) -> bool:
         return not self.rows.empty
 
-    def means(self) -> dict[str, Scores]:
-        """Mean PSNR and SSIM of each level."""
-        return by_level(self.rows)
+    def means(self) -> Means:
+        """Mean of every metric, by column."""
+        return means_of(self.rows)
 
     def curve(self) -> pd.DataFrame:
         """step, epoch, loss, total, learning_rate, seconds."""
@@ -67,16 +73,23 @@ class ArmOutcome:
 
 @dataclass(frozen=True)
 class PairOutcome:
-    """A pair: the reference that is no network, then the arms, the plain one first."""
+    """A pair: the reference that is no network, then the arms, the plain one first. With `show_unmatched` the
+    difference of arms that are not matched is given, not refused."""
 
     name: str
     record: Mapping[str, Any]
     reference: ArmOutcome
     arms: tuple[ArmOutcome, ...]
+    show_unmatched: bool = False
 
     @property
-    def levels(self) -> list[str]:
-        return list(self.record["triplets"])
+    def columns(self) -> list[Column]:
+        """Every level of every test set, in the order in which they were asked for."""
+        return [Column(test_name(tests["data"]), level) for tests in self.record["tests"] for level in tests["levels"]]
+
+    def column_label(self, column: Column) -> str:
+        """The level; with its benchmark where there are several."""
+        return column.level if len(self.record["tests"]) == 1 else f"{column.test} {column.level}"
 
     def unmatched(self) -> list[str]:
         """Settings that the arms should share and do not. Empty for a pair made by `harness run`."""
@@ -90,18 +103,18 @@ class PairOutcome:
         return differences(shared[0], shared[1])
 
     def difference(self) -> pd.DataFrame | None:
-        """Second arm minus first, triplet by triplet (level, triplet, clip, psnr, ssim).
+        """Second arm minus first, triplet by triplet (test, level, triplet, clip, then every metric of both).
 
-        None until both are evaluated. Raises HarnessError where the arms are not matched.
+        None until both are evaluated. Raises HarnessError where the arms are not matched, unless `show_unmatched`.
         """
         if len(self.arms) < 2 or not all(arm.evaluated for arm in self.arms):
             return None
         unmatched = self.unmatched()
-        if unmatched:
+        if unmatched and not self.show_unmatched:
             raise HarnessError(f"{self.name}: no difference between unmatched runs: {'; '.join(unmatched)}")
-        keys = ["level", "triplet", "clip"]
-        one, other = (arm.rows.set_index(keys)[["psnr", "ssim"]] for arm in self.arms)
-        return (other - one).reset_index()
+        one, other = (arm.rows.set_index(ROW_KEYS) for arm in self.arms)
+        both = [name for name in one.columns if name in other.columns]
+        return (other[both] - one[both]).dropna(how="all").reset_index()
 
     @property
     def bit_equal(self) -> bool:
@@ -132,31 +145,53 @@ def read_pair(store: Store, name: str) -> PairOutcome:
     try:
         record = json.loads(path.read_text())
         arms = [store.run(run) for run in record["runs"]]
-        for key in ("title", "labels", "triplets", "data", "protocol", "masks", "recipe", "steps", "seed"):
+        for key in RECORDED:
             _ = record[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HarnessError(f"{path}: damaged ({error}); the command that made the pair writes it again") from error
-    reference = ArmOutcome("mean of the two frames", None, rows_of(store.reference, record, "none"), {}, {})
+    reference = ArmOutcome(
+        "mean of the two frames", None, rows_of(store.reference, record, {"weights": "none", "masks": "none"}), {}, {}
+    )
     return PairOutcome(
         name,
         record,
         reference,
-        tuple(_arm(run, label, record) for run, label in zip(arms, record["labels"], strict=True)),
+        tuple(
+            _arm(*of) for of in zip(arms, record["labels"], record["network_masks"], [record] * len(arms), strict=True)
+        ),
     )
 
 
-def _arm(run: RunFolder, label: str, record: Mapping[str, Any]) -> ArmOutcome:
+def _arm(run: RunFolder, label: str, masks: str, record: Mapping[str, Any]) -> ArmOutcome:
     metrics = run.read_metrics()
-    return ArmOutcome(label, run, rows_of(run.samples, record, metrics.get("weights")), metrics, run.status())
+    rows = rows_of(run.samples, record, {"weights": str(metrics.get("weights")), "masks": masks})
+    return ArmOutcome(label, run, rows, metrics, run.status())
 
 
-def rows_of(path: Path, record: Mapping[str, Any], weights: str | None) -> pd.DataFrame:
-    """The rows of a pair's own triplets under its own protocol, or none at all while some are missing."""
-    wanted = [(level, triplet) for level, ids in record["triplets"].items() for triplet in ids]
-    found: dict[tuple[str, str], tuple[str, float, float]] = {}
-    for data, level, triplet, clip, protocol, of_weights, psnr, ssim in read_rows(path):
-        if (data, protocol, of_weights) == (record["data"], record["protocol"], weights):
-            found[level, triplet] = (clip, float(psnr), float(ssim))
-    rows = [(*key, *found[key]) for key in wanted if key in found]
-    columns = ["level", "triplet", "clip", "psnr", "ssim"]
-    return pd.DataFrame(rows if len(rows) == len(wanted) else [], columns=columns)
+def rows_of(path: Path, record: Mapping[str, Any], of: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of a pair's own triplets under its own protocol: of each test set all, or none while some are missing.
+
+    `of` are further values that the rows must have: the network's weights and the masks that it was given."""
+    wanted = dict(of) | {"protocol": record["protocol"], "regions": record["regions"]}
+    found: dict[tuple[str, str, str], Row] = {}
+    for row in read_rows(path):
+        if all(row.get(name) == value for name, value in wanted.items()):
+            found[row["data"], row["level"], row["triplet"]] = row
+    rows: list[dict[str, Any]] = []
+    for tests in record["tests"]:
+        keys = [(tests["data"], level, triplet) for level, ids in tests["levels"].items() for triplet in ids]
+        if all(at in found for at in keys):
+            rows += [_values(found[at]) for at in keys]
+    frame = pd.DataFrame(rows)
+    return frame if rows else pd.DataFrame(columns=ROW_KEYS)
+
+
+def _values(row: Row) -> dict[str, Any]:
+    """A line of the data frame: the metrics as numbers, nan for what was not measured."""
+    at = {"test": test_name(row["data"]), "level": row["level"], "triplet": row["triplet"], "clip": row["clip"]}
+    return at | {name: float(value or "nan") for name, value in row.items() if name not in KEYS}
+
+
+def test_name(data: str) -> str:
+    """The benchmark of a `data` value: `snu-film` of `snu-film-1a2b3c4d`."""
+    return data.rpartition("-")[0]

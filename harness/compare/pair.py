@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,54 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 
 from harness.arm import Arm
-from harness.catalog import Chosen
 from harness.compare.fingerprint import fingerprint, installation, short
 from harness.compare.initial import initial_weights, state_hash
+from harness.compare.request import Request
 from harness.compare.session import Session
-from harness.compare.testset import TestSet, mask_cache
+from harness.compare.testset import Tests, TestSet, file_hash, mask_cache
+from harness.data.benchmark import Benchmark
 from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.errors import HarnessError
-from harness.evaluate.protocol import UNIFIED
-from harness.evaluate.runner import Evaluation, evaluate, predictor
+from harness.evaluate.protocol import predictor
 from harness.files import write_json
 from harness.masks.cache import MaskCache
 from harness.measure.cost import SIZE, cost
 from harness.model import Composed
 from harness.results.store import RunFolder, Store, differences
 from harness.train import checkpoint
-from harness.train.loop import Interrupted, Training, train
-from harness.train.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks for. `arm` has the plug-ins; without any there is one arm and no difference. `masks` is None
-    where no plug-in needs them."""
-
-    arm: Arm
-    recipe: Recipe
-    recipe_name: str
-    seed: int
-    benchmark: Chosen
-    masks: Chosen | None
-    device: torch.device
-    workers: int
-    command: str
-
-    @property
-    def arms(self) -> list[Arm]:
-        return [self.arm.plain, self.arm] if self.arm.plugins else [self.arm]
+from harness.train.loop import Training, train
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What both arms get, made once: test set, order, length, the file of initial weights and its sha256."""
+    """What both arms get, made once: data, masks, tests, order, length, the file of initial weights and its sha256."""
 
-    tests: TestSet
+    benchmark: Benchmark
+    masks: MaskCache | None
+    test_masks: MaskCache | None
+    tests: Tests
     order: Order
     steps: int
     weights: Path
@@ -65,15 +45,30 @@ class Shared:
 
     @classmethod
     def of(cls, request: Request, store: Store) -> Shared:
-        tests = TestSet.of(request.benchmark, request.recipe.test_triplets)
-        order = Order(len(tests.benchmark.train), request.recipe.batch, request.seed)
+        benchmark: Benchmark = request.benchmark.build()
+        if not benchmark.train:
+            raise HarnessError(f"{request.benchmark.label} has no training triplets; train on another with --data")
+        order = Order(len(benchmark.train), request.recipe.batch, request.asked.seed)
         steps = request.recipe.total_steps(order.steps_per_epoch)
-        return cls(tests, order, steps, *initial_weights(request.arm, request.seed, store))
+        masks = mask_cache(request.masks) if request.masks else None
+        test_masks = mask_cache(request.test_masks) if request.test_masks else masks
+        tests = Tests(
+            tuple(TestSet.of(chosen, request.recipe.test_triplets) for chosen in request.tests),
+            request.protocol,
+            request.metrics,
+            request.unavailable,
+            masks,
+            request.device,
+            max(request.workers, 1),
+        )
+        return cls(
+            benchmark, masks, test_masks, tests, order, steps, *initial_weights(request.arm, request.asked.seed, store)
+        )
 
     def fingerprint(self, request: Request, arm: Arm) -> dict[str, Any]:
-        data = {"name": request.benchmark.name, "digest": self.tests.benchmark.digest("train")}
+        data = {"name": request.benchmark.name, "digest": self.benchmark.digest("train")}
         masks = request.masks if arm.needs_masks else None
-        return fingerprint(arm, request.recipe, request.seed, data, masks, self.weights_sha256, request.device)
+        return fingerprint(arm, request.recipe, request.asked.seed, data, masks, self.weights_sha256, request.device)
 
 
 def run_pair(request: Request, session: Session) -> str:
@@ -85,12 +80,12 @@ def run_pair(request: Request, session: Session) -> str:
     shared = Shared.of(request, session.store)
     records = [shared.fingerprint(request, arm) for arm in request.arms]
     runs = [
-        session.store.run(f"{arm.slug}.s{request.seed}.{short(record)}")
+        session.store.run(f"{arm.slug}.s{request.asked.seed}.{short(record)}")
         for arm, record in zip(request.arms, records, strict=True)
     ]
-    pair = runs[-1].name
+    pair = f"{runs[-1].name}-{_tested(request)}"
     _write_pair(session.store.pair_file(pair), request, runs, shared)
-    shared.tests.evaluate_reference(request.device, session)
+    shared.tests.evaluate_reference(session)
     for arm, record, run in zip(request.arms, records, runs, strict=True):
         _mention_others(run, record, session)
         with run.locked():
@@ -102,37 +97,32 @@ def run_pair(request: Request, session: Session) -> str:
 def check(request: Request) -> None:
     """Build everything once: what is refused is refused now, and not after the training of the arm before it."""
     arm = request.arm
-    multiple = arm.build(request.seed).baseline.size_multiple
-    if request.masks:
-        request.masks.build()
+    multiple = arm.build(request.asked.seed).baseline.size_multiple
     crop = request.recipe.augment.crop
     if crop % multiple:
         raise HarnessError(f"augment.crop={crop} is no multiple of {multiple}, which {arm.baseline.name} needs")
 
 
 def _run_arm(arm: Arm, request: Request, shared: Shared, run: RunFolder, session: Session) -> None:
-    masks = mask_cache(request.masks) if request.masks and arm.needs_masks else None
     last = checkpoint.latest(run.checkpoints)
     if last is None or last.step < shared.steps:
-        last = _train(arm, request, shared, masks, run, session)
+        last = _train(arm, request, shared, run, session)
     # a model of its own for the test: plain float32, whatever the training did to its memory format or its code
-    model = arm.build(request.seed)
+    model = arm.build(request.asked.seed)
     model.load_state_dict(safetensors.torch.load_file(last.weights))
-    evaluation = shared.tests.evaluation(masks, last.weights, request.device)
-    _evaluate(model.to(request.device), last, evaluation, run, session)
+    masks = shared.test_masks if arm.needs_masks else None
+    _evaluate(model.to(request.device), last, shared.tests, masks, run, session)
 
 
-def _train(
-    arm: Arm, request: Request, shared: Shared, masks: MaskCache | None, run: RunFolder, session: Session
-) -> checkpoint.Checkpoint:
-    model = arm.build(request.seed)
+def _train(arm: Arm, request: Request, shared: Shared, run: RunFolder, session: Session) -> checkpoint.Checkpoint:
+    model = arm.build(request.asked.seed)
     initial = safetensors.torch.load_file(shared.weights)
     model.baseline.load_state_dict({name.removeprefix("baseline."): value for name, value in initial.items()})
     training = Training(
-        Samples(shared.tests.benchmark, shared.order, request.recipe.augment, masks),
+        Samples(shared.benchmark, shared.order, request.recipe.augment, shared.masks if arm.needs_masks else None),
         request.recipe,
         shared.steps,
-        request.seed,
+        request.asked.seed,
         request.device,
         request.workers,
         session.stop,
@@ -142,23 +132,25 @@ def _train(
 
 
 def _evaluate(
-    model: Composed, last: checkpoint.Checkpoint, evaluation: Evaluation, run: RunFolder, session: Session
+    model: Composed,
+    last: checkpoint.Checkpoint,
+    tests: Tests,
+    masks: MaskCache | None,
+    run: RunFolder,
+    session: Session,
 ) -> None:
     def progress(done: int, total: int) -> None:
         session.notify("harness_eval_done", run=run.name, done=done, total=total)
 
-    if not evaluate(evaluation, predictor(model, evaluation.protocol), run.samples, session.stop, progress):
-        raise Interrupted(f"{run.name} is trained; stopped while it was evaluated")
+    weights = file_hash(last.weights)[:12]
+    tests.evaluate(lambda settings: predictor(model, settings), run.samples, session, masks, weights, progress)
     known = run.read_metrics()
     facts = {
-        "weights": evaluation.weights,
+        "weights": weights,
         "weights_file": str(last.weights.relative_to(run.path)),
-        "data": evaluation.data_id,
-        "protocol": evaluation.protocol.id,
-        "triplets": hashlib.sha256(repr(evaluation.triplets).encode()).hexdigest()[:12],
         "baseline_sha256": state_hash(model.baseline.state_dict()),
         "cost_size": list(SIZE),
-        "cost": known["cost"] if known.get("weights") == evaluation.weights else asdict(cost(model)),
+        "cost": known["cost"] if known.get("weights") == weights else asdict(cost(model)),
     }
     if facts != known:
         write_json(run.metrics, facts)
@@ -179,19 +171,29 @@ def _mention_others(run: RunFolder, record: Mapping[str, Any], session: Session)
         session.note(f"{newest.name} was made under other settings ({'; '.join(changed[:2])}{more}): a new run starts")
 
 
+def _tested(request: Request) -> str:
+    """8 digits for how a pair is tested: the same runs tested otherwise are another pair."""
+    masks = request.test_masks.label if request.test_masks else None
+    tests = [[chosen.label for chosen in request.tests], request.recipe.test_triplets, masks]
+    return short({"tests": tests, "protocol": [request.protocol.name, request.protocol.version]})
+
+
 def _write_pair(path: Path, request: Request, runs: Sequence[RunFolder], shared: Shared) -> None:
-    title = f"{request.arm.label} on {shared.tests.data_id}, recipe {request.recipe_name} ({shared.steps} steps)"
+    title = f"{request.arm.label} on {request.benchmark.label}, recipe {request.asked.recipe} ({shared.steps} steps)"
+    caches = [shared.test_masks if arm.needs_masks else None for arm in request.arms]
     record = {
-        "title": f"{title}, seed {request.seed}",
+        "title": f"{title}, seed {request.asked.seed}",
         "runs": [run.name for run in runs],
         "labels": [arm.label for arm in request.arms],
-        "seed": request.seed,
-        "recipe": request.recipe_name,
+        "seed": request.asked.seed,
+        "recipe": request.asked.recipe,
         "steps": shared.steps,
-        "data": shared.tests.data_id,
+        "train": request.benchmark.label,
         "masks": request.masks.label if request.masks else None,
-        "protocol": UNIFIED.id,
-        "triplets": shared.tests.levels,
-        "command": request.command,
+        "test_masks": request.test_masks.label if request.test_masks else None,
+        "network_masks": [cache.folder.name if cache else "none" for cache in caches],
+        **shared.tests.record(),
+        "asked": asdict(request.asked),
+        "command": request.asked.command(),
     }
     write_json(path, record)  # also where it is there: the newest file is the pair last run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 class Triplet:
     """Two input frames and the one between them.
 
-    id      unique in its benchmark, the same on every machine
+    id      unique in its benchmark and level, the same on every machine
     clip    the scene; triplets of one clip are not independent samples
     level   "train", or the name of a test difficulty
     frames  positions of I0, It, I1 in the clip
@@ -29,17 +30,33 @@ class Triplet:
     t: float = 0.5
 
 
+@dataclass(frozen=True)
+class Expected:
+    """A file that a benchmark needs. `size` is (width, height), None where any will do."""
+
+    path: Path
+    size: tuple[int, int] | None = None
+
+
 class Benchmark(ABC):
-    """Triplets and their frames. An instance can be pickled; reading is safe from several processes."""
+    """Triplets and their frames. An instance can be pickled; reading is safe from several threads and processes.
+
+    `partial` tells what is missing of the whole, in one line, where the user allowed a partial dataset; else "".
+    """
 
     levels: tuple[str, ...]
     train: Sequence[Triplet]
     test: Sequence[Triplet]
+    partial: str = ""
 
     @abstractmethod
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
-        """I0, It, I1 as RGB (3, H, W, 3)."""
+        """I0, It, I1 as RGB (3, H, W, 3). Raises HarnessError naming a file that cannot be used."""
 
     @abstractmethod
     def digest(self, split: Literal["train", "test"]) -> str:
         """Hash over all that decides the triplets of a split and their frames: content of clips, settings."""
+
+    def files(self) -> Sequence[Expected]:
+        """Every file of the whole dataset, for `harness data verify`; empty where there is nothing to verify."""
+        return ()

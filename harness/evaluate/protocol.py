@@ -1,37 +1,75 @@
-"""A protocol: everything besides the weights that moves a metric's second decimal. Data, versioned and hashed."""
+"""A protocol at work: its id for every row, and a network run as it says."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from harness.catalog import package_hash
+from harness.errors import HarnessError
+from harness.model import Composed, Frames
+from harness.model.padding import Padding
+from harness.protocol import Protocol, Settings
+
+# (img0, img1, t, label maps (2, H, W) or None) -> frame, images as float (1, 3, H, W) in [0, 1]
+Predict = Callable[[Tensor, Tensor, float, NDArray[np.integer] | None], Tensor]
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How a network is run on a test triplet and how its frame is measured.
+def protocol_id(protocol: Protocol) -> str:
+    """What each row carries: name, version, and 6 digits of a hash over every field and the code that measures."""
+    code = [package_hash(f"harness.{part}") for part in ("evaluate", "metrics")]
+    digest = hashlib.sha256(json.dumps([asdict(protocol), code], sort_keys=True).encode()).hexdigest()
+    return f"{protocol.name}-v{protocol.version}-{digest[:6]}"
 
-    scale     working scale of the network
-    padding   by replication, right and below, to the network's size multiple
-    rounding  whether the frame is rounded to 8 bit before it is measured
-    ssim      "gaussian-3d": the SSIM of the field's papers, one 11x11x11 window over colour, rows and columns
+
+def mean_of_frames(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
+    """The row that is no network: what an arm must beat before it can be said to have learnt motion."""
+    return (1 - t) * img0 + t * img1
+
+
+def predictor(model: Composed, settings: Settings) -> Predict:
+    """The network under a protocol's settings; rounding, which concerns any frame, is left to the measuring.
+
+    Raises HarnessError where their multiple is none of the network's; the result, ValueError where it is not finite.
     """
+    model.eval()
+    needed = model.multiple(settings.scale)
+    multiple = settings.multiple or needed
+    if multiple % needed:
+        name = type(model.baseline).__name__
+        raise HarnessError(
+            f"{name} takes multiples of {needed} at scale {settings.scale:g}, the protocol pads to {multiple}"
+        )
 
-    name: str
-    version: int
-    scale: float
-    padding: str
-    rounding: bool
-    ssim: str
+    def once(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
+        height, width = img0.shape[-2:]
+        padding = Padding.to_multiple(height, width, multiple, settings.placement)
+        frames = Frames(padding.pad(img0, settings.padding), padding.pad(img1, settings.padding), settings.scale)
+        regions = None
+        if len(model.plugin):
+            given = np.zeros((2, height, width), np.uint8) if maps is None else maps
+            regions = model.regions(padding.pad_maps(given)[None], padding.size, settings.scale)
+        return padding.crop(model(frames, img0.new_full((1, 1, 1, 1), t), regions).frame)
 
-    @property
-    def id(self) -> str:
-        """What each row carries: name, version, and 6 digits of a hash over every field and this package's code."""
-        content = json.dumps([asdict(self), package_hash("harness.evaluate")], sort_keys=True)
-        digest = hashlib.sha256(content.encode()).hexdigest()
-        return f"{self.name}-v{self.version}-{digest[:6]}"
+    @torch.inference_mode()
+    def predict(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
+        if settings.channels == "bgr":
+            img0, img1 = img0.flip(1), img1.flip(1)
+        frame = once(img0, img1, t, maps)
+        if settings.flip_average:
+            turned = None if maps is None else maps[:, ::-1, ::-1].copy()
+            frame = (frame + once(img0.flip(2, 3), img1.flip(2, 3), t, turned).flip(2, 3)) / 2
+        if settings.channels == "bgr":
+            frame = frame.flip(1)
+        if not bool(frame.isfinite().all()):
+            raise ValueError("the result is not finite: it overflowed, or the weights are broken")
+        return frame
 
-
-UNIFIED = Protocol("unified", version=1, scale=1.0, padding="replicate-right-below", rounding=False, ssim="gaussian-3d")
+    return predict

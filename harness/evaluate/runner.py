@@ -1,8 +1,14 @@
-"""Evaluation: one row a triplet, written as soon as it is known, so that a stopped evaluation goes on."""
+"""Evaluation: one row a triplet, written as soon as it is known, so that a stopped evaluation goes on.
+
+A network sees one triplet at a time, whatever runs beside it: convolutions may choose other algorithms for other batch
+sizes, and rows would then depend on them. Frames, masks and motion are read ahead by threads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,29 +18,114 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data.benchmark import Benchmark, Triplet
-from harness.evaluate.metrics import psnr, ssim
-from harness.evaluate.protocol import Protocol
+from harness.errors import HarnessError
+from harness.evaluate.protocol import Predict, protocol_id
+from harness.evaluate.regions import Grouping
 from harness.masks.cache import MaskCache
-from harness.model import Composed
-from harness.results.rows import append_row, mend, read_rows
+from harness.protocol import Protocol, Settings
+from harness.results.rows import Row, append_row, key, prepare, read_rows
 
-# (img0, img1, t, label maps or None) -> frame, images as float (1, 3, H, W) in [0, 1]
-Predict = Callable[[Tensor, Tensor, float, NDArray[np.integer] | None], Tensor]
+Metric = Callable[[Tensor, Tensor], Tensor]
 
-
-def mean_of_frames(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
-    """The row that is no network: what an arm must beat before it can be said to have learnt motion."""
-    return (1 - t) * img0 + t * img1
+AHEAD = 2
+"""Triplets that are read ahead by each thread."""
 
 
-def predictor(model: Composed, protocol: Protocol) -> Predict:
-    """The network under a protocol."""
-    model.eval()
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured, and all that goes into the key of each row: rows of another content are never reused.
 
-    def predict(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
-        return model.interpolate(img0, img1, t, None if maps is None else maps[None], protocol.scale).frame
+    masks      given to the network; None for one that takes none
+    groupings  by which PSNR is measured apart; `regions` names the masks behind one of them
+    weights    first digits of the sha256 of the network's file
+    workers    threads that read ahead
+    """
 
-    return predict
+    benchmark: Benchmark
+    data_id: str
+    triplets: Sequence[Triplet]
+    protocol: Protocol
+    metrics: Mapping[str, Metric]
+    groupings: Sequence[Grouping]
+    masks: MaskCache | None
+    regions: str
+    weights: str
+    device: torch.device
+    workers: int = 1
+
+    @property
+    def settings(self) -> Settings:
+        """The protocol's, on this benchmark."""
+        return self.protocol.settings_on(self.data_id.rpartition("-")[0])
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all values of a row."""
+        return [*self.metrics, *(name for grouping in self.groupings for name in grouping.columns)]
+
+    def key(self, triplet: Triplet) -> Row:
+        """The row's columns that are no values."""
+        return {
+            "data": self.data_id,
+            "level": triplet.level,
+            "triplet": triplet.id,
+            "clip": triplet.clip,
+            "protocol": protocol_id(self.protocol),
+            "weights": self.weights,
+            "masks": self.masks.folder.name if self.masks else "none",
+            "regions": self.regions,
+        }
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a thread reads: uint8 frames (3, H, W, 3), label maps for the network, and the groups of each pixel."""
+
+    frames: NDArray[np.uint8]
+    maps: NDArray[np.integer] | None
+    groups: list[Tensor]
+
+
+def evaluate(
+    evaluation: Evaluation, predict: Predict, path: Path, stop: Callable[[], bool], progress: Callable[[int, int], None]
+) -> bool:
+    """Bring the rows of `path` up to date; values that are there are not computed again. False if asked to stop."""
+    wanted = evaluation.columns
+    done = {key(row) for row in read_rows(path) if all(row.get(name) for name in wanted)}
+    columns = prepare(path, wanted)
+    todo = [triplet for triplet in evaluation.triplets if key(evaluation.key(triplet)) not in done]
+    total = len(evaluation.triplets)
+    progress(total - len(todo), total)
+    for count, (triplet, sample) in enumerate(_read_ahead(evaluation, todo), start=total - len(todo)):
+        if stop():
+            return False
+        values = measure(evaluation, predict, triplet, sample)
+        append_row(path, columns, evaluation.key(triplet) | {name: repr(value) for name, value in values.items()})
+        progress(count + 1, total)
+    return True
+
+
+def measure(evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: Sample) -> dict[str, float]:
+    """Every value of a triplet; one transfer from the device."""
+    img0, truth, img1 = (to_image(frame, evaluation.device) for frame in sample.frames)
+    try:
+        frame = predict(img0, img1, triplet.t, sample.maps)
+    except ValueError as error:
+        raise HarnessError(f"{evaluation.data_id}, {triplet.level} {triplet.id}: {error}") from error
+    with torch.inference_mode():
+        if evaluation.settings.rounding:
+            frame = (frame * 255).round() / 255
+        values = [metric(frame, truth).double() for metric in evaluation.metrics.values()]
+        for grouping, groups in zip(evaluation.groupings, sample.groups, strict=True):
+            values.append(grouping.psnr(frame, truth, groups.to(evaluation.device)))
+        return dict(zip(evaluation.columns, torch.cat(values).tolist(), strict=True))
+
+
+def read(evaluation: Evaluation, triplet: Triplet) -> Sample:
+    """Frames, masks and groups of a triplet."""
+    frames = evaluation.benchmark.read(triplet)
+    maps = evaluation.masks.maps(frames[0], frames[2]) if evaluation.masks else None
+    return Sample(frames, maps, [grouping.groups(frames[0], frames[2]) for grouping in evaluation.groupings])
 
 
 def to_image(frame: NDArray[np.uint8], device: torch.device) -> Tensor:
@@ -42,47 +133,19 @@ def to_image(frame: NDArray[np.uint8], device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frame)).to(device).permute(2, 0, 1)[None].float() / 255
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What is measured. `data_id` and `weights` go into each row: rows of another content are never reused."""
-
-    benchmark: Benchmark
-    data_id: str
-    triplets: Sequence[Triplet]
-    masks: MaskCache | None
-    protocol: Protocol
-    weights: str
-    device: torch.device
-
-    def key(self, triplet: Triplet) -> tuple[str, ...]:
-        return (
-            self.data_id,
-            triplet.level,
-            triplet.id,
-            triplet.clip,
-            self.protocol.id,
-            self.weights,
-        )
-
-
-def evaluate(
-    evaluation: Evaluation, predict: Predict, path: Path, stop: Callable[[], bool], progress: Callable[[int, int], None]
-) -> bool:
-    """Bring the rows of `path` up to date; rows that are there are not computed again. False if asked to stop."""
-    done = {row[:-2] for row in read_rows(path)}
-    mend(path)
-    for count, triplet in enumerate(evaluation.triplets):
-        progress(count, len(evaluation.triplets))
-        if evaluation.key(triplet) in done:
-            continue
-        if stop():
-            return False
-        frames = evaluation.benchmark.read(triplet)
-        maps = evaluation.masks.maps(frames[0], frames[2]) if evaluation.masks else None
-        img0, truth, img1 = (to_image(frame, evaluation.device) for frame in frames)
-        with torch.inference_mode():
-            frame = predict(img0, img1, triplet.t, maps)
-        scores = (psnr(frame, truth).item(), ssim(frame, truth).item())
-        append_row(path, [*evaluation.key(triplet), *map(repr, scores)])
-    progress(len(evaluation.triplets), len(evaluation.triplets))
-    return True
+def _read_ahead(evaluation: Evaluation, triplets: Sequence[Triplet]) -> Iterator[tuple[Triplet, Sample]]:
+    """Every triplet and its sample, in order, a bounded number of them in memory."""
+    waiting: deque[tuple[Triplet, Future[Sample]]] = deque()
+    rest = iter(triplets)
+    with ThreadPoolExecutor(evaluation.workers) as pool:
+        try:
+            while True:
+                while len(waiting) < AHEAD * evaluation.workers and (triplet := next(rest, None)) is not None:
+                    waiting.append((triplet, pool.submit(read, evaluation, triplet)))
+                if not waiting:
+                    return
+                triplet, sample = waiting.popleft()
+                yield triplet, sample.result()
+        finally:
+            for _, sample in waiting:
+                sample.cancel()

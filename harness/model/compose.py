@@ -9,11 +9,11 @@ from fractions import Fraction
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.model.contracts import Baseline, FeaturePlugin, Frames, MotionPlugin, MotionPrior, Prediction
+from harness.model.padding import Padding
 from harness.model.regions import Regions
 
 
@@ -86,31 +86,27 @@ class Composed(nn.Module):
         if not 0 < scale <= 16:
             raise ValueError(f"scale: expected a working scale above 0 and at most 16, got {scale}")
         batch, _, height, width = img0.shape
-        # the smallest size that the working scale brings to a multiple of what the network needs
-        needed = self.baseline.size_multiple
-        multiple = (needed / Fraction(scale).limit_denominator(64)).numerator
-        if self.baseline.fits_full_size:
-            multiple = math.lcm(multiple, needed)
-        right, below = -width % multiple, -height % multiple
+        padding = Padding.to_multiple(height, width, self.multiple(scale))
         if masks is None:
             masks = np.zeros((batch, 2, height, width), np.uint8)
-        maps = np.pad(masks, ((0, 0), (0, 0), (0, below), (0, right)), mode="edge")
-        padded = [F.pad(x, (0, right, 0, below), mode="replicate") for x in (img0, img1)]
-        frames = Frames(padded[0], padded[1], scale)
+        frames = Frames(padding.pad(img0), padding.pad(img1), scale)
         time = torch.full((batch, 1, 1, 1), t, dtype=img0.dtype, device=img0.device)
-        regions = self.regions(maps, (height + below, width + right), scale) if len(self.plugin) else None
+        regions = self.regions(padding.pad_maps(masks), padding.size, scale) if len(self.plugin) else None
         out = self(frames, time, regions)
         if not all(bool(x.isfinite().all()) for x in (out.frame, out.flow_t0, out.flow_t1)):
             raise ValueError(
                 f"the result is not finite: {img0.dtype} overflowed, or the weights are broken; try float32"
             )
-
-        def crop(x: Tensor) -> Tensor:
-            return x[..., :height, :width]
-
+        crop = padding.crop
         return Prediction(
             crop(out.frame), crop(out.flow_t0), crop(out.flow_t1), None if out.blend is None else crop(out.blend)
         )
+
+    def multiple(self, scale: float = 1.0) -> int:
+        """The smallest size that the working scale brings to a multiple of what the network takes."""
+        needed = self.baseline.size_multiple
+        multiple = (needed / Fraction(scale).limit_denominator(64)).numerator
+        return math.lcm(multiple, needed) if self.baseline.fits_full_size else multiple
 
 
 def _check(img0: Tensor, img1: Tensor, t: float, masks: NDArray[np.integer] | None) -> None:

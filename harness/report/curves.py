@@ -45,7 +45,7 @@ def draw_curves(pair: PairOutcome, folder: Path) -> list[Path]:
         axes[1].set_ylabel("difference")
         axes[1].grid(alpha=0.3)
     axes[-1].set_xlabel("step")
-    title = f"{pair.record['data']}, recipe {pair.record['recipe']}, seed {pair.record['seed']}"
+    title = f"{pair.record['train']}, recipe {pair.record['recipe']}, seed {pair.record['seed']}"
     axes[0].set_title(f"{title}; bold: mean over {window} steps" if window > 1 else title, fontsize="medium")
     picture = folder / "curves.png"
     content = io.BytesIO()

@@ -6,7 +6,7 @@ Of every level the triplet with the highest difference and the one with the lowe
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,38 +34,37 @@ class Exhibit:
 
 
 def extremes(pair: PairOutcome) -> pd.DataFrame:
-    """(level, triplet, kind) of the rows to show: of each level the highest and the lowest difference in PSNR,
+    """(test, level, triplet, kind) of the rows to show: of each level the highest and the lowest difference in PSNR,
     or the highest and lowest PSNR where there is one arm."""
     difference = pair.difference()
     rows, sign, what = (pair.arms[0].rows, "", "PSNR") if difference is None else (difference, "+", "difference")
     chosen = []
-    for level in pair.levels:
-        of_level = rows[rows["level"] == level].sort_values(["psnr", "triplet"])
+    for (test, level), of_level in rows.sort_values(["psnr", "triplet"]).groupby(["test", "level"], sort=False):
         for kind, row in (("highest", of_level.iloc[-1]), ("lowest", of_level.iloc[0])):
             title = f"{kind} {what}, {row['psnr']:{sign}.2f} dB"
-            chosen.append({"level": level, "triplet": row["triplet"], "kind": title})
-    return pd.DataFrame(chosen).drop_duplicates(["level", "triplet"])
+            chosen.append({"test": test, "level": level, "triplet": row["triplet"], "kind": title})
+    return pd.DataFrame(chosen).drop_duplicates(["test", "level", "triplet"])
 
 
 def exhibits(
     pair: PairOutcome,
-    benchmark: Benchmark,
-    predict: Callable[[NDArray[np.uint8], float, Maps | None], dict[str, Image]],
+    benchmarks: Mapping[str, Benchmark],
+    predict: Callable[[str, NDArray[np.uint8], float, Maps | None], dict[str, Image]],
     label_maps: Callable[[NDArray[np.uint8]], Maps] | None,
 ) -> list[Exhibit]:
     """Read, mask and predict what `extremes` chose."""
-    triplets = {(triplet.level, triplet.id): triplet for triplet in benchmark.test}
+    triplets = {(test, each.level, each.id): each for test, data in benchmarks.items() for each in data.test}
     result = []
-    for level, name, kind in extremes(pair).itertuples(index=False):
-        triplet = triplets[level, name]
-        frames = benchmark.read(triplet)
+    for test, level, name, kind in extremes(pair).itertuples(index=False):
+        triplet = triplets[test, level, name]
+        frames = benchmarks[test].read(triplet)
         maps = label_maps(frames) if label_maps else None
         psnr = {
-            arm.label: float(arm.rows.set_index(["level", "triplet"]).loc[(level, name), "psnr"])
+            arm.label: float(arm.rows.set_index(["test", "level", "triplet"]).loc[(test, level, name), "psnr"])
             for arm in (pair.reference, *pair.arms)
         }
         title = f"{level}: {kind}\n{name}"
-        result.append(Exhibit(title, frames, predict(frames, triplet.t, maps), maps, psnr))
+        result.append(Exhibit(title, frames, predict(test, frames, triplet.t, maps), maps, psnr))
     return result
 
 

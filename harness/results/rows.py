@@ -4,29 +4,56 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness.files import append_line, whole_lines, write_text
 
-COLUMNS = ("data", "level", "triplet", "clip", "protocol", "weights", "psnr", "ssim")
+KEYS = ("data", "level", "triplet", "clip", "protocol", "weights", "masks", "regions")
+"""What decides the values of a row: benchmark and content, triplet, protocol, network, the masks it was given, and
+those that regional values are measured by. The columns after these are metrics; `nan` where one has no value."""
+
+Row = dict[str, str]
 
 
-def read_rows(path: Path) -> list[tuple[str, ...]]:
-    """The whole rows, as written, by COLUMNS; one that a crash tore is left out. No file, no rows."""
-    return [tuple(row) for row in csv.reader(whole_lines(path)[1:]) if len(row) == len(COLUMNS)]
+def read_rows(path: Path) -> list[Row]:
+    """The whole rows, as written, by column; one that a crash tore is left out. No file, no rows."""
+    lines = list(csv.reader(whole_lines(path)))
+    return [dict(zip(lines[0], line, strict=True)) for line in lines[1:] if len(line) == len(lines[0])]
 
 
-def append_row(path: Path, values: Sequence[str]) -> None:
-    append_line(path, _line(values))
+def key(row: Mapping[str, str]) -> tuple[str, ...]:
+    """Values of KEYS; empty for those that the row does not have."""
+    return tuple(row.get(name, "") for name in KEYS)
 
 
-def mend(path: Path) -> None:
-    """Make the file ready to append to: with its header, without the end of a torn line."""
-    lines = whole_lines(path) or [_line(COLUMNS)]
-    text = "\n".join(lines) + "\n"
+def prepare(path: Path, metrics: Iterable[str]) -> list[str]:
+    """Make the file ready to append rows with these metrics to: header, no torn line. Returns all its columns."""
+    rows = read_rows(path)
+    before = list(rows[0]) if rows else []
+    columns = list(dict.fromkeys([*KEYS, *before, *metrics]))
+    text = "".join(
+        _line([row.get(name, "") for name in columns]) + "\n"
+        for row in (dict(zip(columns, columns, strict=True)), *rows)
+    )
     if not path.exists() or path.read_text("utf-8") != text:
         write_text(path, text)
+    return columns
+
+
+def append_row(path: Path, columns: Sequence[str], row: Mapping[str, str]) -> None:
+    """One more row of a prepared file."""
+    append_line(path, _line([row.get(name, "") for name in columns]))
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """The file anew, with these rows."""
+    write_text(path, _text(columns, rows))
+
+
+def _text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
+    lines = [_line(columns), *(_line([row.get(name, "") for name in columns]) for row in rows)]
+    return "\n".join(lines) + "\n"
 
 
 def _line(values: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import BaselineSpec, hookimpl
+from harness import BaselineSpec, Protocol, Settings, hookimpl
 
 REFERENCE = (
     "Li et al., AMT: All-Pairs Multi-Field Transforms for Efficient Frame Interpolation, CVPR 2023, "
@@ -27,5 +27,24 @@ def harness_baselines() -> list[BaselineSpec]:
             ("amt-l", "l", "large", "12.9"),
             ("amt", "l", "large", "12.9"),
             ("amt-g", "g", "huge", "30.6"),
+        )
+    ]
+
+
+@hookimpl
+def harness_protocols() -> list[Protocol]:
+    """What the authors' scripts do; they have none for Middlebury."""
+    xiph = Settings(placement="centre", multiple=32, scale=0.5)
+    return [
+        Protocol(
+            "official-amt",
+            version=1,
+            summary="no rounding; on SNU-FILM working scale 0.8 and centred padding to multiples of 20, on Xiph 0.5 and 32",
+            on={
+                "snu-film": Settings(placement="centre", multiple=20, scale=0.8),
+                "xiph-2k": xiph,
+                "xiph-4k": xiph,
+            },
+            reference=REFERENCE,
         )
     ]

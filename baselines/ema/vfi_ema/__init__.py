@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness import BaselineSpec, hookimpl
+from dataclasses import replace
+
+from harness import BaselineSpec, Protocol, Settings, hookimpl
 
 REFERENCE = (
     "Zhang et al., Extracting Motion and Appearance via Inter-Frame Attention for Efficient Video Frame Interpolation, "
@@ -23,4 +25,36 @@ def harness_baselines() -> list[BaselineSpec]:
             preset={"variant": variant},
         )
         for name, variant, parameters in (("ema", "small", "14.5"), ("ema-base", "base", "65.7"))
+    ]
+
+
+def _settings(average: bool) -> dict[str, Settings]:
+    """By benchmark; `average` with the frames turned by 180 degrees, as the authors do for the base variant."""
+    half = Settings(placement="centre", multiple=32, scale=0.5, flip_average=average)
+    return {
+        "snu-film": half,
+        "ucf101": Settings(rounding=True, flip_average=average),
+        "middlebury": Settings(placement="centre", multiple=32, rounding=True, flip_average=average),
+        "xiph-2k": replace(half, rounding=True),
+        "xiph-4k": replace(half, rounding=True),
+        "x4k1000fps": replace(half, scale=0.25, multiple=64, rounding=True),
+    }
+
+
+@hookimpl
+def harness_protocols() -> list[Protocol]:
+    """What the authors' scripts do. On Xiph their SSIM is scikit-image's, with a uniform window: `ssim-uniform`."""
+    return [
+        Protocol(
+            name,
+            version=1,
+            summary=f"working scale 0.5 on SNU-FILM and Xiph, 8-bit rounding on small sets, {averaged}",
+            settings=Settings(flip_average=average),
+            on=_settings(average),
+            reference=REFERENCE,
+        )
+        for name, average, averaged in (
+            ("official-ema", False, "as for the small variant"),
+            ("official-ema-base", True, "and the mean with the frames turned by 180 degrees"),
+        )
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import BaselineSpec, hookimpl
+from harness import BaselineSpec, Protocol, Settings, hookimpl
 
 REFERENCE = (
     "Kong et al., IFRNet: Intermediate Feature Refine Network for Efficient Frame Interpolation, CVPR 2022, "
@@ -26,5 +26,22 @@ def harness_baselines() -> list[BaselineSpec]:
             ("ifrnet-s", "s", "small", "2.8"),
             ("ifrnet", "base", "base", "5.0"),
             ("ifrnet-l", "l", "large", "19.7"),
+        )
+    ]
+
+
+@hookimpl
+def harness_protocols() -> list[Protocol]:
+    """What the authors' scripts do. On Middlebury they measure frames still padded to 480x640, which is not done."""
+    return [
+        Protocol(
+            "official-ifrnet",
+            version=1,
+            summary="no rounding; on SNU-FILM a working scale of 0.8 and centred padding to multiples of 20",
+            on={
+                "snu-film": Settings(placement="centre", multiple=20, scale=0.8),
+                "middlebury": Settings(padding="zero", rounding=True),
+            },
+            reference=REFERENCE,
         )
     ]

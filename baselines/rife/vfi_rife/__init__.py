@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import BaselineSpec, hookimpl
+from harness import BaselineSpec, Protocol, Settings, hookimpl
 
 REFERENCE = (
     "Huang et al., Real-Time Intermediate Flow Estimation for Video Frame Interpolation, ECCV 2022, "
@@ -23,4 +23,18 @@ def harness_baselines() -> list[BaselineSpec]:
             preset={"timestep": timestep},
         )
         for name, timestep, purpose in (("rife", False, "the middle frame"), ("rife-m", True, "any time"))
+    ]
+
+
+@hookimpl
+def harness_protocols() -> list[Protocol]:
+    """What the authors' scripts do. They have none for SNU-FILM; RIFE's values there come from other papers."""
+    return [
+        Protocol(
+            "official-rife",
+            version=1,
+            summary="frames rounded to 8 bit before they are measured; padding with zeros to multiples of 32",
+            settings=Settings(padding="zero", multiple=32, rounding=True),
+            reference=REFERENCE,
+        )
     ]
