@@ -1,0 +1,183 @@
+"""Rows: one a triplet, the same however they were made, never lost, never taken for those of something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.data import Benchmark, Triplet
+from harness.errors import HarnessError
+from harness.evaluate.protocol import mean_of_frames
+from harness.evaluate.regions import ByMasks, ByMotion
+from harness.evaluate.runner import Evaluation, evaluate
+from harness.masks.cache import MaskCache
+from harness.masks.source import MaskSource
+from harness.metrics.pixelwise import PSNR, psnr
+from harness.metrics.ssim import SSIM
+from harness.protocol import UNIFIED, Settings
+from harness.results.rows import KEYS, append_row, prepare, read_rows
+
+
+class Noise(Benchmark):
+    levels = ("only",)
+    train: tuple[Triplet, ...] = ()
+
+    def __init__(self) -> None:
+        self.test = [Triplet(f"t{i}", f"clip{i // 2}", "only", (0, 1, 2)) for i in range(6)]
+        self.reads: list[str] = []
+
+    def read(self, triplet: Triplet) -> NDArray[np.uint8]:
+        self.reads.append(triplet.id)
+        if triplet.id == "broken":
+            raise HarnessError("broken.png: cannot be read")
+        rng = np.random.default_rng(int(triplet.id[1:]))
+        return rng.integers(0, 256, (3, 24, 32, 3), np.uint8)
+
+    def digest(self, split: Literal["train", "test"]) -> str:
+        return "noise"
+
+
+class LeftHalf(MaskSource):
+    def label_maps(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        maps = np.zeros((2, *img0.shape[:2]), np.uint16)
+        maps[:, :, : img0.shape[1] // 2] = 1
+        return maps
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    noise = Noise()
+    return Evaluation(
+        noise, "noise-1234", noise.test, UNIFIED, {"psnr": PSNR()}, [], None, "none", "none", torch.device("cpu")
+    )
+
+
+def done(evaluation: Evaluation, path: Path, stop: Callable[[], bool] = lambda: False) -> list[dict[str, str]]:
+    evaluate(evaluation, mean_of_frames, path, stop, lambda done, total: None)
+    return read_rows(path)
+
+
+def test_values_are_those_of_the_frames(evaluation: Evaluation, tmp_path: Path) -> None:
+    rows = done(evaluation, tmp_path / "rows.csv")
+    assert [row["triplet"] for row in rows] == [t.id for t in evaluation.triplets]
+    for row, triplet in zip(rows, evaluation.triplets, strict=True):
+        frames = torch.from_numpy(evaluation.benchmark.read(triplet)).permute(0, 3, 1, 2).float() / 255
+        expected = psnr(((frames[0] + frames[2]) / 2)[None], frames[1][None])
+        assert float(row["psnr"]) == pytest.approx(float(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_rows_are_the_same_for_any_number_of_workers(evaluation: Evaluation, tmp_path: Path, workers: int) -> None:
+    done(evaluation, tmp_path / "one.csv")
+    done(replace(evaluation, workers=workers), tmp_path / "many.csv")
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "many.csv").read_bytes()
+
+
+def test_a_stopped_evaluation_goes_on(evaluation: Evaluation, tmp_path: Path) -> None:
+    path, whole = tmp_path / "rows.csv", tmp_path / "whole.csv"
+    done(evaluation, whole)
+    asked = iter([False, False, True])
+    assert len(done(evaluation, path, lambda: next(asked))) == 2
+    path.write_text(path.read_text() + "noise-1234,only,t2,to")  # and a crash tore a row
+    evaluation.benchmark.reads.clear()  # type: ignore[attr-defined]
+    done(evaluation, path)
+    assert set(evaluation.benchmark.reads) == {"t2", "t3", "t4", "t5"}  # type: ignore[attr-defined]
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_a_metric_that_is_added_is_measured_and_the_others_are_kept(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    before = [row["psnr"] for row in done(evaluation, path)]
+    more = replace(evaluation, metrics={"psnr": PSNR(), "ssim": SSIM()})
+    rows = done(more, path)
+    latest = {row["triplet"]: row for row in rows}
+    assert [row["psnr"] for row in latest.values()] == before
+    assert all(row["ssim"] for row in latest.values())
+    size = len(rows)
+    assert len(done(evaluation, path)) == len(done(more, path)) == size  # nothing is measured again
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"data_id": "noise-5678"}, {"weights": "abc"}, {"regions": "other"}, {"protocol": replace(UNIFIED, version=9)}],
+)
+def test_rows_of_something_else_are_never_reused(
+    evaluation: Evaluation, tmp_path: Path, change: Mapping[str, Any]
+) -> None:
+    path = tmp_path / "rows.csv"
+    done(evaluation, path)
+    assert len(done(replace(evaluation, **change), path)) == 12
+
+
+def test_masks_that_the_network_is_given_are_in_the_key(evaluation: Evaluation, tmp_path: Path) -> None:
+    path, seen = tmp_path / "rows.csv", []
+
+    def predict(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
+        seen.append(maps)
+        return img0
+
+    masks = replace(evaluation, masks=MaskCache(LeftHalf(), "left"))
+    assert masks.key(masks.triplets[0])["masks"] != evaluation.key(evaluation.triplets[0])["masks"]
+    evaluate(masks, predict, path, lambda: False, lambda done, total: None)
+    assert all(maps is not None and maps.shape == (2, 24, 32) for maps in seen)
+
+
+def test_regional_values_add_up_to_the_whole(evaluation: Evaluation, tmp_path: Path) -> None:
+    groupings = [ByMasks(MaskCache(LeftHalf(), "left")), ByMotion()]
+    rows = done(replace(evaluation, groupings=groupings), tmp_path / "rows.csv")
+    assert set(rows[0]) == {*KEYS, "psnr", *groupings[0].columns, *groupings[1].columns}
+    for row in rows:
+        inside, outside = (10 ** (-float(row[f"psnr@{name}"]) / 10) for name in ("inside", "outside"))
+        assert (inside + outside) / 2 == pytest.approx(10 ** (-float(row["psnr"]) / 10), rel=1e-9)
+        assert all(row[name] for name in groupings[1].columns)  # nan, not empty, where nothing moves like that
+
+
+def test_motion_is_estimated_once(evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_motion = replace(evaluation, groupings=[ByMotion()])
+    done(with_motion, tmp_path / "one.csv")
+    monkeypatch.setattr("harness.metrics.motion.motion_magnitude", None)
+    done(with_motion, tmp_path / "two.csv")
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_rounding_concerns_every_row(evaluation: Evaluation, tmp_path: Path) -> None:
+    rounded = replace(UNIFIED, settings=Settings(rounding=True))
+    one, other = (
+        done(evaluation, tmp_path / "one.csv"),
+        done(replace(evaluation, protocol=rounded), tmp_path / "two.csv"),
+    )
+    differences = [abs(float(a["psnr"]) - float(b["psnr"])) for a, b in zip(one, other, strict=True)]
+    assert 0 < max(differences) < 0.01
+
+
+def test_a_bad_image_is_named_and_nothing_is_lost(evaluation: Evaluation, tmp_path: Path) -> None:
+    triplets = [*evaluation.triplets[:3], Triplet("broken", "c", "only", (0, 1, 2)), evaluation.triplets[4]]
+    with pytest.raises(HarnessError, match=r"broken\.png: cannot be read"):
+        done(replace(evaluation, triplets=triplets), tmp_path / "rows.csv")
+    assert [row["triplet"] for row in read_rows(tmp_path / "rows.csv")] == ["t0", "t1", "t2"]
+
+
+def test_a_result_that_is_not_finite_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
+    def fails(*_: object) -> Tensor:
+        raise ValueError("the result is not finite")
+
+    with pytest.raises(HarnessError, match="noise-1234, only t0: the result is not finite"):
+        evaluate(evaluation, fails, tmp_path / "rows.csv", lambda: False, lambda done, total: None)
+
+
+def test_rows_of_another_version_stay_but_do_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("data,level,triplet,clip,protocol,weights,psnr\nd,l,t,c,p,w,1.0\n")
+    columns = prepare(path, ["psnr", "ssim"])
+    append_row(path, columns, {"data": "d", "ssim": "0.5"})
+    old, new = read_rows(path)
+    assert (old["psnr"], old["masks"], old["ssim"]) == ("1.0", "", "")
+    assert (new["psnr"], new["ssim"]) == ("", "0.5")
