@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import json
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+ABANDONED = 3600  # seconds without a write, after which a half-written file is that of a process that was killed
 
 
 @contextmanager
@@ -17,6 +22,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     A crash or a full disk leaves what was there before; OSError names the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w+b") as out:
@@ -30,6 +36,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether it says, or was raised because, there is no space left or the user's share of it is used up."""
+    causes = (error, error.__cause__)
+    return any(isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT) for e in causes)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -77,3 +89,11 @@ def whole_lines(path: Path) -> list[str]:
     except FileNotFoundError:
         return []
     return text.split("\n")[:-1]
+
+
+def _remove_abandoned(path: Path) -> None:
+    """What processes that were killed had written of this file."""
+    for torn in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - torn.stat().st_mtime > ABANDONED:
+                torn.unlink()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data import Benchmark, Triplet
+from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames
 from harness.evaluate.regions import ByMasks, ByMotion
@@ -56,7 +57,16 @@ class LeftHalf(MaskSource):
 def evaluation() -> Evaluation:
     noise = Noise()
     return Evaluation(
-        noise, "noise-1234", noise.test, UNIFIED, {"psnr": PSNR()}, [], None, "none", "none", torch.device("cpu")
+        noise,
+        "noise-1234",
+        noise.test,
+        UNIFIED,
+        {"psnr": PSNR()},
+        [],
+        None,
+        "none",
+        "none",
+        World(0, 1, torch.device("cpu")),
     )
 
 

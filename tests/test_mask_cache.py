@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -17,10 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from PIL import Image
 
 from harness.errors import HarnessError
-from harness.masks import MaskSource
+from harness.masks import Masks, MaskSource
 from harness.masks.cache import MaskCache
+from harness.masks.png import pack
 
 
 @pytest.fixture(autouse=True)
@@ -209,3 +212,44 @@ for seed in range(100):
     racing = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
     assert [process.wait(60) for process in racing] == [0, 0, 0]
     assert len(files()) == 100
+
+
+def test_names_and_dropped_tags_are_kept() -> None:
+    masks = Masks(labels(2), ("cat", "dog, wet"), ("cow: in one frame only",))
+    source = Given(masks)
+    for _ in range(2):
+        found = MaskCache(source, "x").masks(*frames())
+        np.testing.assert_array_equal(found.maps, masks.maps)
+        assert (found.tags, found.dropped) == (masks.tags, masks.dropped)
+    assert source.calls == 1
+    (file,) = files()
+    with Image.open(file) as image:
+        image.load()
+        assert json.loads(image.info["vfi-masks"]) == {
+            "tags": ["cat", "dog, wet"],
+            "dropped": ["cow: in one frame only"],
+        }
+
+
+def test_more_labels_than_names_are_refused() -> None:
+    with pytest.raises(HarnessError, match="label 3 and 2 names"):
+        MaskCache(Given(Masks(labels(3), ("cat", "dog"))), "x").maps(*frames())
+
+
+def test_an_entry_with_other_names_than_labels_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
+    cache = MaskCache(Given(Masks(labels(3), ("a", "b", "c"))), "x")
+    cache.maps(*frames())
+    (file,) = files()
+    file.write_bytes(pack(Masks(labels(3), ("a",))))
+    assert cache.masks(*frames()).tags == ("a", "b", "c")
+    assert "label 3 of 1 names" in caplog.text
+
+
+def test_what_a_command_makes_is_made_by_nothing_else() -> None:
+    source = Given(labels())
+    cache = MaskCache(source, "x", "harness masks build BENCHMARK --source x")
+    with pytest.raises(HarnessError, match=r"no label maps .* harness masks build BENCHMARK --source x"):
+        cache.maps(*frames())
+    assert source.calls == 0
+    cache.make("clip", 1, 3, *frames())
+    np.testing.assert_array_equal(cache.maps(*frames()), source.returned)

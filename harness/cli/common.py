@@ -43,6 +43,14 @@ data_root_option = click.option(
 )
 
 
+def parse_seeds(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
+    """`0,1,2`; none where nothing is given."""
+    words = [word.strip() for word in value.split(",")] if value else []
+    if not all(word.isdecimal() and int(word) < 2**31 for word in words):
+        raise click.BadParameter(f"'{value}' is no list of seeds such as 0,1,2", context, option)
+    return tuple(dict.fromkeys(map(int, words)))
+
+
 def find_device(name: str | None) -> torch.device:
     """The device of that name, else a GPU if there is one. Raises HarnessError where it cannot be used."""
     import torch

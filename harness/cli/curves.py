@@ -1,4 +1,4 @@
-"""harness curves: the convergence curves of a pair."""
+"""harness curves: the convergence curves of pairs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from harness.cli.common import results_option
 
 
 @click.command()
-@click.argument("pair")
+@click.argument("pairs", nargs=-1, required=True, metavar="PAIR...")
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write them there.  [default: the pair's folder in figures; figures/curves of several]",
+)
 @results_option
-def curves(pair: str, results: Path) -> None:
-    """Draw the convergence curves of PAIR, e.g. ifrnet-s+hce+hir: a PNG, and a CSV with the data behind it."""
+def curves(pairs: tuple[str, ...], folder: Path | None, results: Path) -> None:
+    """Draw the convergence curves of each PAIR, e.g. ifrnet-s+hce+hir, with its other seeds: PNG, PDF, SVG, and the
+    data behind them as CSV. Also while it is in training."""
     from harness.compare.outcome import find_pair, read_pair
-    from harness.report.curves import draw_curves
+    from harness.report.curves import curves_of, draw_curves
     from harness.results.store import Store
 
     store = Store(results)
-    name = find_pair(store, pair)
-    for path in draw_curves(read_pair(store, name), store.figures(name)):
+    names = [find_pair(store, pair) for pair in dict.fromkeys(pairs)]
+    drawn = [curves_of(read_pair(store, name), store) for name in names]
+    for path in draw_curves(drawn, folder or store.figures(names[0] if len(names) == 1 else "curves")):
         click.echo(path)

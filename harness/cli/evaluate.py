@@ -40,8 +40,9 @@ def evaluate(
     from harness.catalog import catalog
     from harness.cli.progress import Progress
     from harness.compare.session import Session
-    from harness.compare.testset import Tests, TestSet, choose_metrics, mask_cache
+    from harness.compare.testset import Tests, TestSet, choose_metrics
     from harness.compare.weights import evaluate_weights
+    from harness.distributed import World
     from harness.options import parse_choice, parse_choices
     from harness.protocol import Protocol
     from harness.report.formats import draw
@@ -54,15 +55,16 @@ def evaluate(
     warn_broken(known)
     arm = Arm.of(known, parse_choice(baseline), parse_choices(plugins))
     source = known.mask_source(masks, needed=arm.needs_masks)
-    cache = mask_cache(source) if source else None
+    cache = source.cache() if source else None
     sets = tuple(TestSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
     chosen = known.find(Protocol, protocol).spec
-    tests = Tests(sets, chosen, *choose_metrics(known, parse_choices(metrics)), cache, find_device(device), workers)
+    world = World(0, 1, find_device(device))
+    tests = Tests(sets, chosen, *choose_metrics(known, parse_choices(metrics)), cache, world, workers)
     with Progress([arm.slug]).watching(known.plugins.manager) as progress, stoppable() as stop:
-        session = Session(Store(results), known.plugins.notify, progress.note, lambda: bool(stop))
+        session = Session(Store(results), known.plugins.notify, progress.note, lambda: bool(stop), world)
         try:
             outcome = evaluate_weights(arm, weights, tests, source, session)
         except Interrupted as interrupted:
             progress.note(f"{interrupted}; the same command goes on from there")
             raise SystemExit(128 + stop[0]) from None
-    draw(pair_sheets(outcome), output())
+    draw(pair_sheets([outcome]), output())

@@ -12,12 +12,18 @@ import sys
 import click
 
 from harness import __version__
+from harness.cli.audit import audit
 from harness.cli.cost import cost
 from harness.cli.curves import curves
+from harness.cli.data import data
 from harness.cli.evaluate import evaluate
+from harness.cli.gallery import gallery
 from harness.cli.listing import list_all, show
+from harness.cli.masks import masks
 from harness.cli.run import run
+from harness.cli.suite import suite
 from harness.cli.table import table
+from harness.cli.weights import weights
 from harness.errors import HarnessError
 from harness.plugins import FAULTS, Broken, discover, in_one_line
 
@@ -28,13 +34,8 @@ def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-cli.add_command(run)
-cli.add_command(table)
-cli.add_command(curves)
-cli.add_command(cost)
-cli.add_command(evaluate)
-cli.add_command(list_all)
-cli.add_command(show)
+for command in (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights, list_all, show):
+    cli.add_command(command)
 
 
 def main() -> None:

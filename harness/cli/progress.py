@@ -20,9 +20,10 @@ PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
 
 
 class Progress:
-    """One bar an arm on a terminal; a line now and then elsewhere."""
+    """One bar an arm on a terminal; a line now and then elsewhere; nothing at all where it is not to be `shown`."""
 
-    def __init__(self, arms: Sequence[str]) -> None:
+    def __init__(self, arms: Sequence[str], shown: bool = True) -> None:
+        self.shown = shown
         self.bars = Bars(
             TextColumn("{task.fields[arm]}"),
             TextColumn("[dim]{task.description}"),
@@ -31,7 +32,7 @@ class Progress:
             TextColumn("{task.fields[loss]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
+            disable=not (shown and sys.stderr.isatty()),
         )
         self.tasks = {arm: self.bars.add_task("waits", arm=arm, loss="", total=None, start=False) for arm in arms}
         self.started: dict[str, tuple[int, int, float]] = {}  # run -> first step, steps, when
@@ -49,6 +50,8 @@ class Progress:
 
     def note(self, text: str) -> None:
         """A line that stays."""
+        if not self.shown:
+            return
         if self.bars.disable:
             click.echo(f"harness: {text}", err=True)
         else:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.cli.common import data_root_option, find_device, output, results_option, stoppable, warn_broken
+from harness.cli.common import (
+    data_root_option,
+    find_device,
+    output,
+    parse_seeds,
+    results_option,
+    stoppable,
+    warn_broken,
+)
 
 
 @click.command()
@@ -20,39 +30,53 @@ from harness.cli.common import data_root_option, find_device, output, results_op
 @click.option("--test-masks", default="", metavar="NAME", help="Masks given to the network when it is tested.")
 @click.option("--protocol", default="unified", show_default=True, metavar="NAME", help="How it is tested.")
 @click.option("--metrics", default="psnr,ssim", show_default=True, metavar="NAMES", help="PSNR and SSIM always are.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), metavar="N")
+@click.option(
+    "--seeds", "--seed", default="0", show_default=True, callback=parse_seeds, metavar="LIST", help="E.g. 0,1,2."
+)
 @click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
+@click.option("--devices", default=1, show_default=True, type=click.IntRange(1, 64), help="GPUs that train together.")
 @click.option("--workers", default=0, show_default=True, type=click.IntRange(0, 256), help="Processes that read data.")
 @data_root_option
 @results_option
-def run(device: str | None, workers: int, results: Path, **asked: Any) -> None:
+def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, results: Path, **asked: Any) -> None:
     """Train a baseline alone and with plug-ins, identically, evaluate both and print the table.
 
-    The same command again finds the finished run, or goes on where it was stopped.
+    The same command again finds the finished run, or goes on where it was stopped. With several seeds, one pair each.
+    Under torchrun, or with --devices, the processes share every batch and every test set.
     """
     from harness.catalog import catalog
+    from harness.cli.devices import relaunch
     from harness.cli.progress import Progress
     from harness.compare.outcome import read_pair
     from harness.compare.pair import run_pair
     from harness.compare.request import Asked
     from harness.compare.session import Session
+    from harness.distributed import joined
     from harness.report.figures import draw_figures
     from harness.report.formats import draw
-    from harness.report.tables import pair_sheets
+    from harness.report.tables import sheets_of
     from harness.results.store import Store
     from harness.train.loop import Interrupted
 
     known = catalog()
     warn_broken(known)
-    request = Asked(**asked).settle(known, find_device(device), workers)
-    store = Store(results)
-    with Progress([arm.slug for arm in request.arms]).watching(known.plugins.manager) as progress, stoppable() as stop:
-        session = Session(store, known.plugins.notify, progress.note, lambda: bool(stop))
-        try:
-            pair = read_pair(store, run_pair(request, session))
-        except Interrupted as interrupted:
-            progress.note(f"{interrupted}; the same command goes on from there")
-            raise SystemExit(128 + stop[0]) from None
-        folder = draw_figures(pair, request, store, progress.note)
-    draw(pair_sheets(pair), output())
-    click.echo(f"table, curves and gallery: {folder}")
+    if devices > 1 and "RANK" not in os.environ:
+        raise SystemExit(relaunch(devices))
+    with joined(find_device(device)) as world:
+        requests = [Asked(**asked, seed=seed).settle(known, world.device, workers) for seed in seeds]
+        store, arms = Store(results), [arm.slug for arm in requests[0].arms]
+        with Progress(arms, world.writes).watching(known.plugins.manager) as progress, stoppable() as stop:
+            notify = known.plugins.notify if world.writes else lambda hook, **facts: None
+            session = Session(store, notify, progress.note, lambda: bool(stop), world)
+            try:
+                names = [run_pair(request, session) for request in requests]
+            except Interrupted as interrupted:
+                progress.note(f"{interrupted}; the same command goes on from there")
+                # where another process got the signal, this one does not know its number
+                raise SystemExit(128 + (stop[0] if stop else signal.SIGTERM)) from None
+            if not world.writes:
+                return
+            pairs = [read_pair(store, name) for name in names]
+            folders = [draw_figures(*of, store, progress.note) for of in zip(pairs, requests, strict=True)]
+    draw(sheets_of(store, pairs[0]), output())
+    click.echo(f"table, curves and gallery: {folders[-1]}")

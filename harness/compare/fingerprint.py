@@ -26,9 +26,10 @@ def fingerprint(
     masks: Chosen | None,
     initial_weights: str,
     device: torch.device,
+    processes: int = 1,
 ) -> dict[str, Any]:
     """The record of one run. `data` is the name and digest of the training data, `initial_weights` the sha256 of
-    the shared file, `masks` None for an arm that needs none."""
+    the shared file, `masks` None for an arm that needs none; the number of `processes` moves bits."""
     return {
         "baseline": arm.baseline.record(),
         "initial_weights": initial_weights,
@@ -36,7 +37,7 @@ def fingerprint(
         "seed": seed,
         "data": dict(data),
         "code": {part: package_hash(f"harness.{part}") for part in ("arm", "data", "masks", "model", "train")},
-        "environment": environment(device),
+        "environment": environment(device) | ({"processes": processes} if processes > 1 else {}),
         "arm": [plugin.record() for plugin in arm.plugins],
         "masks": masks.record() if masks else None,
     }

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from harness.compare.audit import Audit, audit
 from harness.errors import HarnessError, suggestion
 from harness.results.rows import KEYS, Row, read_rows
 from harness.results.store import RunFolder, Store, differences, slug_of
@@ -92,7 +93,7 @@ class PairOutcome:
         return column.level if len(self.record["tests"]) == 1 else f"{column.test} {column.level}"
 
     def unmatched(self) -> list[str]:
-        """Settings that the arms should share and do not. Empty for a pair made by `harness run`."""
+        """What the arms should share and do not: settings, or the first step that was given something else."""
         if len(self.arms) < 2:
             return []
         shared = []
@@ -100,7 +101,13 @@ class PairOutcome:
             assert arm.run is not None
             fingerprint = arm.run.settings().get("fingerprint", {})
             shared.append({key: value for key, value in fingerprint.items() if key not in OWN_TO_AN_ARM})
-        return differences(shared[0], shared[1])
+        trail = self.audit()
+        return differences(shared[0], shared[1]) + ([trail.difference] if trail and trail.difference else [])
+
+    def audit(self) -> Audit | None:
+        """The arms' trails compared; None where there is one arm."""
+        runs = [arm.run for arm in self.arms if arm.run is not None]
+        return audit(*runs) if len(runs) == 2 else None
 
     def difference(self) -> pd.DataFrame | None:
         """Second arm minus first, triplet by triplet (test, level, triplet, clip, then every metric of both).

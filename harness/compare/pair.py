@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from harness.compare.fingerprint import fingerprint, installation, short
 from harness.compare.initial import initial_weights, state_hash
 from harness.compare.request import Request
 from harness.compare.session import Session
-from harness.compare.testset import Tests, TestSet, file_hash, mask_cache
+from harness.compare.testset import Tests, TestSet, file_hash
 from harness.data.benchmark import Benchmark
 from harness.data.loader import Samples
 from harness.data.order import Order
+from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.protocol import predictor
 from harness.files import write_json
@@ -27,6 +29,7 @@ from harness.measure.cost import SIZE, cost
 from harness.model import Composed
 from harness.results.store import RunFolder, Store, differences
 from harness.train import checkpoint
+from harness.train.engine import Engine
 from harness.train.loop import Training, train
 
 
@@ -44,31 +47,31 @@ class Shared:
     weights_sha256: str
 
     @classmethod
-    def of(cls, request: Request, store: Store) -> Shared:
+    def of(cls, request: Request, store: Store, world: World) -> Shared:
         benchmark: Benchmark = request.benchmark.build()
         if not benchmark.train:
             raise HarnessError(f"{request.benchmark.label} has no training triplets; train on another with --data")
         order = Order(len(benchmark.train), request.recipe.batch, request.asked.seed)
         steps = request.recipe.total_steps(order.steps_per_epoch)
-        masks = mask_cache(request.masks) if request.masks else None
-        test_masks = mask_cache(request.test_masks) if request.test_masks else masks
+        masks = request.masks.cache() if request.masks else None
+        test_masks = request.test_masks.cache() if request.test_masks else masks
         tests = Tests(
             tuple(TestSet.of(chosen, request.recipe.test_triplets) for chosen in request.tests),
             request.protocol,
             request.metrics,
             request.unavailable,
             masks,
-            request.device,
+            world,
             max(request.workers, 1),
         )
-        return cls(
-            benchmark, masks, test_masks, tests, order, steps, *initial_weights(request.arm, request.asked.seed, store)
-        )
+        initial = world.from_first(lambda: initial_weights(request.arm, request.asked.seed, store))
+        return cls(benchmark, masks, test_masks, tests, order, steps, *initial)
 
     def fingerprint(self, request: Request, arm: Arm) -> dict[str, Any]:
         data = {"name": request.benchmark.name, "digest": self.benchmark.digest("train")}
         masks = request.masks if arm.needs_masks else None
-        return fingerprint(arm, request.recipe, request.asked.seed, data, masks, self.weights_sha256, request.device)
+        world, seed = self.tests.world, request.asked.seed
+        return fingerprint(arm, request.recipe, seed, data, masks, self.weights_sha256, world.device, world.size)
 
 
 def run_pair(request: Request, session: Session) -> str:
@@ -77,19 +80,23 @@ def run_pair(request: Request, session: Session) -> str:
     What is done already is found and used; what was stopped goes on. Raises Interrupted when asked to stop.
     """
     check(request)
-    shared = Shared.of(request, session.store)
+    world = session.world
+    shared = Shared.of(request, session.store, world)
     records = [shared.fingerprint(request, arm) for arm in request.arms]
     runs = [
         session.store.run(f"{arm.slug}.s{request.asked.seed}.{short(record)}")
         for arm, record in zip(request.arms, records, strict=True)
     ]
     pair = f"{runs[-1].name}-{_tested(request)}"
-    _write_pair(session.store.pair_file(pair), request, runs, shared)
+    world.check_same({"what decides the numbers": records})
+    if world.writes:
+        _write_pair(session.store.pair_file(pair), request, runs, shared)
     shared.tests.evaluate_reference(session)
     for arm, record, run in zip(request.arms, records, runs, strict=True):
-        _mention_others(run, record, session)
-        with run.locked():
-            run.claim(record, installation(), arm.label)
+        with run.locked() if world.writes else nullcontext(), Engine.of(request.recipe, request.device).settings():
+            if world.writes:
+                _mention_others(run, record, session)
+                run.claim(record, installation(), arm.label)
             _run_arm(arm, request, shared, run, session)
     return pair
 
@@ -104,7 +111,7 @@ def check(request: Request) -> None:
 
 
 def _run_arm(arm: Arm, request: Request, shared: Shared, run: RunFolder, session: Session) -> None:
-    last = checkpoint.latest(run.checkpoints)
+    last = session.world.from_first(lambda: checkpoint.latest(run.checkpoints))
     if last is None or last.step < shared.steps:
         last = _train(arm, request, shared, run, session)
     # a model of its own for the test: plain float32, whatever the training did to its memory format or its code
@@ -127,6 +134,7 @@ def _train(arm: Arm, request: Request, shared: Shared, run: RunFolder, session: 
         request.workers,
         session.stop,
         session.notify,
+        session.world,
     )
     return train(model, training, run)
 
@@ -144,6 +152,8 @@ def _evaluate(
 
     weights = file_hash(last.weights)[:12]
     tests.evaluate(lambda settings: predictor(model, settings), run.samples, session, masks, weights, progress)
+    if not session.world.writes:
+        return
     known = run.read_metrics()
     facts = {
         "weights": weights,
@@ -182,12 +192,13 @@ def _write_pair(path: Path, request: Request, runs: Sequence[RunFolder], shared:
     title = f"{request.arm.label} on {request.benchmark.label}, recipe {request.asked.recipe} ({shared.steps} steps)"
     caches = [shared.test_masks if arm.needs_masks else None for arm in request.arms]
     record = {
-        "title": f"{title}, seed {request.asked.seed}",
+        "title": title,
         "runs": [run.name for run in runs],
         "labels": [arm.label for arm in request.arms],
         "seed": request.asked.seed,
         "recipe": request.asked.recipe,
         "steps": shared.steps,
+        "tier": Engine.of(request.recipe, request.device).tier,
         "train": request.benchmark.label,
         "masks": request.masks.label if request.masks else None,
         "test_masks": request.test_masks.label if request.test_masks else None,

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 import torch
 
 from harness.arm import Arm
-from harness.catalog import Catalog, Chosen
+from harness.catalog import Catalog, Chosen, ChosenMasks
 from harness.compare.testset import METRICS, choose_metrics
 from harness.evaluate.runner import Metric
 from harness.options import parse_choice, parse_choices
 from harness.protocol import Protocol
-from harness.specs import BenchmarkSpec, MaskSourceSpec
+from harness.specs import BenchmarkSpec
 from harness.train.recipe import Recipe, load_recipe
 
 
@@ -62,7 +62,7 @@ class Asked:
             metrics=metrics,
             unavailable=unavailable,
             masks=known.mask_source(self.masks or None, needed=arm.needs_masks),
-            test_masks=known.choose(MaskSourceSpec, parse_choice(self.test_masks)) if self.test_masks else None,
+            test_masks=known.masks(parse_choice(self.test_masks)) if self.test_masks else None,
             device=device,
             workers=workers,
         )
@@ -81,8 +81,8 @@ class Request:
     protocol: Protocol
     metrics: Mapping[str, Metric]
     unavailable: Mapping[str, str]
-    masks: Chosen | None
-    test_masks: Chosen | None
+    masks: ChosenMasks | None
+    test_masks: ChosenMasks | None
     device: torch.device
     workers: int
 

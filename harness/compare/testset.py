@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock
 
 from harness.catalog import Catalog, Chosen, package_hash
 from harness.compare.session import Session
 from harness.data.benchmark import Benchmark, Triplet
+from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.protocol import Predict, mean_of_frames, protocol_id
 from harness.evaluate.regions import ByMasks, ByMotion, Grouping
@@ -64,7 +65,7 @@ class Tests:
     metrics: Mapping[str, Metric]
     unavailable: Mapping[str, str]
     region_masks: MaskCache | None
-    device: torch.device
+    world: World
     workers: int = 1
 
     def record(self) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class Tests:
             masks,
             self._regions,
             weights,
-            self.device,
+            self.world,
             self.workers,
         )
 
@@ -127,7 +128,7 @@ class Tests:
         """Bring the rows of the mean of the two frames up to date. Raises Interrupted when asked to stop."""
         path = session.store.reference
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with FileLock(path.with_suffix(".lock")) if self.world.writes else nullcontext():
             self.evaluate(lambda settings: mean_of_frames, path, session)
 
 
@@ -161,12 +162,6 @@ def spread(triplets: Sequence[Triplet], per_level: int | None) -> list[Triplet]:
         count = min(per_level or len(of_level), len(of_level))
         chosen += [of_level[(2 * i + 1) * len(of_level) // (2 * count)] for i in range(count)]
     return chosen
-
-
-def mask_cache(masks: Chosen) -> MaskCache:
-    """The cache of a source: another version, option or code never reads its maps."""
-    version = getattr(masks.entry.spec, "version", 1)
-    return MaskCache(masks.build(), masks.record() | {"version": version})
 
 
 def file_hash(path: Path) -> str:

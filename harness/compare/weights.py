@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.arm import Arm
-from harness.catalog import Chosen, package_hash
+from harness.catalog import ChosenMasks, package_hash
 from harness.compare.fingerprint import short
 from harness.compare.outcome import ArmOutcome, PairOutcome, rows_of
 from harness.compare.session import Session
@@ -18,7 +18,7 @@ from harness.measure.cost import cost
 from harness.model.weights import load_weights
 
 
-def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: Chosen | None, session: Session) -> PairOutcome:
+def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks | None, session: Session) -> PairOutcome:
     """The rows of one network and of the mean of the two frames; rows that are there are not made again.
 
     Raises HarnessError for weights of another network, Interrupted when asked to stop.
@@ -37,7 +37,7 @@ def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: Chosen | None
     name = f"{arm.slug}.{sha}.{short(settings)}"
     path = session.store.evaluation(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    model.to(tests.device)
+    model.to(tests.world.device)
 
     def progress(done: int, total: int) -> None:
         session.notify("harness_eval_done", run=f"{arm.slug}.weights.{sha}", done=done, total=total)

@@ -22,11 +22,27 @@ from harness.masks.cache import MaskCache
 
 @dataclass(frozen=True)
 class Batch:
-    """`frames` uint8 (B, 3, 3, H, W): I0, It, I1 of each sample as RGB; `t` (B,); `maps` (B, 2, H, W), on the host."""
+    """`frames` uint8 (B, 3, 3, H, W): I0, It, I1 of each sample as RGB; `t` (B,); `maps` (B, 2, H, W), on the host.
+
+    It may be a part of the global batch, which has `whole` samples.
+    """
 
     frames: Tensor
     t: Tensor
     maps: NDArray[np.uint16] | None
+    whole: int
+
+    @property
+    def weight(self) -> float:
+        """What a mean over these samples counts for in the mean over the global batch."""
+        return len(self.frames) / self.whole
+
+    def parts(self, count: int) -> list[Batch]:
+        """In order, in pieces no larger than the `count`-th part of the global batch."""
+        size = -(-self.whole // count)
+        pieces = [slice(start, start + size) for start in range(0, len(self.frames), size)]
+        maps = [None if self.maps is None else self.maps[piece] for piece in pieces]
+        return [Batch(self.frames[p], self.t[p], labels, self.whole) for p, labels in zip(pieces, maps, strict=True)]
 
 
 class Samples(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]]):
@@ -44,13 +60,18 @@ class Samples(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]
         return augmented(frames, maps, triplet.t, self.augment, rng)
 
 
-def batches(samples: Samples, first_step: int, steps: int, workers: int) -> Iterator[Batch]:
-    """The batches of steps `first_step` to `steps - 1`. The global RNGs of this process are left alone."""
-    size = samples.order.batch
+def batches(
+    samples: Samples, first_step: int, steps: int, workers: int, rank: int = 0, size: int = 1
+) -> Iterator[Batch]:
+    """The batches of steps `first_step` to `steps - 1`. The global RNGs of this process are left alone.
+
+    Of each global batch, process `rank` of `size` gets its own stretch; there are as many samples as processes or more.
+    """
+    whole = samples.order.batch
+    start, end = rank * whole // size, (rank + 1) * whole // size
     loader: DataLoader[Any] = DataLoader(
         samples,
-        batch_size=size,
-        sampler=range(first_step * size, steps * size),
+        batch_sampler=(list(range(step * whole + start, step * whole + end)) for step in range(first_step, steps)),
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),
@@ -60,7 +81,7 @@ def batches(samples: Samples, first_step: int, steps: int, workers: int) -> Iter
     )
     try:
         for frames, t, maps in loader:
-            yield Batch(frames, t, maps)
+            yield Batch(frames, t, maps, whole)
     except HarnessError as error:
         # from a worker it comes wrapped in that process's traceback; its last line is what was raised
         raise HarnessError(str(error).strip().splitlines()[-1].removeprefix("harness.errors.HarnessError: ")) from None

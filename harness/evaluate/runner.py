@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data.benchmark import Benchmark, Triplet
+from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.protocol import Predict, protocol_id
 from harness.evaluate.regions import Grouping
 from harness.masks.cache import MaskCache
 from harness.protocol import Protocol, Settings
-from harness.results.rows import Row, append_row, key, prepare, read_rows
+from harness.results.rows import Row, append_row, key, prepare, read_rows, write_rows
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 
@@ -38,7 +39,8 @@ class Evaluation:
     masks      given to the network; None for one that takes none
     groupings  by which PSNR is measured apart; `regions` names the masks behind one of them
     weights    first digits of the sha256 of the network's file
-    workers    threads that read ahead
+    world      processes that share the triplets; every one gets the same rows in the end
+    workers    threads that read ahead, in each process
     """
 
     benchmark: Benchmark
@@ -50,7 +52,7 @@ class Evaluation:
     masks: MaskCache | None
     regions: str
     weights: str
-    device: torch.device
+    world: World
     workers: int = 1
 
     @property
@@ -90,24 +92,49 @@ def evaluate(
     evaluation: Evaluation, predict: Predict, path: Path, stop: Callable[[], bool], progress: Callable[[int, int], None]
 ) -> bool:
     """Bring the rows of `path` up to date; values that are there are not computed again. False if asked to stop."""
-    wanted = evaluation.columns
+    wanted, world = evaluation.columns, evaluation.world
+    columns = world.from_first(lambda: _gather(evaluation, path, wanted))
     done = {key(row) for row in read_rows(path) if all(row.get(name) for name in wanted)}
-    columns = prepare(path, wanted)
-    todo = [triplet for triplet in evaluation.triplets if key(evaluation.key(triplet)) not in done]
+    missing = [triplet for triplet in evaluation.triplets if key(evaluation.key(triplet)) not in done]
+    mine, own = world.share(missing), path if world.size == 1 else _part(path, world.rank)
+    if world.size > 1:
+        prepare(own, wanted)
     total = len(evaluation.triplets)
-    progress(total - len(todo), total)
-    for count, (triplet, sample) in enumerate(_read_ahead(evaluation, todo), start=total - len(todo)):
-        if stop():
-            return False
+    progress(total - len(missing), total)
+    stopped = False
+    for count, (triplet, sample) in enumerate(_read_ahead(evaluation, mine), start=1):
+        if stopped := stop():
+            break
         values = measure(evaluation, predict, triplet, sample)
-        append_row(path, columns, evaluation.key(triplet) | {name: repr(value) for name, value in values.items()})
-        progress(count + 1, total)
-    return True
+        append_row(own, columns, evaluation.key(triplet) | {name: repr(value) for name, value in values.items()})
+        progress(min(total - len(missing) + count * world.size, total), total)
+    stopped = any(world.any_of([stopped]))
+    world.from_first(lambda: _gather(evaluation, path, wanted))
+    return not stopped
+
+
+def _part(path: Path, rank: int) -> Path:
+    """Where a process puts its rows while several share an evaluation."""
+    return path.with_name(f"{path.stem}.part{rank}{path.suffix}")
+
+
+def _gather(evaluation: Evaluation, path: Path, wanted: Sequence[str]) -> list[str]:
+    """Make the file ready, with the rows that processes left in parts, in the order of the triplets."""
+    parts = sorted(path.parent.glob(f"{path.stem}.part*{path.suffix}"))
+    columns = prepare(path, wanted)
+    if parts:
+        order = {key(evaluation.key(triplet)): at for at, triplet in enumerate(evaluation.triplets)}
+        rows = [row for file in (path, *parts) for row in read_rows(file)]
+        # rows of other evaluations stay where they are, before these
+        write_rows(path, columns, sorted(rows, key=lambda row: order.get(key(row), -1)))
+        for part in parts:
+            part.unlink()
+    return columns
 
 
 def measure(evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: Sample) -> dict[str, float]:
     """Every value of a triplet; one transfer from the device."""
-    img0, truth, img1 = (to_image(frame, evaluation.device) for frame in sample.frames)
+    img0, truth, img1 = (to_image(frame, evaluation.world.device) for frame in sample.frames)
     try:
         frame = predict(img0, img1, triplet.t, sample.maps)
     except ValueError as error:
@@ -117,7 +144,7 @@ def measure(evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: 
             frame = (frame * 255).round() / 255
         values = [metric(frame, truth).double() for metric in evaluation.metrics.values()]
         for grouping, groups in zip(evaluation.groupings, sample.groups, strict=True):
-            values.append(grouping.psnr(frame, truth, groups.to(evaluation.device)))
+            values.append(grouping.psnr(frame, truth, groups.to(evaluation.world.device)))
         return dict(zip(evaluation.columns, torch.cat(values).tolist(), strict=True))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Mapping
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 from harness.cache import cache_dir, writing
 from harness.errors import HarnessError
 from harness.files import replacing
-from harness.masks.source import MaskSource
-
-HIGHEST = 65535
+from harness.masks.png import pack, unpack
+from harness.masks.rules import HIGHEST
+from harness.masks.source import Masks, MaskSource
 
 log = logging.getLogger(__name__)
 
@@ -26,38 +25,70 @@ log = logging.getLogger(__name__)
 class MaskCache:
     """The maps of a source, kept in `masks` in the cache folder.
 
-    `identity` is what decides the maps besides the frames: name, version and options of the source. Other
-    identities have other entries. May be pickled, and used by several processes at once.
+    `identity` is what decides the maps besides the frames: name, version and options of the source, its parts and
+    weights. Other identities have other entries. `command` is what makes entries that are missing; without one they
+    are made when they are asked for. May be pickled, and used by several processes at once.
     """
 
-    def __init__(self, source: MaskSource, identity: str | Mapping[str, Any]) -> None:
-        self.source = source
+    def __init__(self, source: MaskSource, identity: str | Mapping[str, Any], command: str = "") -> None:
+        self.source, self.command = source, command
         text = identity if isinstance(identity, str) else json.dumps(dict(identity), sort_keys=True, default=str)
         self.folder = cache_dir() / "masks" / sha256(text.encode()).hexdigest()[:16]
 
     def maps(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> NDArray[np.uint16]:
         """M0, M1 (2, H, W) of RGB frames (H, W, 3).
 
-        Raises HarnessError where the source gives anything but label maps, or the cache cannot be written."""
-        file = self._file(img0, img1)
-        shape = (2, *img0.shape[:2])
-        found = _read(file, shape)
-        if found is None:
-            found = self._checked(self.source.label_maps(img0, img1), shape)
-            with writing(file.parent), replacing(file) as out:
-                out.write(_png(found))
-        return found
+        Raises HarnessError where the source gives anything but label maps, the cache cannot be written, or an entry
+        is missing that has to be made by a command.
+        """
+        return self.masks(img0, img1).maps
 
-    def _file(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> Path:
+    def masks(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> Masks:
+        """The same with the names of the labels and the tags that were dropped."""
+        found = self.read(img0, img1)
+        if found is None and self.command:
+            raise HarnessError(f"no label maps for a pair of frames in {self.folder}; make them: {self.command}")
+        return found or self._keep(img0, img1, self.source.label_maps(img0, img1))
+
+    def make(self, clip: str, first: int, last: int, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> Masks:
+        """Ask the source for the maps of frames `first` and `last` of a clip, and keep them."""
+        return self._keep(img0, img1, self.source.maps_of(clip, first, last, img0, img1))
+
+    def read(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> Masks | None:
+        """What is kept; None where nothing is, or nothing that can be read."""
+        file = self.file(img0, img1)
+        try:
+            data = file.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise HarnessError(f"{file}: cannot be read: {error.strerror or error}") from error
+        try:
+            return unpack(data, (2, *img0.shape[:2]))
+        except ValueError as error:
+            log.warning("%s: damaged label maps (%s); made anew", file, error)
+            return None
+
+    def file(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> Path:
+        """Where the entry of a pair is, or will be."""
         content = sha256(f"{img0.shape} {img1.shape} ".encode())
         for image in (img0, img1):
             content.update(np.ascontiguousarray(image).data)
         key = content.hexdigest()[:40]
         return self.folder / key[:2] / f"{key[2:]}.png"
 
-    def _checked(self, maps: Any, shape: tuple[int, ...]) -> NDArray[np.uint16]:
+    def _keep(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], given: NDArray[np.uint16] | Masks) -> Masks:
+        masks = self._checked(given, (2, *img0.shape[:2]))
+        file = self.file(img0, img1)
+        with writing(file.parent), replacing(file) as out:
+            out.write(pack(masks))
+        return masks
+
+    def _checked(self, given: Any, shape: tuple[int, ...]) -> Masks:
         kind = type(self.source)
         name = f"mask source {kind.__module__}:{kind.__qualname__}"
+        masks = given if isinstance(given, Masks) else Masks(given)
+        maps: Any = masks.maps
         if not isinstance(maps, np.ndarray) or maps.dtype.kind not in "iu":
             raise HarnessError(
                 f"{name} returns {getattr(maps, 'dtype', type(maps).__name__)}, not an array of integers"
@@ -66,36 +97,6 @@ class MaskCache:
             raise HarnessError(f"{name} returns maps of shape {maps.shape}; frames of this size need {shape}")
         if maps.size and not 0 <= int(maps.min()) <= int(maps.max()) <= HIGHEST:
             raise HarnessError(f"{name} returns labels {maps.min()} to {maps.max()}; they must be 0 to {HIGHEST}")
-        return np.ascontiguousarray(maps, dtype=np.uint16)
-
-
-def _png(maps: NDArray[np.uint16]) -> bytes:
-    """Both maps below each other; with 8 bits a pixel where that is enough."""
-    from PIL import Image
-
-    tall = maps.reshape(-1, maps.shape[2])
-    out = io.BytesIO()
-    Image.fromarray(tall.astype(np.uint8) if tall.max(initial=0) < 256 else tall).save(out, "PNG")
-    return out.getvalue()
-
-
-def _read(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint16] | None:
-    """The maps; None where there are none, or none that can be read."""
-    from PIL import Image
-
-    try:
-        data = file.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise HarnessError(f"{file}: cannot be read: {error.strerror or error}") from error
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            mode, tall = image.mode, np.asarray(image)
-        if mode in ("L", "I;16") and tall.shape == (shape[0] * shape[1], shape[2]):
-            return tall.astype(np.uint16).reshape(shape)
-        reason = f"{mode} {tall.shape} instead of maps {shape}"
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = str(error)
-    log.warning("%s: damaged label maps (%s); made anew", file, reason)
-    return None
+        if masks.tags and maps.max(initial=0) > len(masks.tags):
+            raise HarnessError(f"{name} returns label {maps.max()} and {len(masks.tags)} names of labels")
+        return Masks(np.ascontiguousarray(maps, dtype=np.uint16), tuple(masks.tags), tuple(masks.dropped))

@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+@dataclass(frozen=True)
+class Masks:
+    """Label maps of a pair of frames.
+
+    maps     (2, H, W): M0, M1; equal labels name the same target in both frames, 0 is everything else
+    tags     name of label i + 1, where the source has names
+    dropped  "tag: reason" of tags that were seen and left out
+    """
+
+    maps: NDArray[np.uint16]
+    tags: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
 class MaskSource(ABC):
-    """Label maps of a pair of frames."""
+    """Label maps of a pair of frames. Cheap to build and to pickle: weights are loaded at the first pair."""
 
     @abstractmethod
-    def label_maps(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> NDArray[np.uint16]:
-        """M0, M1 as (2, H, W) for RGB frames (H, W, 3): equal labels name the same target in both frames,
-        0 is everything else. Depends on nothing but the two frames and the source's options."""
+    def label_maps(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> NDArray[np.uint16] | Masks:
+        """M0, M1 as (2, H, W), or with names of the labels, for RGB frames (H, W, 3). Depends on nothing but the two
+        frames and the source's options."""
+
+    def maps_of(
+        self, clip: str, first: int, last: int, img0: NDArray[np.uint8], img1: NDArray[np.uint8]
+    ) -> NDArray[np.uint16] | Masks:
+        """The same where it is known whose frames they are: numbers `first` and `last` of a benchmark's clip.
+        `harness masks build` asks this."""
+        return self.label_maps(img0, img1)
+
+    def content(self) -> str:
+        """Hash of what decides the maps besides options, weights and frames, such as files that a user brings."""
+        return ""
+
+    def to(self, device: str) -> None:  # noqa: B027  (most have nothing to move)
+        """Compute on that device from now on: "cpu", "cuda", "cuda:1". It decides no mask, so it is no option."""
 
 
 class Global(MaskSource):

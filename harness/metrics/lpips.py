@@ -34,9 +34,8 @@ class LPIPS:
     """
 
     def __init__(self, *, weights: str = "") -> None:
-        path = find(ALEXNET_TRUNK, weights) or find(ALEXNET, weights)
         try:
-            path = path or locate(ALEXNET, weights)
+            path = find(ALEXNET_TRUNK, weights) or locate(ALEXNET, weights)
             make_importable()
             self._network = _network(path)
         except (HarnessError, ImportError, RuntimeError) as error:
@@ -84,4 +83,4 @@ def _network(path: Path) -> nn.Module:
             raise HarnessError(f"{path}: not weights of AlexNet: {key} is missing or has another shape")
         state[f"net.{name}"] = given[key].float()
     network.load_state_dict(state, strict=False, assign=True)  # not strict: it names its heads twice
-    return network.eval().requires_grad_(False)
+    return network.requires_grad_(False)

@@ -26,8 +26,8 @@ def motion_magnitude(img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> NDArra
     """(h, w): length of the motion from img0 to img1, RGB (H, W, 3), in pixels of the full-size frames.
 
     At the places of img0, on a grid whose shorter side is 128 (or the frames', where that is less). TV-L1 optical flow
-    (Zach et al., DAGM 2007) of luma: no network, no random numbers. Motion of more than about a tenth of the shorter side
-    is underestimated; nearly all of it stays in the last bin.
+    of luma (Zach et al., DAGM 2007): no network, no random numbers. Motion of more than about a tenth of the shorter
+    side is underestimated; nearly all of it stays in the last bin.
     """
     from skimage.registration import optical_flow_tvl1
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from harness.model.deterministic import bilinear, sample
 
 
 def pixel_grid(height: int, width: int, device: torch.device) -> Tensor:
@@ -28,13 +29,12 @@ def warp(source: Tensor, flow: Tensor) -> Tensor:
     x = at[:, 0] * (2 / max(width - 1, 1)) - 1
     y = at[:, 1] * (2 / max(height - 1, 1)) - 1
     grid = torch.stack([x, y], -1)
-    sampled = F.grid_sample(source.to(precise), grid, mode="bilinear", padding_mode="border", align_corners=True)
-    return sampled.to(source.dtype)
+    return sample(source.to(precise), grid).to(source.dtype)
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, align_corners=False, no antialiasing."""
-    return x if x.shape[-2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+    return x if x.shape[-2:] == size else bilinear(x, size)
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,54 +1,208 @@
-"""Convergence curves of a pair (paper Fig. 5): reconstruction loss of both arms, and their difference below."""
+"""Convergence curves (paper, Fig. 5): reconstruction loss of both arms of a pair, and their difference below."""
 
 from __future__ import annotations
 
-import io
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from harness.compare.outcome import PairOutcome
-from harness.files import write_bytes, write_text
+from harness.compare.seeds import of_all_seeds
+from harness.compare.statistics import curve_band
+from harness.errors import HarnessError
+from harness.files import write_text
+from harness.report.picture import COLUMN, DIFFERENCE, PAGE, PLAIN, PLUGGED, save, styled, wrapped
+from harness.results.store import Store
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
 
 SMOOTHING = 0.05  # of the curve's length
+SETTLED = 0.8  # of the curve: its last part
 
 
-def curve_data(pair: PairOutcome) -> pd.DataFrame:
-    """step and each arm's loss, by label; only steps that all arms have. Raises HarnessError without a curve."""
-    curves = [arm.curve().set_index("step")["loss"].rename(arm.label) for arm in pair.arms]
-    return pd.concat(curves, axis=1, join="inner").reset_index()
+@dataclass(frozen=True)
+class Curves:
+    """What is drawn of a pair.
+
+    losses      seed, step, then the loss of each arm by label; only steps that all arms have
+    difference  step, mean, low, high: second arm minus first, smoothed, with a band; None of one arm
+    window      rows that are averaged for the bold curves
+    notes       what the band is, and what is missing
+    """
+
+    pair: str
+    title: str
+    labels: tuple[str, ...]
+    losses: pd.DataFrame
+    difference: pd.DataFrame | None
+    window: int
+    notes: tuple[str, ...]
+
+    @property
+    def caption(self) -> str:
+        """What a reader has to know to read the curves."""
+        steps = self.losses["step"].drop_duplicates()
+        over = min(self.window, len(steps)) * steps.diff().median()
+        averaged = f"Bold: mean over {over:g} steps" if len(steps) > 1 else "One step"
+        seeds = " and over seeds" if self.losses["seed"].nunique() > 1 else ""
+        return " ".join([f"{averaged}{seeds}.", *self.notes])
 
 
-def draw_curves(pair: PairOutcome, folder: Path) -> list[Path]:
-    """Write curves.png and curves.csv; the files written."""
+def curves_of(pair: PairOutcome, store: Store) -> Curves:
+    """The pair's losses, with those of its other seeds once it is trained to the end. An arm that has no curve yet is
+    left out.
+
+    Raises HarnessError where no arm has a curve, the arms have no step in common, or they are not matched.
+    """
+    started = [arm for arm in pair.arms if arm.run is not None and arm.run.curve.exists()]
+    if not started:
+        raise HarnessError(f"{pair.name} has no curve yet: {pair.record.get('command', 'harness run')} trains it")
+    labels = tuple(arm.label for arm in started)
+    seeds = of_all_seeds(store, pair) if _trained(pair) else [pair]
+    losses = pd.concat([_losses(each, labels) for each in seeds], ignore_index=True)
+    if losses.empty:
+        raise HarnessError(f"{pair.name}: no step that {' and '.join(labels)} both have; wait for a few more")
+    window = 2 * max(round(losses["step"].nunique() * SMOOTHING / 2), 2) + 1  # odd, so that it is centred
+    numbers = sorted(each.record["seed"] for each in seeds)
+    named = f"seed {numbers[0]}" if len(numbers) == 1 else f"seeds {', '.join(map(str, numbers))}"
+    title = f"{pair.record['train']}, recipe {pair.record['recipe']}, {named}"
+    last, steps = losses["step"].max(), pair.record["steps"]
+    notes = [f"In training, step {last} of {steps}."] if last < steps else []
+    notes += [f"{arm.label} has no curve yet." for arm in pair.arms if arm.label not in labels]
+    difference = _difference(losses, labels, window) if len(labels) == 2 else None
+    if difference is not None:
+        notes += [f"Difference: {labels[1]} minus {labels[0]}.", _band(len(seeds))]
+        low, high = limits(difference)
+        if difference["mean"].min() < low or difference["mean"].max() > high:
+            notes.append("The first differences lie beyond the axis.")
+    return Curves(pair.name, title, labels, losses, difference, window, tuple(notes))
+
+
+def _losses(pair: PairOutcome, labels: Sequence[str]) -> pd.DataFrame:
+    """Of one seed. Raises HarnessError where its arms are not matched."""
+    arms = [arm for arm in pair.arms if arm.label in labels]
+    if len(arms) > 1 and (unmatched := pair.unmatched()):
+        raise HarnessError(f"{pair.name}: no difference between unmatched runs: {'; '.join(unmatched)}")
+    curves = [arm.curve().set_index("step")["loss"].rename(arm.label) for arm in arms]
+    losses = pd.concat(curves, axis=1, join="inner").reset_index()
+    losses.insert(0, "seed", pair.record["seed"])
+    return losses
+
+
+def _difference(losses: pd.DataFrame, labels: Sequence[str], window: int) -> pd.DataFrame:
+    """step, mean, low, high: over seeds, or of one seed within the window."""
+    values = losses.assign(value=losses[labels[1]] - losses[labels[0]])[["step", "seed", "value"]]
+    smooth = curve_band(values, window)
+    if values["seed"].nunique() == 1:
+        rolling = values.sort_values("step")["value"].rolling(window, min_periods=2, center=True)
+        error = (rolling.std() / rolling.count().map(math.sqrt)).to_numpy()
+        smooth["low"], smooth["high"] = smooth["mean"] - error, smooth["mean"] + error
+    return smooth
+
+
+def _band(seeds: int) -> str:
+    if seeds > 1:
+        return f"Band: 95 % t interval over {seeds} seeds, at each step."
+    return "Band: standard error of the bold mean; single seed: it says nothing of another training."
+
+
+def limits(difference: pd.DataFrame) -> tuple[float, float]:
+    """What the axis of the difference spans: 0 and the band of the last SETTLED, since the start is far larger."""
+    settled = difference.tail(math.ceil(len(difference) * SETTLED))[["low", "mean", "high"]].to_numpy()
+    low, high = min(0.0, np.nanmin(settled)), max(0.0, np.nanmax(settled))
+    room = 0.15 * (high - low) or 1e-9
+    return float(low - room), float(high + room)
+
+
+def _trained(pair: PairOutcome) -> bool:
+    """Whether the curves of all arms go to the last step."""
+    started = all(arm.run is not None and arm.run.curve.exists() for arm in pair.arms)
+    return started and all(arm.curve()["step"].max() == pair.record["steps"] for arm in pair.arms)
+
+
+def draw_curves(pairs: Sequence[Curves], folder: Path) -> list[Path]:
+    """Write curves.png, .pdf and .svg, a panel a pair, and what is drawn: curves.csv, and difference.csv where there
+    is one. The files written."""
     from matplotlib.figure import Figure
 
-    data = curve_data(pair)
-    table = folder / "curves.csv"
-    write_text(table, data.to_csv(index=False))
-    labels = [arm.label for arm in pair.arms]
-    window = max(round(len(data) * SMOOTHING), 1)
-    smooth = data[labels].rolling(window, min_periods=1, center=True).mean()
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.subplots(len(labels), 1, sharex=True, squeeze=False, height_ratios=[3, 1][: len(labels)])[:, 0]
-    for label, colour in zip(labels, ("tab:blue", "tab:orange"), strict=False):
-        axes[0].plot(data["step"], data[label], color=colour, alpha=0.25, linewidth=0.8)
-        axes[0].plot(data["step"], smooth[label], color=colour, label=label)
-    axes[0].set_yscale("log")
-    axes[0].set_ylabel("training loss (Charbonnier)")
-    axes[0].legend()
-    axes[0].grid(alpha=0.3, which="both")
-    if len(labels) == 2:
-        axes[1].axhline(0, color="grey", linewidth=0.8)
-        axes[1].plot(data["step"], data[labels[1]] - data[labels[0]], color="tab:green", alpha=0.25, linewidth=0.8)
-        axes[1].plot(data["step"], smooth[labels[1]] - smooth[labels[0]], color="tab:green")
-        axes[1].set_ylabel("difference")
-        axes[1].grid(alpha=0.3)
+    across = min(len(pairs), 2)
+    down = math.ceil(len(pairs) / across)
+    with styled():
+        figure = Figure(figsize=((COLUMN, PAGE)[across - 1], 3.3 * down), layout="constrained")
+        panels = figure.subfigures(down, across, squeeze=False).ravel()
+        for panel, curves in zip(panels, pairs, strict=False):
+            _panel(panel, curves)
+        files = [save(figure, folder / f"curves.{form}", dpi=300) for form in ("png", "pdf", "svg")]
+    return files + _write_data(pairs, folder)
+
+
+def _write_data(pairs: Sequence[Curves], folder: Path) -> list[Path]:
+    """curves.csv: pair, seed, step, arm, loss; difference.csv: pair, step, mean, low, high; both unrounded."""
+    losses = [
+        curves.losses.melt(["seed", "step"], list(curves.labels), "arm", "loss").assign(pair=curves.pair)
+        for curves in pairs
+    ]
+    tables = {"curves.csv": pd.concat(losses)[["pair", "seed", "step", "arm", "loss"]]}
+    gaps = [curves.difference.assign(pair=curves.pair) for curves in pairs if curves.difference is not None]
+    if gaps:
+        tables["difference.csv"] = pd.concat(gaps)[["pair", "step", "mean", "low", "high"]]
+    for name, table in tables.items():
+        write_text(folder / name, table.to_csv(index=False))
+    return [folder / name for name in tables]
+
+
+def _panel(panel: SubFigure, curves: Curves) -> None:
+    """One pair: losses, below them the difference, below that the caption."""
+    from matplotlib.ticker import MaxNLocator
+
+    shown = 1 if curves.difference is None else 2
+    axes = panel.subplots(shown, 1, sharex=True, squeeze=False, height_ratios=[2, 1][:shown])[:, 0]
+    _draw_losses(axes[0], curves)
+    if curves.difference is not None:
+        _draw_difference(axes[1], curves, curves.difference)
+    for axis in axes:
+        axis.grid(which="major")
+        axis.margins(x=0.02)
+    axes[0].set_title(textwrap.fill(curves.title, 56))
     axes[-1].set_xlabel("step")
-    title = f"{pair.record['train']}, recipe {pair.record['recipe']}, seed {pair.record['seed']}"
-    axes[0].set_title(f"{title}; bold: mean over {window} steps" if window > 1 else title, fontsize="medium")
-    picture = folder / "curves.png"
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150)
-    write_bytes(picture, content.getvalue())
-    return [picture, table]
+    axes[-1].xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
+    panel.supxlabel(textwrap.fill(curves.caption, 76), fontsize=6, x=0.02, ha="left")
+
+
+def _draw_losses(axis: Axes, curves: Curves) -> None:
+    """The plain arm is drawn broad, so that one that runs over it leaves it visible."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    for label, colour, width in zip(curves.labels, (PLAIN, PLUGGED), (2.2, 1.0), strict=False):
+        table = curves.losses.pivot(index="step", columns="seed", values=label)
+        smooth = table.rolling(curves.window, min_periods=1, center=True).mean().mean(axis=1)
+        axis.plot(table.index, table.to_numpy(), color=colour, alpha=0.25, linewidth=0.4)
+        axis.plot(smooth.index, smooth.to_numpy(), color=colour, linewidth=width, label=wrapped(label, 36))
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.set_ylabel("training loss")
+    axis.legend(loc="upper right", framealpha=0.8)
+
+
+def _draw_difference(axis: Axes, curves: Curves, difference: pd.DataFrame) -> None:
+    """Raw, smoothed, and the band, around 0."""
+    plain, plugged = (curves.losses.pivot(index="step", columns="seed", values=label) for label in curves.labels)
+    step = difference["step"].to_numpy()
+    axis.axhline(0, color="black", linewidth=0.6)
+    axis.plot(plain.index, (plugged - plain).to_numpy(), color=DIFFERENCE, alpha=0.25, linewidth=0.4)
+    axis.fill_between(step, difference["low"], difference["high"], color=DIFFERENCE, alpha=0.3, linewidth=0)
+    axis.plot(step, difference["mean"].to_numpy(), color=DIFFERENCE, linewidth=1.0)
+    axis.set_ylim(*limits(difference))
+    axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
+    axis.set_ylabel("difference")

@@ -1,113 +1,278 @@
-"""Visual comparison of a pair (paper Fig. 6): inputs overlaid, truth, each arm, masks; PSNR under each.
+"""What a gallery shows of a pair (paper, Figs. 6 and 10-12): as many triplets that gain most as that lose most.
 
-Of every level the triplet with the highest difference and the one with the lowest: never gains alone.
+Of each it keeps a thumbnail and a crop, so that a gallery of 4K frames fits into memory.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import safetensors.torch
+import torch
 from numpy.typing import NDArray
+from PIL import Image
 
-from harness.compare.outcome import PairOutcome
-from harness.data.benchmark import Benchmark
-from harness.files import write_bytes
+from harness.compare.outcome import ArmOutcome, Column, PairOutcome
+from harness.compare.request import Request
+from harness.compare.testset import file_hash
+from harness.data.benchmark import Benchmark, Triplet
+from harness.errors import HarnessError, suggestion
+from harness.evaluate.protocol import predictor
+from harness.evaluate.runner import to_image
+from harness.metrics.pixelwise import decibels, squared_error
+from harness.model import Composed
 
-Image = NDArray[np.float64]  # (H, W, 3) in [0, 1]
-Maps = NDArray[np.integer]
+Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
+Maps = NDArray[np.integer]  # (2, H, W)
+THUMBNAIL = 640  # pixels, the longer side
+TOLERANCE = 0.05  # dB between a frame's PSNR now and when it was measured, maybe on another device
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A triplet to show. `value` is its difference in PSNR, of a single arm its PSNR; rank 1 of `count` is the
+    highest of its level."""
+
+    column: Column
+    triplet: str
+    value: float
+    rank: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """A part of a frame, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def cut(self) -> tuple[slice, slice]:
+        """Its rows and columns."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+
+@dataclass(frozen=True)
+class View:
+    """What an arm made of a triplet: the crop, its absolute error in grey levels (mean of the colours), and PSNR of
+    the whole frame as it was measured and of the crop, in dB."""
+
+    label: str
+    crop: Pixels
+    error: NDArray[np.float32]
+    psnr: float
+    crop_psnr: float
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One triplet: uint8 frames (3, H, W, 3), each arm's frame by label, label maps (2, H, W) or None."""
+    """A triplet as it is shown. `size` (H, W) is that of the frames, in which `place` is the crop; `masks` are those
+    of the first frame, under one colour a label; `regions` is how many there are, 0 without masks."""
 
     title: str
-    frames: NDArray[np.uint8]
-    predictions: dict[str, Image]
-    maps: Maps | None
-    psnr: dict[str, float]
+    size: tuple[int, int]
+    place: Place
+    overlay: Pixels
+    masks: Pixels | None
+    regions: int
+    inputs: Pixels
+    truth: Pixels
+    views: tuple[View, ...]
 
 
-def extremes(pair: PairOutcome) -> pd.DataFrame:
-    """(test, level, triplet, kind) of the rows to show: of each level the highest and the lowest difference in PSNR,
-    or the highest and lowest PSNR where there is one arm."""
-    difference = pair.difference()
-    rows, sign, what = (pair.arms[0].rows, "", "PSNR") if difference is None else (difference, "+", "difference")
+def picks(pair: PairOutcome, count: int = 1, levels: Sequence[str] = ()) -> list[Pick]:
+    """Of each level the `count` triplets with the highest difference in PSNR, and as many with the lowest, from the
+    highest down; fewer of both where the level has fewer, and one where it has one. Of a single arm: by PSNR.
+
+    Raises HarnessError where the arms are not evaluated or not matched, or for a level that the pair has not.
+    """
+    rows = pair.arms[0].rows if len(pair.arms) == 1 else pair.difference()
+    if rows is None or rows.empty:
+        raise HarnessError(f"{pair.name} is not evaluated yet: {pair.record.get('command', 'harness run')} does it")
+    known = {pair.column_label(column): column for column in pair.columns}
+    for level in levels:
+        if level not in known and all(level != column.level for column in known.values()):
+            hint = suggestion(level, known) or f"; there are: {', '.join(known)}"
+            raise HarnessError(f"{pair.name} has no level '{level}'{hint}")
     chosen = []
-    for (test, level), of_level in rows.sort_values(["psnr", "triplet"]).groupby(["test", "level"], sort=False):
-        for kind, row in (("highest", of_level.iloc[-1]), ("lowest", of_level.iloc[0])):
-            title = f"{kind} {what}, {row['psnr']:{sign}.2f} dB"
-            chosen.append({"test": test, "level": level, "triplet": row["triplet"], "kind": title})
-    return pd.DataFrame(chosen).drop_duplicates(["test", "level", "triplet"])
+    for label, column in known.items():
+        if not levels or label in levels or column.level in levels:
+            of_level = rows[(rows["test"] == column.test) & (rows["level"] == column.level)]
+            chosen += _extremes(column, of_level, count)
+    return chosen
 
 
-def exhibits(
-    pair: PairOutcome,
-    benchmarks: Mapping[str, Benchmark],
-    predict: Callable[[str, NDArray[np.uint8], float, Maps | None], dict[str, Image]],
-    label_maps: Callable[[NDArray[np.uint8]], Maps] | None,
-) -> list[Exhibit]:
-    """Read, mask and predict what `extremes` chose."""
-    triplets = {(test, each.level, each.id): each for test, data in benchmarks.items() for each in data.test}
+def _extremes(column: Column, rows: pd.DataFrame, count: int) -> list[Pick]:
+    ordered = rows.sort_values(["psnr", "triplet"], ascending=[False, True])
+    total = len(ordered)
+    all_picks = [
+        Pick(column, str(triplet), float(value), rank, total)
+        for rank, (triplet, value) in enumerate(zip(ordered["triplet"], ordered["psnr"], strict=True), start=1)
+    ]
+    each = min(count, total // 2)
+    return all_picks[:each] + all_picks[total - each :] if each else all_picks
+
+
+def most_different(errors: Sequence[NDArray[np.float64]], side: int) -> Place:
+    """Where arms differ most: of all squares of that side (cut to the frame's) the one over which their summed
+    squared errors (H, W) are farthest apart, the first of equal ones. Of one arm, or of arms that are equal, the one
+    with the largest error."""
+    score = errors[1] - errors[0] if len(errors) > 1 else errors[0]
+    if not score.any():
+        score = errors[0]
+    height, width = (min(side, length) for length in score.shape)
+    total = np.pad(score.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    sums = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
+    top, left = np.unravel_index(np.abs(sums).argmax(), sums.shape)
+    return Place(int(top), int(left), height, width)
+
+
+def exhibits(pair: PairOutcome, request: Request, chosen: Sequence[Pick], side: int | None = None) -> list[Exhibit]:
+    """Read, mask and predict what was picked. `side` of the crop in pixels; None for a third of the frame's shorter
+    side.
+
+    Raises HarnessError where a network or a triplet is no longer what was measured.
+    """
+    networks = [_network(pair, arm, request, at) for at, arm in enumerate(pair.arms)]
+    source = request.test_masks or request.masks
+    cache = source.cache() if source and request.arm.needs_masks else None
     result = []
-    for test, level, name, kind in extremes(pair).itertuples(index=False):
-        triplet = triplets[test, level, name]
-        frames = benchmarks[test].read(triplet)
-        maps = label_maps(frames) if label_maps else None
-        psnr = {
-            arm.label: float(arm.rows.set_index(["test", "level", "triplet"]).loc[(test, level, name), "psnr"])
-            for arm in (pair.reference, *pair.arms)
-        }
-        title = f"{level}: {kind}\n{name}"
-        result.append(Exhibit(title, frames, predict(test, frames, triplet.t, maps), maps, psnr))
+    for pick, benchmark, triplet in _triplets(pair, request, chosen):
+        frames = benchmark.read(triplet)
+        maps = cache.maps(frames[0], frames[2]) if cache else None
+        result.append(_exhibit(pair, request, networks, (pick, triplet), frames, maps, side))
     return result
 
 
-def draw_gallery(shown: list[Exhibit], path: Path) -> Path:
-    """Write the picture; one row an exhibit."""
-    from matplotlib.figure import Figure
-
-    labels = list(shown[0].predictions)
-    columns = 2 + len(labels) + (shown[0].maps is not None)
-    ratio = max(e.frames.shape[1] / e.frames.shape[2] for e in shown)
-    figure = Figure(figsize=(3.2 * columns, (3.2 * ratio + 0.6) * len(shown)), layout="constrained")
-    axes = figure.subplots(len(shown), columns, squeeze=False)
-    for row, exhibit in zip(axes, shown, strict=True):
-        overlay = exhibit.frames[[0, 2]].mean(0) / 255
-        reference = next(iter(exhibit.psnr))
-        panels = [(overlay, f"inputs overlaid, {exhibit.psnr[reference]:.2f} dB"), (exhibit.frames[1] / 255, "truth")]
-        panels += [(exhibit.predictions[label], f"{label}\n{exhibit.psnr[label]:.2f} dB") for label in labels]
-        if exhibit.maps is not None:
-            panels.append(
-                (tinted(exhibit.frames[0] / 255, exhibit.maps[0]), f"masks of frame 0: {regions(exhibit.maps)}")
-            )
-        for axis, (image, caption) in zip(row, panels, strict=True):
-            axis.imshow(image.clip(0, 1))
-            axis.set_xlabel(caption, fontsize="small")
-            axis.set_xticks([])
-            axis.set_yticks([])
-        row[0].set_ylabel(exhibit.title, fontsize="x-small")
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=100)
-    write_bytes(path, content.getvalue())
-    return path
+def _triplets(pair: PairOutcome, request: Request, chosen: Sequence[Pick]) -> Iterator[tuple[Pick, Benchmark, Triplet]]:
+    for test in request.tests:
+        wanted = [pick for pick in chosen if pick.column.test == test.name]
+        benchmark: Benchmark | None = test.build() if wanted else None
+        known = {(each.level, each.id): each for each in benchmark.test} if benchmark else {}
+        for pick in wanted:
+            triplet = known.get((pick.column.level, pick.triplet))
+            if benchmark is None or triplet is None:
+                raise _changed(pair, f"{test.label} has no triplet {pick.triplet} in {pick.column.level} now")
+            yield pick, benchmark, triplet
 
 
-def regions(maps: Maps) -> str:
-    count = len(np.unique(maps[0]))
-    return f"{count} region" if count == 1 else f"{count} regions"
+def _network(pair: PairOutcome, arm: ArmOutcome, request: Request, at: int) -> Composed:
+    """The very network that was tested."""
+    assert arm.run is not None
+    weights = arm.run.path / str(arm.metrics.get("weights_file"))
+    if not weights.is_file() or file_hash(weights)[:12] != arm.metrics.get("weights"):
+        raise _changed(pair, f"{weights} is not there, or not what was tested")
+    model = request.arms[at].build(request.asked.seed)
+    model.load_state_dict(safetensors.torch.load_file(weights))
+    return model.to(request.device)
 
 
-def tinted(image: Image, labels: Maps) -> Image:
-    """The image under one colour a label, the same colour for the same label everywhere."""
+def _exhibit(
+    pair: PairOutcome,
+    request: Request,
+    networks: Sequence[Composed],
+    what: tuple[Pick, Triplet],
+    frames: Pixels,
+    maps: Maps | None,
+    side: int | None,
+) -> Exhibit:
+    pick, triplet = what
+    made = [_made(request, model, pick, frames, triplet.t, maps) for model in networks]
+    height, width = frames.shape[1:3]
+    place = most_different([squared for _, squared in made], side or max(min(height, width) // 3, 48))
+    views = []
+    for arm, (frame, squared) in zip(pair.arms, made, strict=True):
+        psnr = _psnr(arm, pick)
+        now = float(decibels(torch.tensor(squared.mean())))
+        if abs(now - psnr) > TOLERANCE:
+            raise _changed(pair, f"{pick.triplet}: {arm.label} has {now:.2f} dB now and had {psnr:.2f} dB when tested")
+        views.append(_view(arm.label, frame[place.cut], squared[place.cut], frames[1][place.cut], psnr))
+    overlay = _overlaid(frames)
+    masks = None if maps is None else _covered(_small(frames[0]), _small_labels(maps[0]))
+    return Exhibit(
+        title=f"{_headline(pair, pick)}: {pick.triplet}",
+        size=(height, width),
+        place=place,
+        overlay=_small(overlay),
+        masks=masks,
+        regions=0 if maps is None else len(np.unique(maps[0])),
+        inputs=overlay[place.cut].copy(),
+        truth=frames[1][place.cut].copy(),
+        views=tuple(views),
+    )
+
+
+def _made(
+    request: Request, model: Composed, pick: Pick, frames: Pixels, t: float, maps: Maps | None
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The frame (H, W, 3) as it was measured, and its squared error (H, W)."""
+    settings = request.protocol.settings_on(pick.column.test)
+    img0, truth, img1 = (to_image(image, request.device) for image in frames)
+    frame = predictor(model, settings)(img0, img1, t, maps)
+    if settings.rounding:
+        frame = (frame * 255).round() / 255
+    return frame[0].permute(1, 2, 0).float().cpu().numpy(), squared_error(frame, truth)[0].cpu().numpy()
+
+
+def _view(label: str, frame: NDArray[np.float32], squared: NDArray[np.float64], truth: Pixels, psnr: float) -> View:
+    error = np.abs(frame * 255 - truth).mean(-1, dtype=np.float32)
+    crop = (frame.clip(0, 1) * 255).round().astype(np.uint8)
+    return View(label, crop, error, psnr, float(decibels(torch.tensor(squared.mean()))))
+
+
+def _psnr(arm: ArmOutcome, pick: Pick) -> float:
+    rows = arm.rows.set_index(["test", "level", "triplet"])["psnr"]
+    return float(rows.loc[(*pick.column, pick.triplet)])
+
+
+def _headline(pair: PairOutcome, pick: Pick) -> str:
+    sign = "+" if len(pair.arms) > 1 else ""
+    return f"{pair.column_label(pick.column)}, {pick.value:{sign}.2f} dB, rank {pick.rank} of {pick.count}"
+
+
+def _changed(pair: PairOutcome, what: str) -> HarnessError:
+    again = pair.record.get("command", "harness run")
+    return HarnessError(f"{what}: code, data or weights changed since the pair was tested; test it again: {again}")
+
+
+def _overlaid(frames: Pixels) -> Pixels:
+    """The mean of both inputs."""
+    mean: Pixels = ((frames[0].astype(np.uint16) + frames[2]) // 2).astype(np.uint8)
+    return mean
+
+
+def _small(image: Pixels) -> Pixels:
+    """At most THUMBNAIL wide and high."""
+    small = Image.fromarray(image)
+    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return np.asarray(small)
+
+
+def _small_labels(labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """The same for labels, which have no mean."""
+    small = Image.fromarray(labels.astype(np.int32))
+    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.NEAREST)
+    return np.asarray(small)
+
+
+def _covered(image: Pixels, labels: NDArray[np.integer]) -> Pixels:
+    """The image (H, W, 3) under its labels (H, W); 0, the rest, is left as it is."""
+    covered = np.where(labels[..., None] > 0, tinted(image / 255, labels), image / 255)
+    result: Pixels = (covered * 255).round().astype(np.uint8)
+    return result
+
+
+def tinted(image: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The image (H, W, 3) in [0, 1] under one colour a label (H, W), the same for the same label everywhere."""
     golden = (np.sqrt(5) - 1) / 2
     hue = (labels.astype(np.float64) * golden) % 1
     channels = (5 + np.array([0.0, 4.0, 2.0])) % 6
     wheel = np.abs((hue[..., None] * 6 + channels) % 6 - 3) - 1
-    tinted: Image = 0.5 * image + 0.5 * wheel.clip(0, 1)
-    return tinted
+    mixed: NDArray[np.float64] = 0.5 * image + 0.5 * wheel.clip(0, 1)
+    return mixed

@@ -1,25 +1,24 @@
-"""The table of a suite: what is published, what is measured, and the difference, row by row and column by column."""
+"""The table of a suite: of every row what is published, what is measured and the difference, one below the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from statistics import fmean
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from harness.compare.outcome import Column, Means, means_of
+from harness.compare.outcome import test_name
 from harness.errors import HarnessError
 from harness.report.formats import ScoreCell
-from harness.report.published import PublishedRow, PublishedTable, Score, tables
+from harness.report.published import PublishedTable, tables
 from harness.report.sheet import Cell, Line, Sheet, blank
+from harness.report.suite_numbers import Numbers, Series, Values, minus, numbers, series_of
 from harness.report.tables import state_of
 from harness.results.store import Store
 from harness.suites.found import Found, Rows, find_rows
 from harness.suites.suite import Suite, SuiteRow
 
-Values = dict[str, float]
-"""psnr, ssim, ie, of what is known."""
 COST = "cost (T)"
-DIGITS = {"psnr": 2, "ssim": 4, "ie": 3}
+COUNTED = f"{COST}: 10^12 multiply-accumulates at 1280x720, transposed convolutions counted over their output."
+DIGITS = {"psnr": 2, "ssim": 4, "ie": 3, "cost": 2}
+ABSENT = "not measured"
 
 
 def suite_sheet(
@@ -27,115 +26,157 @@ def suite_sheet(
 ) -> Sheet:
     """Raises HarnessError where two protocols meet in the table, unless they are to be mixed."""
     rows = find_rows(suite, store)
-    _check_protocols(name, rows, mix_protocols)
-    paper = _published(suite)
-    lines: list[Line] = []
-    refused: list[str] = []
-    for row in suite.rows:
-        lines += _row(suite, row, rows, paper)
-        if row.against:
-            lines += _gain(suite, row, rows, paper, show_unmatched, refused)
+    protocols = {found.pair.record["protocol"]: found.pair.name for _, found in _all(rows)}
+    if len(protocols) > 1 and not mix_protocols:
+        two = " and ".join(f"{protocol} ({pair})" for protocol, pair in list(protocols.items())[:2])
+        raise HarnessError(f"{name}: two protocols in one table: {two}; run one of them anew, or give --mix-protocols")
+    of = numbers(suite, rows, show_unmatched)
+    lines = [line for row in suite.rows for line in _row(suite, row, rows, of)]
     columns = (*(column.label for column in suite.columns), COST)
-    return Sheet(suite.title, columns, tuple(lines), tuple([*_notes(name, suite, rows), *refused]))
+    title = f"{suite.title} (MIXED PROTOCOLS: {', '.join(protocols)})" if len(protocols) > 1 else suite.title
+    return Sheet(title, columns, tuple(lines), tuple(_notes(name, suite, rows, of)))
 
 
-def published_sheet(name: str, table: PublishedTable) -> Sheet:
+def published_sheet(table: PublishedTable) -> Sheet:
     """A table of published numbers alone."""
     columns = list(dict.fromkeys(column for row in table.rows.values() for column in row.columns))
-    lines = []
-    for row in table.rows.values():
-        cells = [_cell(_of(row.columns.get(column, Score()))) for column in columns]
-        lines.append(Line(row.label, (*cells, _cost(row.cost))))
+    lines = [Line(row.label, tuple(map(_cell, series_of(row, columns)))) for row in table.rows.values()]
     sources = [f"{row.label}: {row.source}." for row in table.rows.values() if row.source]
-    return Sheet(table.title, (*columns, COST), tuple(lines), (f"Source: {table.source}.", *sources, SHOWN))
+    shown = "PSNR (dB) / SSIM / interpolation error, with 2, 4 and 3 digits whatever the source prints; - is not given."
+    return Sheet(table.title, (*columns, COST), tuple(lines), (shown, COUNTED, f"Source: {table.source}.", *sources))
 
 
-SHOWN = "PSNR (dB) / SSIM / interpolation error, as far as they are given; - is not given, or not legible."
+def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> Iterator[Line]:
+    """Published, measured, difference, then what the row gains, published and measured; of these, what there is."""
+
+    def line(what: str, kind: str, cells: Iterable[Cell], rule: bool = False) -> Line:
+        return Line(f"{what}, {kind}" if of.published else what, tuple(cells), rule)
+
+    label = row.label
+    rule = row != suite.rows[0] and (not row.against or bool(of.measured))
+    published, measured = of.published.get(label), of.measured.get(label)
+    if published:
+        yield line(label, "published", _scores(published, _best(suite, row, of.published)), rule)
+    if any(rows.values()) or not of.published:
+        bold = _best(suite, row, {each: of.measured[each] for each in of.measured if len(rows[each]) > 1})
+        cells = _scores(measured, bold, ABSENT) if measured else _state(rows[label], len(suite.columns))
+        yield line(label, "measured", cells, rule and not published)
+    if published and measured:
+        yield line(label, "difference", _scores(minus(measured, published), sign="+"))
+    gain = f"{label} minus {row.against}"
+    if published and row.against in of.published:
+        yield line(gain, "published", _scores(minus(published, of.published[row.against]), sign="+"))
+    if label in of.gains:
+        yield line(gain, "measured", _scores(of.gains[label], absent=ABSENT, sign="+", more=1))
 
 
-def _published(suite: Suite) -> Mapping[str, PublishedRow]:
-    """By label of the suite's rows."""
-    if not suite.published:
-        return {}
-    try:
-        table = tables()[suite.published]
-        return {row.label: table.rows[row.published] for row in suite.rows if row.published}
-    except KeyError as error:
-        raise HarnessError(f"{suite.title}: there is no published table or row {error}") from None
+def _state(found: Mapping[int, Found], columns: int) -> list[Cell]:
+    """How far an arm is that has no scores."""
+    states = dict.fromkeys(state_of(each.arm) for each in found.values())
+    return [Cell(", ".join(states) or ABSENT), *blank(columns)]
 
 
-def _row(suite: Suite, row: SuiteRow, rows: Rows, paper: Mapping[str, PublishedRow]) -> list[Line]:
-    """Published, measured, difference; of these, what there is."""
-    printed, found = paper.get(row.label), rows[row.label]
-    measured = _measured(suite, found)
-    best = [each for each in suite.rows if each.label in _group(suite, row)]
-    bold = len(best) > 1
-    lines = []
-    if printed:
-        theirs = [{each.label: _of(_score(paper, each, column.key)) for each in best} for column in suite.columns]
-        cells = [_cell(at[row.label], bold=_best(at, row.label) if bold else ()) for at in theirs]
-        lines.append(Line(f"{row.label}, published", (*cells, _cost(printed.cost))))
-    if any(rows.values()):
-        label = f"{row.label}, measured" if paper else row.label
-        several = all(len(rows[each.label]) > 1 for each in best)
-        every = {each.label: _measured(suite, rows[each.label]) for each in best} if bold and several else {}
-        lines.append(Line(label, (*_cells(measured, every, row.label, found, suite), _cost(_tera(found)))))
-    if printed and any(measured):
-        pairs = zip(suite.columns, measured, strict=True)
-        apart = [_cell(_minus(values, _of(_score(paper, row, column.key))), "+") for column, values in pairs]
-        tera = _tera(found)
-        cost = _cost(tera - printed.cost, "+") if tera is not None and printed.cost is not None else Cell()
-        lines.append(Line(f"{row.label}, difference", (*apart, cost)))
-    return [replace(line, rule=number == 0 and row != suite.rows[0]) for number, line in enumerate(lines)]
+def _best(suite: Suite, row: SuiteRow, series: Mapping[str, Series]) -> list[set[str]]:
+    """By column, which of the row's PSNR and SSIM none of those that it is compared with surpasses.
+
+    Nothing is best where one of them has no numbers.
+    """
+    base = row.against or row.label
+    group = [each.label for each in suite.rows if base in (each.label, each.against)]
+    if len(group) < 2 or not all(label in series for label in group):
+        return [set()] * (len(suite.columns) + 1)
+    return [
+        {
+            name
+            for name in ("psnr", "ssim")
+            if name in own and all(own[name] >= other.get(name, own[name]) for other in others)
+        }
+        for own, *others in zip(series[row.label], *(series[label] for label in group), strict=True)
+    ]
 
 
-def _cells(
-    measured: list[Values], every: Mapping[str, list[Values]], label: str, found: Mapping[int, Found], suite: Suite
-) -> list[Cell]:
-    """Measured scores; how far the arm is, where there are none."""
-    if not any(measured):
-        states = [state_of(each.arm) for each in found.values()]
-        return [Cell(states[0] if states else "not measured"), *blank(len(suite.columns) - 1)]
-    cells = []
-    for at, values in enumerate(measured):
-        bold = _best({other: of[at] for other, of in every.items()}, label) if every else ()
-        cells.append(_cell(values, bold=bold) if values else Cell("not measured"))
-    return cells
+def _scores(
+    series: Series, bold: Sequence[set[str]] = (), absent: str = "", sign: str = "", more: int = 0
+) -> Iterator[Cell]:
+    """Cells of all columns and the cost; `absent` in those without scores, `more` digits than papers give."""
+    for at, values in enumerate(series):
+        is_cost = at == len(series) - 1
+        yield _cell(values, bold[at] if bold else set(), sign, more) if values or is_cost else Cell(absent)
 
 
-def _gain(
-    suite: Suite, row: SuiteRow, rows: Rows, paper: Mapping[str, PublishedRow], show_unmatched: bool, refused: list[str]
-) -> list[Line]:
-    """The row minus the one that it is compared with, published and measured; what was refused is added to notes."""
-    label = f"{row.label} minus {row.against}"
-    other = suite.row(row.against)
-    lines = []
-    if row.label in paper and other.label in paper:
-        keys = [column.key for column in suite.columns]
-        cells = [_cell(_minus(_of(_score(paper, row, key)), _of(_score(paper, other, key))), "+") for key in keys]
-        one, two = paper[other.label].cost, paper[row.label].cost
-        cost = _cost(two - one, "+") if one is not None and two is not None else Cell()
-        lines.append(Line(f"{label}, published", (*cells, cost)))
-    gains: list[Means] = []
-    for seed, found in rows[row.label].items():
-        arm = found.pair.arms[0] if not other.plugins else rows[other.label][seed].arm if seed in rows[other.label] else None
-        if arm is None:
-            continue
-        pair = replace(found.pair, arms=(arm, found.arm), show_unmatched=show_unmatched)
-        unmatched = "; ".join(pair.unmatched())
-        try:
-            difference = pair.difference()
-        except HarnessError:
-            refused.append(f"{label}, seed {seed}: refused, the arms are not matched: {unmatched}.")
-            continue
-        if difference is not None and unmatched:
-            refused.append(f"{label}, seed {seed}: SHOWN THOUGH NOT MATCHED: {unmatched}.")
-        if difference is not None:
-            gains.append(_renamed(means_of(difference), found))
-    if gains:
-        means = [_mean([gain.get(Column(at.test, at.level), {}) for gain in gains]) for at in suite.columns]
-        cells = [_cell(values, "+", 3) if values else Cell("not measured") for values in means]
-        one, two = _tera(rows[other.label]), _tera(rows[row.label])
-        cost = _cost(two - one, "+") if one is not None and two is not None else Cell()
-        lines.append(Line(f"{label}, measured" if paper else label, (*cells, cost)))
-    return lines
+def _cell(values: Values, bold: Iterable[str] = (), sign: str = "", more: int = 0) -> Cell:
+    """`psnr/ssim`, with `/ie` where that is known; or the cost alone."""
+    names = [name for name in DIGITS if name in values]
+    if names and names != ["cost"]:
+        names = ["psnr", "ssim", *(["ie"] if "ie" in values else [])]
+    digits = {**DIGITS, "psnr": DIGITS["psnr"] + more}
+    text = "/".join(f"{values[name]:{sign}.{digits[name]}f}" if name in values else "-" for name in names)
+    return ScoreCell(text, tuple(values.items()), bold=tuple(name in bold for name in names))
+
+
+def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
+    yield "PSNR (dB) / SSIM."
+    yield COUNTED
+    if of.published:
+        yield f"Published: {tables()[suite.published].source}; - where it cannot be read."
+        yield "Difference: measured minus published."
+    if not any(rows.values()):
+        yield f"Nothing of this table is measured in this store: harness suite {name} runs what it needs."
+    yield from _how(rows)
+    yield from _seeds(rows)
+    for (label, seed), found in _all(rows):
+        if found.rivals:
+            yield f"{label}, seed {seed}: {found.pair.name} is shown, not {', '.join(found.rivals)}."
+    yield from of.remarks
+
+
+def _how(rows: Rows) -> Iterator[str]:
+    """How the rows were tested and on what: once, where all were tested alike."""
+    kinds: dict[str, dict[str, list[str]]] = {}
+    for (label, _), found in _all(rows):
+        for kind, note in _tested(found):
+            notes = kinds.setdefault(kind, {}).setdefault(label, [])
+            notes += [note] if note not in notes else []
+    for by_label in kinds.values():
+        every = list(by_label.values())
+        if every.count(every[0]) == len(every):
+            yield from every[0]
+        else:
+            yield from (f"{label}: {note}" for label, notes in by_label.items() for note in notes)
+
+
+def _tested(found: Found) -> Iterator[tuple[str, str]]:
+    """Kind of remark, and the remark."""
+    data = found.pair.record
+    yield "protocol", f"Measured under protocol {data['protocol']}."
+    for tests in data["tests"]:
+        counts = ", ".join(f"{level} {len(ids)}" for level, ids in tests["levels"].items())
+        name = test_name(tests["data"])
+        yield f"triplets {name}", f"Test triplets of {tests['data']}: {counts}."
+        if tests["partial"]:
+            yield f"partial {name}", f"{tests['data']} is PARTIAL: {tests['partial']}."
+    if data["masks"] and found.arm is not found.pair.arms[0]:
+        yield (
+            "masks",
+            f"Masks: {data['masks']}" + (f", in testing {data['test_masks']}." if data["test_masks"] else "."),
+        )
+
+
+def _seeds(rows: Rows) -> Iterator[str]:
+    """What the measured numbers are means over. A single seed is said to be one."""
+    seeds = {label: tuple(found) for label, found in rows.items() if found}
+    shared = len(set(seeds.values())) == 1
+    for label, given in seeds.items():
+        who = "Measured" if shared else label
+        if len(given) > 1:
+            yield f"{who}: mean over {len(given)} seeds ({', '.join(map(str, given))})."
+        else:
+            yield f"{who}: single seed ({given[0]}): no interval, so no claim about any difference, and no bold."
+        if shared:
+            return
+
+
+def _all(rows: Rows) -> Iterator[tuple[tuple[str, int], Found]]:
+    for label, by_seed in rows.items():
+        for seed, found in by_seed.items():
+            yield (label, seed), found

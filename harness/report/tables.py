@@ -2,38 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from harness.compare.outcome import ArmOutcome, Column, Means, PairOutcome, means_of
+from harness.compare.seeds import certainty, floor, of_all_seeds
+from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
 from harness.report.sheet import Cell, Line, Sheet, blank, scores
+from harness.results.store import Store
 
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 
 
-def pair_sheets(pair: PairOutcome) -> list[Sheet]:
-    """Scores and costs; further metrics; the difference by region. Raises HarnessError for unmatched arms."""
-    difference = pair.difference()
-    gained = means_of(difference) if difference is not None else {}
-    sheets = [_scores(pair, gained)]
+def sheets_of(store: Store, pair: PairOutcome) -> list[Sheet]:
+    """A pair's table, with every other seed of the same comparison that is in the store, and its noise floor."""
+    return pair_sheets(of_all_seeds(store, pair), floor(store, pair))
+
+
+def pair_sheets(pairs: Sequence[PairOutcome], noise: Noise = (0, {})) -> list[Sheet]:
+    """Scores and costs; further metrics; the difference by region. `pairs` are of the same comparison, one a seed, and
+    `noise` is that of `harness.compare.seeds.floor`. Raises HarnessError for unmatched arms."""
+    pair, gained = pairs[0], _mean([_gains(pair) for pair in pairs])
+    sheets = [_scores(pairs, gained, noise)]
     further = [name for name in pair.record["metrics"] if name not in ("psnr", pair.record["ssim"])]
-    sheets += [_metric(pair, gained, name) for name in further if pair.reference.evaluated]
+    sheets += [_metric(pairs, gained, name) for name in further if pair.reference.evaluated]
     regions = [str(name) for name in pair.reference.rows.columns if "@" in str(name)]
     if gained and regions:
         sheets.append(_regions(pair, gained, regions))
     return sheets
 
 
-def _scores(pair: PairOutcome, gained: Means) -> Sheet:
-    ssim = pair.record["ssim"]
-    lines = [_arm(arm, pair.columns, ssim) for arm in (pair.reference, *pair.arms)]
+def _gains(pair: PairOutcome) -> Means:
+    difference = pair.difference()
+    return {} if difference is None else means_of(difference)
+
+
+def _mean(of_seeds: Sequence[Means]) -> Means:
+    """Over seeds, of what all of them have."""
+    first, *others = of_seeds
+    return {
+        at: {
+            name: sum(means[at][name] for means in of_seeds) / len(of_seeds)
+            for name in values
+            if all(name in means[at] for means in others)
+        }
+        for at, values in first.items()
+        if all(at in means for means in others)
+    }
+
+
+def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
+    pair = pairs[0]
+    ssim, columns = pair.record["ssim"], pair.columns
+    lines = [_arm([pair.reference], columns, ssim)]
+    lines += [_arm(arms, columns, ssim) for arms in zip(*(pair.arms for pair in pairs), strict=True)]
+    sure = certainty(pairs) if gained else {}
     if gained:
-        cells = [scores(gained[at]["psnr"], gained[at][ssim], "+") if at in gained else Cell() for at in pair.columns]
+        cells = [scores(gained[at]["psnr"], gained[at][ssim], "+") if at in gained else Cell() for at in columns]
+        cells = [replace(cell, best=at in sure and sure[at].claimed) for at, cell in zip(columns, cells, strict=True)]
         lines.append(Line("difference", (*cells, *_cost_difference(*pair.arms)), rule=True))
-    labels = (*map(pair.column_label, pair.columns), *COSTS)
-    return Sheet(pair.record["title"], labels, tuple(lines), tuple(_notes(pair)))
+    lines += uncertainty_lines(sure, columns, len(COSTS))
+    labels = (*map(pair.column_label, columns), *COSTS)
+    seeds = ", ".join(str(pair.record["seed"]) for pair in pairs if "seed" in pair.record)
+    title = pair.record["title"] + (
+        f", mean over seeds {seeds}" if len(pairs) > 1 else f", seed {seeds}" if seeds else ""
+    )
+    return Sheet(
+        title, labels, tuple(lines), (*_notes(pair), *uncertainty_notes(pairs, sure, noise), *_untrained(pairs))
+    )
 
 
-def _arm(arm: ArmOutcome, columns: list[Column], ssim: str) -> Line:
-    if arm.evaluated:
-        means = arm.means()
+def _arm(of_seeds: Sequence[ArmOutcome], columns: list[Column], ssim: str) -> Line:
+    """One arm, its scores averaged over seeds."""
+    arm = of_seeds[0]
+    if all(each.evaluated for each in of_seeds):
+        means = _mean([each.means() for each in of_seeds])
         cells = [scores(means[at]["psnr"], means[at][ssim]) if at in means else Cell("...") for at in columns]
     else:
         cells = [Cell(state_of(arm)), *blank(len(columns) - 1)]
@@ -67,12 +110,12 @@ def _cost_difference(one: ArmOutcome, other: ArmOutcome) -> list[Cell]:
     ]
 
 
-def _metric(pair: PairOutcome, gained: Means, name: str) -> Sheet:
+def _metric(pairs: Sequence[PairOutcome], gained: Means, name: str) -> Sheet:
     """One more metric, all arms."""
-    lines = []
-    for arm in (pair.reference, *pair.arms):
-        means = arm.means() if arm.evaluated else {}
-        lines.append(Line(arm.label, tuple(_value(means, at, name) for at in pair.columns)))
+    lines, pair = [], pairs[0]
+    for of_seeds in zip(*((pair.reference, *pair.arms) for pair in pairs), strict=True):
+        means = _mean([arm.means() for arm in of_seeds]) if all(arm.evaluated for arm in of_seeds) else {}
+        lines.append(Line(of_seeds[0].label, tuple(_value(means, at, name) for at in pair.columns)))
     if gained:
         lines.append(Line("difference", tuple(_value(gained, at, name, "+") for at in pair.columns), rule=True))
     return Sheet(name, tuple(map(pair.column_label, pair.columns)), tuple(lines))
@@ -91,11 +134,9 @@ def _regions(pair: PairOutcome, gained: Means, regions: list[str]) -> Sheet:
         if at in gained
     ]
     masks = pair.record["masks"]
-    note = (
-        f"Mean over images of the PSNR of the pixels inside and outside of the masks ({masks}) of either input, "
-        if masks
-        else "Mean over images of the PSNR of the pixels "
-    ) + "and of those that move by so many pixels between the inputs (still < 2, slow < 8, fast < 24)."
+    inside = f"inside and outside of the masks ({masks}) of either input, and of those " if masks else ""
+    moving = "that move by so many pixels between the inputs (still < 2, slow < 8, fast < 24)"
+    note = f"Mean over images of the PSNR of the pixels {inside}{moving}."
     columns = tuple(name.removeprefix("psnr@") for name in regions)
     return Sheet("Where the difference in PSNR is (dB)", columns, tuple(lines), (note,))
 
@@ -118,13 +159,12 @@ def _notes(pair: PairOutcome) -> list[str]:
     notes += [f"{name} is not available: {reason}" for name, reason in data["unavailable"].items()]
     if pair.bit_equal:
         notes.append("Both arms ended with the same baseline weights, bit for bit.")
-    if len(pair.arms) == 2:
-        notes.append("Single seed: no interval, so no claim about the sign of any difference.")
-    return notes + _untrained(pair)
+    return notes
 
 
-def _untrained(pair: PairOutcome) -> list[str]:
-    """What must be said of arms that are nowhere better than no network."""
+def _untrained(pairs: Sequence[PairOutcome]) -> list[str]:
+    """What must be said of arms that are nowhere better than no network, with the first seed."""
+    pair = pairs[0]
     evaluated = [arm for arm in pair.arms if arm.evaluated]
     if not evaluated or not pair.reference.evaluated:
         return []

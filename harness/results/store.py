@@ -1,11 +1,12 @@
 """Where results live: one folder a run, one file a pair, one a set of initial weights.
 
-    runs/<arm>.s<seed>.<fingerprint8>/  config.yaml env.json status.json curve.csv samples.csv metrics.json checkpoints/
+    runs/<arm>.s<seed>.<fingerprint8>/  config.yaml env.json status.json curve.csv audit.csv samples.csv metrics.json
+                                                checkpoints/
     pairs/<arm>.s<seed>.<fingerprint8>.json     the runs of a pair and its test triplets, named before they run
     reference/mean-of-frames.csv                rows of what is no network
     init/<baseline>.s<seed>.<hash8>.safetensors initial weights, shared by all arms
     evaluations/<arm>.<weights12>.csv           rows of weights that were given, not trained
-    figures/<pair>/                             curves and gallery
+    figures/<pair>/                             table, curves and gallery; figures/curves/ for those of several pairs
 
 No date in any name: running the same thing again finds it.
 """
@@ -45,6 +46,10 @@ class RunFolder:
     @property
     def curve(self) -> Path:
         return self.path / "curve.csv"
+
+    @property
+    def audit(self) -> Path:
+        return self.path / "audit.csv"
 
     @property
     def samples(self) -> Path:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 import torch
+from torch import nn
 
 from harness.arm import stream
-from harness.data.loader import Samples, batches
-from harness.errors import HarnessError
+from harness.data.loader import Batch, Samples, batches
+from harness.distributed import World, hashes
 from harness.files import append_line, sync, whole_lines, write_text
 from harness.model import Composed
 from harness.results.store import RunFolder
-from harness.train import checkpoint
+from harness.train import audit, checkpoint
 from harness.train.engine import Engine
 from harness.train.recipe import Recipe
 from harness.train.step import training_step
@@ -28,7 +31,10 @@ class Interrupted(Exception):  # noqa: N818 - no error: the user asked
 
 @dataclass(frozen=True)
 class Training:
-    """What a training needs besides its model. `stop` is asked after each step, `notify` told of each curve row."""
+    """What a training needs besides its model. `stop` is asked after each step, `notify` told of each curve row.
+
+    Where several processes train, each has a `world`; `stop` in any of them stops all, and rank 0 tells and writes.
+    """
 
     samples: Samples
     recipe: Recipe
@@ -38,6 +44,7 @@ class Training:
     workers: int
     stop: Callable[[], bool]
     notify: Callable[..., None]
+    world: World | None = None
 
 
 def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Checkpoint:
@@ -45,44 +52,108 @@ def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Che
 
     Raises Interrupted after saving when asked to stop, HarnessError at a loss that is not finite.
     """
+    world = training.world or World(0, 1, training.device)
+    engine = Engine.of(training.recipe, world.device)
+    with engine.settings(), torch.random.fork_rng([world.device] if world.device.type == "cuda" else []):
+        return _train(engine.place(model), training, run, engine, world)
+
+
+def _train(model: Composed, training: Training, run: RunFolder, engine: Engine, world: World) -> checkpoint.Checkpoint:
     recipe, steps = training.recipe, training.steps
-    engine = Engine(training.device, recipe.precision, recipe.channels_last, recipe.compile)
-    engine.place(model)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
-    last = checkpoint.latest(run.checkpoints)
-    pending = [loss.to(training.device) for loss in last.restore(model, optimizer)] if last else []
+    last = world.from_first(lambda: checkpoint.latest(run.checkpoints))
+    pending = [loss.to(world.device) for loss in last.restore(model, optimizer)] if last else []
     first = last.step if last else 0
-    _cut_curve(run, first)
-    training.notify("harness_run_started", run=run.name, step=first, steps=steps)
-    run.set_status(state="training", step=first, steps=steps)
-    with torch.random.fork_rng():
-        started, timed = time.perf_counter(), 0  # `pending` may hold losses of before a restart
-        for step, batch in enumerate(batches(training.samples, first, steps, training.workers), start=first):
-            # whatever a network draws (dropout, drop path) depends on the step alone, so a resumed run draws the same
-            torch.manual_seed(stream(training.seed, "step", step))
-            learning_rate = recipe.learning_rate_at(step, steps)
-            try:
-                pending.append(training_step(model, optimizer, batch, learning_rate, engine))
-            except FloatingPointError:
-                raise _diverged(run, step + 1) from None
-            done, timed = step + 1, timed + 1
-            if done % recipe.curve_every == 0 or done == steps:
-                losses = _finite(run, done, pending)  # waits for the device, so that its time counts
-                seconds = (time.perf_counter() - started) / timed
-                _write_row(run, training, done, losses, learning_rate, seconds)
-                pending, started, timed = [], time.perf_counter(), 0
-            stopping = training.stop()
-            if done % recipe.checkpoint_every == 0 or done == steps or stopping:
-                _finite(run, done, pending)  # or what is saved would be lost already
-                sync(run.curve)
-                last = checkpoint.save(run.checkpoints, done, model, optimizer, pending)
-                run.set_status(state="trained" if done == steps else "training", step=done, steps=steps)
-            if stopping and done < steps:
-                raise Interrupted(f"{run.name} stopped at step {done} of {steps}")
+    _begin(model, optimizer, training, run, first, world)
+    started, timed = time.perf_counter(), 0  # `pending` may hold losses of before a restart
+    shares = batches(training.samples, first, steps, training.workers, world.rank, world.size)
+    for step, batch in enumerate(shares, start=first):
+        # whatever a network draws (dropout, drop path) depends on step and rank, so a resumed run draws the same
+        torch.manual_seed(stream(training.seed, "step", step * world.size + world.rank))
+        learning_rate = recipe.learning_rate_at(step, steps)
+        try:
+            parts = batch.parts(recipe.accumulate)
+            pending.append(training_step(model, optimizer, parts, learning_rate, engine, world))
+        except FloatingPointError:
+            raise _diverged(run, step + 1, world) from None
+        done, timed = step + 1, timed + 1
+        if done % recipe.audit_every == 0 or done == steps:
+            _audit(run, done, batch, learning_rate, optimizer, model, world)
+        if done % recipe.curve_every == 0 or done == steps:
+            losses = _finite(run, done, pending, world)  # waits for the device, so that its time counts
+            if world.writes:
+                _write_row(run, training, done, losses, learning_rate, (time.perf_counter() - started) / timed)
+            pending, started, timed = [], time.perf_counter(), 0
+        stopping = any(world.any_of([training.stop()]))
+        if done % recipe.checkpoint_every == 0 or done == steps or stopping:
+            _finite(run, done, pending, world)  # or what is saved would be lost already
+            _check_weights(model, world)
+            last = world.from_first(partial(_save, run, done, steps, model, optimizer, pending))
+        if stopping and done < steps:
+            raise Interrupted(f"{run.name} stopped at step {done} of {steps}")
     assert last is not None
     return last
+
+
+def _begin(
+    model: Composed, optimizer: torch.optim.Optimizer, training: Training, run: RunFolder, first: int, world: World
+) -> None:
+    """See that all processes start from the same, and make the run's files fit the step that it goes on from."""
+    recipe, steps, order = training.recipe, training.steps, training.samples.order
+    if world.size > order.batch:
+        raise world.error(f"{world.size} devices cannot share a batch of {order.batch}: some would have no sample")
+    in_parts = world.size > 1 or recipe.accumulate > 1
+    if in_parts and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        raise world.error(
+            f"{run.name}: batch normalisation looks at a whole batch, so its numbers would change with the parts that "
+            "the batch is taken in; train it on one device, with accumulate: 1"
+        )
+    world.check_same({"recipe": recipe.training(), "seed": training.seed, "steps": (first, steps), "order": order})
+    _check_weights(model, world)
+    if world.writes:
+        _cut_curve(run, first)
+        audit.begin(run, first, audit.batch_hash(hashes(model.baseline.state_dict()).values()), optimizer)
+        training.notify("harness_run_started", run=run.name, step=first, steps=steps)
+        run.set_status(state="training", step=first, steps=steps)
+
+
+def _check_weights(model: Composed, world: World) -> None:
+    """Raises HarnessError where they are not the same in all processes, bit for bit."""
+    if world.size > 1:
+        world.check_same({f"the weights {name}": value for name, value in hashes(model.state_dict()).items()})
+
+
+def _save(
+    run: RunFolder,
+    done: int,
+    steps: int,
+    model: Composed,
+    optimizer: torch.optim.Optimizer,
+    pending: list[torch.Tensor],
+) -> checkpoint.Checkpoint:
+    sync(run.curve)
+    sync(run.audit)
+    saved = checkpoint.save(run.checkpoints, done, model, optimizer, pending)
+    run.set_status(state="trained" if done == steps else "training", step=done, steps=steps)
+    return saved
+
+
+def _audit(
+    run: RunFolder,
+    done: int,
+    batch: Batch,
+    learning_rate: float,
+    optimizer: torch.optim.Optimizer,
+    model: Composed,
+    world: World,
+) -> None:
+    """One row of the trail: what the step that was done was given."""
+    samples = world.gather([audit.sample_hashes(batch)])
+    if world.writes:
+        norm = audit.gradient_norm(model.parameters())
+        audit.append(run, done, audit.batch_hash(chain.from_iterable(samples)), learning_rate, optimizer, norm)
 
 
 def _write_row(
@@ -96,17 +167,17 @@ def _write_row(
     training.notify("harness_step_done", run=run.name, step=done, loss=loss, seconds=seconds)
 
 
-def _finite(run: RunFolder, done: int, pending: list[torch.Tensor]) -> torch.Tensor:
+def _finite(run: RunFolder, done: int, pending: list[torch.Tensor], world: World) -> torch.Tensor:
     """The losses of the last steps up to `done`, (steps, 2) float64 on the host; raises if one is not finite."""
     losses = torch.stack(pending).double().cpu() if pending else torch.empty(0, 2)
     bad = (~losses.isfinite().all(1)).nonzero()
     if len(bad):
-        raise _diverged(run, done - len(losses) + int(bad[0]) + 1)
+        raise _diverged(run, done - len(losses) + int(bad[0]) + 1, world)
     return losses
 
 
-def _diverged(run: RunFolder, step: int) -> HarnessError:
-    return HarnessError(
+def _diverged(run: RunFolder, step: int, world: World) -> BaseException:
+    return world.error(
         f"{run.name}: the loss of step {step} is not finite; the checkpoint before it is kept. "
         "A lower learning_rate in the recipe is the usual cure, and float32 where it overflowed in half precision"
     )

@@ -19,13 +19,20 @@ Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)]
 
 
 class Recipe(BaseModel):
-    """Length is given in steps or in epochs of the global batch, never in epochs times GPUs."""
+    """Length is given in steps or in epochs of the global batch, never in epochs times GPUs.
+
+    batch          the global batch: samples of one optimiser step, over all devices
+    accumulate     parts that the global batch is taken in, so that it fits in memory: a device takes at most
+                   batch/accumulate samples at a time; the gradients are added up, and the step is that of the batch
+    deterministic  on CUDA: only operations that give the same bits each time; slower. A CPU does so anyway
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: Count | None = None
     epochs: Count | None = None
     batch: Count
+    accumulate: Count = 1
     learning_rate: Rate = 1e-4
     final_learning_rate: Rate = 1e-5
     weight_decay: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = 1e-4
@@ -33,16 +40,20 @@ class Recipe(BaseModel):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     channels_last: Annotated[bool, Field(strict=True)] = False
     compile: Annotated[bool, Field(strict=True)] = False
+    deterministic: Annotated[bool, Field(strict=True)] = False
     curve_every: Count = 1
+    audit_every: Count = 100
     checkpoint_every: Count = 1000
     test_triplets: Count | None = None
 
     @model_validator(mode="after")
-    def _one_length(self) -> Recipe:
+    def _consistent(self) -> Recipe:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give either steps or epochs")
         if self.final_learning_rate > self.learning_rate:
             raise ValueError("final_learning_rate is above learning_rate")
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch={self.batch} does not divide into accumulate={self.accumulate} equal parts")
         return self
 
     def total_steps(self, steps_per_epoch: int) -> int:
@@ -56,7 +67,7 @@ class Recipe(BaseModel):
 
     def training(self) -> dict[str, Any]:
         """What decides the weights: all but how often things are written down and how much is tested."""
-        return self.model_dump(mode="json", exclude={"curve_every", "checkpoint_every", "test_triplets"})
+        return self.model_dump(mode="json", exclude={"curve_every", "audit_every", "checkpoint_every", "test_triplets"})
 
 
 def names() -> list[str]:

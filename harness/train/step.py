@@ -6,37 +6,56 @@ import torch
 from torch import Tensor
 
 from harness.data.loader import Batch
+from harness.distributed import World
 from harness.model import Composed, Frames
 from harness.model.losses import losses
 from harness.train.engine import Engine
 
 
 def training_step(
-    model: Composed, optimizer: torch.optim.Optimizer, batch: Batch, learning_rate: float, engine: Engine
+    model: Composed,
+    optimizer: torch.optim.Optimizer,
+    parts: list[Batch],
+    learning_rate: float,
+    engine: Engine,
+    world: World,
 ) -> Tensor:
-    """(reconstruction, total) loss of the batch before the update, on the device: nothing here waits for a GPU.
+    """(reconstruction, total) loss of the global batch before the update, on the device: nothing here waits for a GPU.
 
-    Raises FloatingPointError for a loss that is not finite on a CPU, where looking costs nothing and the backward
-    pass of grid_sample crashes on NaN coordinates. On a GPU the loop finds it with the next row of the curve.
+    `parts` are this process's samples, as many at a time as fit. Raises FloatingPointError, in every process, for a
+    loss that is not finite on a CPU, where looking costs nothing. On a GPU the loop finds it with the next row of the
+    curve.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    optimizer.zero_grad(set_to_none=True)
+    loss = torch.stack([_backward(model, part, engine) for part in parts]).sum(0)
+    parameters = list(model.parameters())
+    loss = world.sum_gradients(parameters, loss)
+    if engine.device.type == "cpu" and not loss.isfinite().all():
+        raise FloatingPointError
+    if engine.loss_scale != 1:
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        torch._foreach_mul_(gradients, 1 / engine.loss_scale)
+        # an overflow in float16 shows in the loss that is reported, and so ends the arm
+        loss = loss + 0 * torch.stack(torch._foreach_norm(gradients)).sum()
+    optimizer.step()
+    return loss
+
+
+def _backward(model: Composed, batch: Batch, engine: Engine) -> Tensor:
+    """Add the gradients of a part of the global batch; its (reconstruction, total) share of the mean loss.
+
+    A loss that is not finite gets no backward pass on a CPU: that of grid_sample crashes on NaN coordinates.
     """
     images = batch.frames.to(engine.device, non_blocking=True).float() / 255
     frames, truth = Frames(images[:, 0], images[:, 2]), images[:, 1]
     t = batch.t.to(engine.device, non_blocking=True).view(-1, 1, 1, 1)
     regions = model.regions(batch.maps, (truth.shape[-2], truth.shape[-1]))
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
     with engine.autocast():
         prediction = model(frames, t, regions)
     offers = model.baseline.offers
     reconstruction, total = losses(prediction, frames, truth, offers.motion if offers else None)
-    if engine.device.type == "cpu" and not total.isfinite():
-        raise FloatingPointError
-    optimizer.zero_grad(set_to_none=True)
-    (total * engine.loss_scale).backward()  # type: ignore[no-untyped-call]
-    if engine.loss_scale != 1:
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        torch._foreach_mul_(gradients, 1 / engine.loss_scale)
-        # an overflow in float16 shows in the loss that is reported, and so ends the arm
-        total = total + 0 * torch.stack(torch._foreach_norm(gradients)).sum()
-    optimizer.step()
-    return torch.stack([reconstruction.detach(), total.detach()])
+    if engine.device.type != "cpu" or total.isfinite():
+        (total * (engine.loss_scale * batch.weight)).backward()  # type: ignore[no-untyped-call]
+    return torch.stack([reconstruction.detach(), total.detach()]) * batch.weight

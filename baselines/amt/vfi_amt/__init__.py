@@ -39,7 +39,7 @@ def harness_protocols() -> list[Protocol]:
         Protocol(
             "official-amt",
             version=1,
-            summary="no rounding; on SNU-FILM working scale 0.8 and centred padding to multiples of 20, on Xiph 0.5 and 32",
+            summary="no rounding; SNU-FILM at working scale 0.8 with centred padding to multiples of 20, Xiph at 0.5",
             on={
                 "snu-film": Settings(placement="centre", multiple=20, scale=0.8),
                 "xiph-2k": xiph,

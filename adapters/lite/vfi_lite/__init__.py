@@ -1,0 +1,51 @@
+"""Mask source `lite`: boxes of COCO classes by tiny YOLOv3, their masks by MobileSAM; small enough for a CPU."""
+
+from __future__ import annotations
+
+from harness import MaskSourceSpec, hookimpl
+from harness.specs import MaskPartSpec, WeightsSpec
+from vfi_lite.weights import MOBILE_SAM, YOLO
+
+
+@hookimpl
+def harness_weights() -> list[WeightsSpec]:
+    return [YOLO, MOBILE_SAM]
+
+
+@hookimpl
+def harness_mask_parts() -> list[MaskPartSpec]:
+    return [
+        MaskPartSpec(
+            name="tiny-yolov3",
+            factory="vfi_lite.yolo:TinyYolo",
+            summary="detector of the 80 COCO classes, which needs no tagger; 0.1 s a frame on a CPU core",
+            reference="Redmon and Farhadi, YOLOv3: An Incremental Improvement, arXiv:1804.02767",
+            licence="MIT (weights)",
+            part="detector",
+            weights=(YOLO.name,),
+        ),
+        MaskPartSpec(
+            name="mobile-sam",
+            factory="vfi_lite.mobile_sam:MobileSam",
+            summary="segmenter: SAM with a TinyViT encoder of 5 million parameters; seconds a frame on a CPU core",
+            reference="Zhang et al., Faster Segment Anything, arXiv:2306.14289",
+            licence="Apache-2.0 (weights)",
+            part="segmenter",
+            weights=(MOBILE_SAM.name,),
+        ),
+    ]
+
+
+@hookimpl
+def harness_mask_sources() -> list[MaskSourceSpec]:
+    return [
+        MaskSourceSpec(
+            name="lite",
+            factory="harness.masks.pipeline:Pipeline",
+            summary="objects of 80 kinds, by tiny YOLOv3 and MobileSAM; runs on a CPU",
+            reference="the pipeline of the paper, A.3, with small models",
+            licence="MIT and Apache-2.0 (weights)",
+            preference=-1,
+            parts=("tiny-yolov3", "mobile-sam"),
+        )
+    ]

@@ -1,0 +1,143 @@
+"""harness data: which data sets there are, where to get them, and whether the user's own are whole."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.common import data_root_option, output, stoppable, warn_broken
+
+if TYPE_CHECKING:
+    from harness.catalog import Catalog, Entry
+    from harness.data import Benchmark
+    from harness.specs import BenchmarkSpec
+
+PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
+
+
+@click.group()
+def data() -> None:
+    """List data sets; verify that yours are whole."""
+
+
+@data.command("list")
+@click.argument("name", required=False)
+@data_root_option
+def list_(name: str | None) -> None:
+    """List the benchmarks, and where they were found; of NAME, where to get it and how its files lie, too."""
+    from rich.table import Table
+
+    from harness.catalog import catalog
+    from harness.specs import BenchmarkSpec
+
+    known = catalog()
+    if name:
+        _describe(known.find(BenchmarkSpec, name))
+        return
+    table = Table("name", "what it is", "licence", "found", box=None, pad_edge=False)
+    for entry in known.entries(BenchmarkSpec):
+        table.add_row(f"[bold]{entry.spec.name}", entry.spec.summary, entry.spec.licence, _where(entry))
+    output().print(table)
+    warn_broken(known)
+
+
+@data.command()
+@click.argument("name")
+@click.option("--root", default="", help="The data set's folder; else where HARNESS_DATA or the config file say.")
+@click.option("--partial", is_flag=True, help="Files may be missing; those that are there must be sound.")
+@data_root_option
+def verify(name: str, root: str, partial: bool) -> None:
+    """Decode and hash every file of the benchmark NAME, and name each that is missing or not as it should be.
+
+    Stopped, the same command goes on; files that have not changed since are not looked at again.
+    """
+    from harness.catalog import catalog
+    from harness.data.verify import Stopped
+    from harness.data.verify import verify as look_at
+    from harness.errors import HarnessError
+
+    benchmark = _built(catalog(), name, root)
+    files = benchmark.files()
+    if not files:
+        click.echo(f"{name}: has no files of its own to verify")
+        return
+    with _progress(name) as progress, stoppable() as stop:
+        try:
+            report = look_at(name.partition(":")[0], files, lambda: bool(stop), progress)
+        except Stopped:
+            click.echo("harness: stopped; the same command goes on from here", err=True)
+            raise SystemExit(128 + stop[0]) from None
+    wrong = [*report.bad, *([] if partial else report.missing)]
+    for line in wrong:
+        click.echo(line)
+    there = report.files - len(report.missing)
+    click.echo(f"{name}: sha256 {report.sha256} over {there} files, {report.looked_at} of them looked at now")
+    short = f"only {benchmark.partial}" if benchmark.partial else ""
+    if wrong or (short and not partial):
+        raise HarnessError(f"{name}: {len(wrong)} of {report.files} files are missing or bad{short and '; ' + short}")
+    click.echo(f"{name}: {there} files are sound{short and ', but ' + short}")
+
+
+def _built(known: Catalog, name: str, root: str) -> Benchmark:
+    """The benchmark, with whatever is there of it."""
+    from harness.options import Choice, parse_choice
+    from harness.specs import BenchmarkSpec
+
+    given = parse_choice(name)
+    entry = known.find(BenchmarkSpec, given.name)
+    options = {**given.options, **({"root": root} if root else {})}
+    if "partial" in entry.options():
+        options["partial"] = "true"
+    benchmark: Benchmark = known.choose(BenchmarkSpec, Choice(given.name, options)).build()
+    return benchmark
+
+
+def _where(entry: Entry[BenchmarkSpec]) -> str:
+    from harness.data.roots import look
+
+    if not entry.spec.source:
+        return f"comes with {entry.origin.distribution}"
+    return str(look(entry.spec.name) or "not found")
+
+
+def _describe(entry: Entry[BenchmarkSpec]) -> None:
+    spec = entry.spec
+    facts = {
+        "from": str(entry.origin),
+        "licence": spec.licence,
+        "reference": spec.reference,
+        "source": spec.source,
+        "found": _where(entry),
+        "layout": spec.layout,
+    }
+    click.echo(f"{spec.name}: {spec.summary}")
+    for key, value in facts.items():
+        for number, line in enumerate(value.splitlines()):
+            click.echo(f"  {key if number == 0 else '':<10} {line}")
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, a line now and then elsewhere; both on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+    plain = not sys.stderr.isatty()
+    said = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), disable=plain) as bars:
+        task = bars.add_task(f"verifies {name}", total=None)
+
+        def progress(done: int, total: int) -> None:
+            nonlocal said
+            bars.update(task, completed=done, total=total)
+            if plain and time.monotonic() - said > PLAIN_EVERY:
+                said = time.monotonic()
+                click.echo(f"harness: {name}: {done} of {total} files", err=True)
+
+        yield progress

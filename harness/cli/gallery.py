@@ -1,0 +1,61 @@
+"""harness gallery: what the numbers of a pair look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.common import data_root_option, find_device, results_option, warn_broken
+
+
+@click.command()
+@click.argument("pair")
+@click.option(
+    "--count", default=1, show_default=True, type=click.IntRange(1), metavar="N", help="Gains of a level, and losses."
+)
+@click.option(
+    "--crop", type=click.IntRange(16), metavar="PIXELS", help="Side of the crop.  [default: a third of the frame's]"
+)
+@click.option("--level", "levels", multiple=True, metavar="NAME", help="Only that level; may be given several times.")
+@click.option(
+    "--output",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="png, pdf, svg or jpg.  [default: gallery.png among the pair's figures]",
+)
+@click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
+@data_root_option
+@results_option
+def gallery(
+    pair: str,
+    count: int,
+    crop: int | None,
+    levels: tuple[str, ...],
+    file: Path | None,
+    device: str | None,
+    results: Path,
+) -> None:
+    """Show the triplets of PAIR, e.g. ifrnet-s+hce+hir, that gain most and, as many, those that lose most: inputs,
+    truth, both arms, their errors, and masks."""
+    from harness.catalog import catalog
+    from harness.compare.outcome import find_pair, read_pair
+    from harness.compare.request import Asked
+    from harness.errors import HarnessError
+    from harness.report.gallery import exhibits, picks
+    from harness.report.gallery_page import draw_gallery
+    from harness.report.picture import check_format
+    from harness.results.store import Store
+
+    store = Store(results)
+    outcome = read_pair(store, find_pair(store, pair))
+    path = file or store.figures(outcome.name) / "gallery.png"
+    check_format(path)
+    chosen = picks(outcome, count, levels)
+    if "asked" not in outcome.record:
+        raise HarnessError(f"{outcome.name} was made by a version that did not keep what was asked: run it again")
+    known = catalog()
+    warn_broken(known)
+    request = Asked(**outcome.record["asked"]).settle(known, find_device(device))
+    click.echo(draw_gallery(exhibits(outcome, request, chosen, crop), path))

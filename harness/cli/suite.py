@@ -1,0 +1,129 @@
+"""harness suite: run all pairs of a table, or say what that would take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.common import data_root_option, find_device, output, results_option, stoppable, warn_broken
+
+if TYPE_CHECKING:
+    from harness.compare.request import Asked
+    from harness.results.store import Store
+    from harness.suites.runner import Failure
+    from harness.suites.suite import Suite
+
+
+def _seeds(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
+    """`0,1,2`; none for those of the suite."""
+    words = [word.strip() for word in value.split(",")] if value else []
+    if not all(word.isdecimal() and int(word) < 2**31 for word in words):
+        raise click.BadParameter(f"'{value}' is no list of seeds such as 0,1,2", context, option)
+    return tuple(dict.fromkeys(map(int, words)))
+
+
+@click.command()
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="List the runs, with time, memory and disk measured on a few steps.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 256), metavar="N", help="Pairs at a time.")
+@click.option("--seeds", callback=_seeds, default=None, metavar="LIST", help="E.g. 0,1,2.  [default: the suite's]")
+@click.option("--only", multiple=True, metavar="ROW", help="This row alone, by its label; may be given again.")
+@click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
+@click.option("--workers", default=0, show_default=True, type=click.IntRange(0, 256), help="Processes that read data.")
+@data_root_option
+@results_option
+def suite(
+    name: str,
+    dry_run: bool,
+    jobs: int,
+    seeds: tuple[int, ...],
+    only: tuple[str, ...],
+    device: str | None,
+    workers: int,
+    results: Path,
+) -> None:
+    """Run every pair of the suite NAME, e.g. clips1, and print its table. NAME may be a YAML file.
+
+    The same command again skips what is done and goes on where it was stopped. Where a pair fails, the others go on.
+    """
+    from harness.catalog import catalog
+    from harness.errors import HarnessError, suggestion
+    from harness.results.store import Store
+    from harness.suites.suite import find_suite, suite_files
+
+    known = catalog()
+    warn_broken(known)
+    found = find_suite(known.plugins, name)
+    if found is None:
+        names = suite_files(known.plugins)
+        hint = suggestion(name, names) or f"; there are: {', '.join(sorted(names))}"
+        raise HarnessError(f"unknown suite '{name}'{hint} (the name of a file ends in .yaml)")
+    chosen = found[1]
+    pairs = chosen.pairs(seeds, [chosen.row(label) for label in only])
+    store = Store(results)
+    if dry_run:
+        _forecast(chosen, pairs, store, device, jobs)
+        return
+    for asked in pairs:
+        asked.settle(known, find_device(device))  # what is misspelt is refused now, not hours later
+    _finish(found, store, *_run(pairs, store, jobs, device, workers))
+
+
+def _forecast(suite: Suite, pairs: Sequence[Asked], store: Store, device: str | None, jobs: int) -> None:
+    from harness.catalog import catalog
+    from harness.measure.speed import device_name
+    from harness.report.forecast_table import forecast_sheet
+    from harness.report.formats import draw
+    from harness.suites.forecast import forecast
+
+    at = find_device(device)
+    runs, remarks = forecast(suite, pairs, catalog(), store, at, _note)
+    draw([forecast_sheet(suite.title, runs, jobs, device_name(at), remarks)], output())
+
+
+def _run(
+    pairs: Sequence[Asked], store: Store, at_once: int, device: str | None, workers: int
+) -> tuple[list[Failure], int]:
+    """Failures, and the signal that stopped it, or 0."""
+    from harness.suites.plan import jobs_of
+    from harness.suites.runner import run_jobs
+
+    more = [*(["--device", device] if device else []), *(["--workers", str(workers)] if workers else [])]
+    with stoppable() as received:
+        failures = run_jobs(
+            jobs_of(pairs, store.root, more), at_once, _gpus(device), _note, lambda: received[0] if received else 0
+        )
+    return failures, received[0] if received else 0
+
+
+def _gpus(device: str | None) -> list[str]:
+    """GPUs to hand out, one a pair, where there are several and the user names none of them."""
+    import torch
+
+    if device not in (None, "cuda") or torch.cuda.device_count() < 2:
+        return []
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return given.split(",") if given else [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _finish(found: tuple[str, Suite], store: Store, failures: Sequence[Failure], stopped_by: int) -> None:
+    """The table of what there is, a line for each failure, and the exit code."""
+    from harness.report.formats import draw
+    from harness.report.suite_table import suite_sheet
+
+    if stopped_by:
+        _note("stopped; the same command goes on from there")
+        raise SystemExit(128 + stopped_by)
+    draw([suite_sheet(*found, store)], output())
+    for failure in failures:
+        click.echo(f"harness: error: {failure}", err=True)
+    if failures:
+        raise SystemExit(2)
+
+
+def _note(text: str) -> None:
+    click.echo(f"harness: {text}", err=True)

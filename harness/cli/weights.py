@@ -1,0 +1,97 @@
+"""harness weights: which files of weights can be used, where they are looked for, and whether they are sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.common import warn_broken
+
+if TYPE_CHECKING:
+    from harness.catalog import Catalog
+    from harness.specs import WeightsSpec
+
+
+@click.group()
+def weights() -> None:
+    """Weights that are not trained here. Nothing is ever downloaded."""
+
+
+@weights.command("list")
+def list_all() -> None:
+    """List every file that something installed can use, and where it is, or where it was looked for."""
+    from harness.pretrained import find
+
+    for spec in _specs(_known()):
+        size = f"{spec.size / 1e6:.1f} MB" if spec.size else "size unknown"
+        click.echo(f"{spec.name}: {spec.summary}")
+        click.echo(f"  file     {spec.file}, {size}, {spec.licence}, sha256 {spec.sha256 or 'unknown'}")
+        click.echo(f"  from     {spec.source}")
+        click.echo(f"  here     {find(spec) or 'no; looked at ' + _looked_at(spec)}")
+
+
+@weights.command()
+@click.argument("name")
+def path(name: str) -> None:
+    """Print where the weights NAME are; where they are not, every place that was looked at."""
+    from harness.errors import HarnessError
+    from harness.pretrained import find
+    from harness.specs import WeightsSpec
+
+    spec = _known().find(WeightsSpec, name).spec
+    found = find(spec)
+    if found is None:
+        what = f"the weights '{name}' ({spec.file}) are not here"
+        raise HarnessError(f"{what}; looked at {_looked_at(spec)}; get them from {spec.source}")
+    click.echo(found)
+
+
+@weights.command()
+@click.argument("name", required=False)
+def verify(name: str | None) -> None:
+    """Compare the weights NAME, or all that are here, with the sha256 that is known of them."""
+    from harness.errors import HarnessError
+    from harness.pretrained import find, locate
+    from harness.specs import WeightsSpec
+
+    known = _known()
+    wrong = []
+    for spec in [known.find(WeightsSpec, name).spec] if name else _specs(known):
+        found = locate(spec) if name else find(spec)
+        verdict = "not here" if found is None else _verdict(spec, found)
+        click.echo(f"{spec.name}: {verdict}")
+        if found is not None and verdict.startswith("differs"):
+            wrong.append(str(found))
+    if wrong:
+        raise HarnessError(f"{', '.join(wrong)}: not the published file; get it again, see harness weights list")
+
+
+def _verdict(spec: WeightsSpec, found: Path) -> str:
+    from harness.masks.digest import digest
+
+    sha256 = digest(found)
+    if not spec.sha256:
+        return f"no sha256 is known; {found} has {sha256}"
+    return f"as published: {found}" if sha256 == spec.sha256 else f"differs: {found} has {sha256}, not {spec.sha256}"
+
+
+def _known() -> Catalog:
+    from harness.catalog import catalog
+
+    known = catalog()
+    warn_broken(known)
+    return known
+
+
+def _specs(known: Catalog) -> list[WeightsSpec]:
+    from harness.specs import WeightsSpec
+
+    return [entry.spec for entry in known.entries(WeightsSpec)]
+
+
+def _looked_at(spec: WeightsSpec) -> str:
+    from harness.pretrained import places
+
+    return ", ".join(map(str, places(spec))) or "no place, for HARNESS_WEIGHTS is not set"

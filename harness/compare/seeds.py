@@ -1,0 +1,112 @@
+"""One comparison over several seeds: the pairs that differ in nothing else, and how sure their difference is."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness.compare.outcome import Column, PairOutcome, read_pair
+from harness.compare.statistics import Estimate, estimate, holm, noise_floor
+from harness.errors import HarnessError
+from harness.results.store import Store, differences
+
+log = logging.getLogger("harness")
+
+OWN_TO_A_SEED = ("seed", "initial_weights")  # of a fingerprint
+
+
+def of_all_seeds(store: Store, pair: PairOutcome) -> list[PairOutcome]:
+    """The evaluated pairs that were asked for alike but for their seed, by seed; this one is always among them."""
+    found = {pair.record["seed"]: pair}
+    for other in _asked_alike(store, pair, {}):
+        seed = other.record["seed"]
+        if seed in found or not all(arm.evaluated for arm in other.arms):
+            continue
+        if changed := differences(_shared(pair), _shared(other)):
+            log.warning("%s is left out: made under other settings: %s", other.name, changed[0])
+        else:
+            found[seed] = other
+    return [found[seed] for seed in sorted(found)]
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """Of one column: the estimate of the difference in PSNR, its p-value among all columns (Holm), and whether to claim
+    that there is a difference."""
+
+    estimate: Estimate
+    adjusted: float | None
+    claimed: bool
+
+
+def certainty(pairs: Sequence[PairOutcome], metric: str = "psnr") -> dict[Column, Certainty]:
+    """For each column that all seeds have. Empty where there is no difference yet, or the arms are not matched."""
+    rows = []
+    for pair in pairs:
+        difference = pair.difference()
+        if difference is None:
+            return {}
+        rows.append(difference.assign(seed=pair.record["seed"], value=difference[metric]))
+    together = pd.concat(rows)
+    estimates: dict[Column, Estimate] = {}
+    for (test, level), values in together.groupby(["test", "level"], sort=False):
+        try:
+            estimates[Column(str(test), str(level))] = estimate(values[["seed", "clip", "triplet", "value"]])
+        except HarnessError as error:
+            log.warning("%s %s: %s", test, level, error)
+    known = [at for at, found in estimates.items() if found.p_value is not None]
+    adjusted = dict(zip(known, holm([estimates[at].p_value or 0.0 for at in known]), strict=True))
+    return {
+        at: Certainty(found, adjusted.get(at), found.different and adjusted.get(at, 1.0) < 0.05)
+        for at, found in estimates.items()
+    }
+
+
+def floor(store: Store, pair: PairOutcome) -> tuple[int, dict[Column, float]]:
+    """The noise floor: how far two trainings of the plain baseline differ, from the A/A pairs (`--with null`) in the
+    store that were otherwise asked for alike. Their number, and dB by column."""
+    controls = [
+        control
+        for control in _asked_alike(store, pair, {"plugins": "null", "masks": "", "test_masks": ""})
+        if all(arm.evaluated for arm in control.arms) and not control.unmatched()
+    ]
+    values: dict[Column, list[float]] = {}
+    for control in controls:
+        one, other = (arm.means() for arm in control.arms)
+        for at in pair.columns:
+            if at in one and at in other:
+                values.setdefault(at, []).append(other[at]["psnr"] - one[at]["psnr"])
+    floors = {at: noise_floor(found) for at, found in values.items()}
+    return len(controls), {at: found for at, found in floors.items() if found is not None}
+
+
+def _asked_alike(store: Store, pair: PairOutcome, other: Mapping[str, str]) -> list[PairOutcome]:
+    """Pairs whose words are those of this one, with `other` words in their place and any seed."""
+    if "asked" not in pair.record:
+        return []  # given weights, which were not asked for as a pair
+    wanted = _words(pair.record) | dict(other)
+    found = []
+    for name in reversed(store.pairs()):
+        try:
+            record = json.loads(store.pair_file(name).read_text("utf-8"))
+            if {**_words(record), **{key: record["asked"][key] for key in other}} == wanted:
+                found.append(read_pair(store, name))
+        except (OSError, ValueError, KeyError, TypeError, HarnessError):
+            continue  # damaged: it is in no table, and the command that asks for it says why
+    return found
+
+
+def _words(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record["asked"].items() if key not in ("seed", "metrics")}
+
+
+def _shared(pair: PairOutcome) -> dict[str, Any]:
+    """What the seeds of a comparison have in common: all that decides the numbers of the arm with plug-ins."""
+    run = pair.arms[-1].run
+    fingerprint = run.settings().get("fingerprint", {}) if run is not None else {}
+    return {key: value for key, value in fingerprint.items() if key not in OWN_TO_A_SEED}

@@ -1,0 +1,124 @@
+"""The numbers of a suite's table: published, measured, and what a row gains over another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from statistics import fmean
+
+from harness.compare.outcome import Column, Means, PairOutcome, means_of
+from harness.errors import HarnessError
+from harness.report.published import PublishedRow, PublishedTable, Score, tables
+from harness.suites.found import Found, Rows
+from harness.suites.suite import Suite, SuiteRow
+
+Values = Mapping[str, float]
+"""What is known of psnr (dB), ssim and ie at one column, or of cost (10^12 multiply-accumulates)."""
+
+Series = tuple[Values, ...]
+"""Of a row: values for each column, the cost last."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """By label of a row; rows of which nothing is known are not there. `gains` are over the row that it is compared
+    with, mean over seeds; `remarks` say which were refused, or given though the arms are not matched."""
+
+    published: Mapping[str, Series]
+    measured: Mapping[str, Series]
+    gains: Mapping[str, Series]
+    remarks: tuple[str, ...]
+
+
+def numbers(suite: Suite, rows: Rows, show_unmatched: bool) -> Numbers:
+    measured = {label: _measured(suite, found) for label, found in rows.items()}
+    gains: dict[str, Series] = {}
+    remarks: list[str] = []
+    for row in suite.rows:
+        by_seed = _differences(suite, row, rows, show_unmatched, remarks)
+        if by_seed and row.against:
+            cost = minus(measured[row.label][-1:], measured[row.against][-1:])
+            gains[row.label] = (*mean(by_seed), *cost)
+    return Numbers(_published(suite), {k: v for k, v in measured.items() if any(v)}, gains, tuple(remarks))
+
+
+def series_of(row: PublishedRow, columns: Sequence[str]) -> Series:
+    """Published numbers at columns "benchmark level"."""
+    scores = [row.columns.get(column, Score()).model_dump(exclude_none=True) for column in columns]
+    return (*scores, {} if row.cost is None else {"cost": row.cost})
+
+
+def minus(one: Series, other: Series) -> Series:
+    """Of what both have. In decimals: 35.37 - 35.40 is -0.03."""
+    return tuple(
+        {name: float(Decimal(str(a[name])) - Decimal(str(b[name]))) for name in a if name in b}
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def mean(series: Sequence[Series]) -> Series:
+    """Value by value, over those that have it."""
+    return tuple(
+        {
+            name: fmean(values[name] for values in at if name in values)
+            for name in dict.fromkeys(n for v in at for n in v)
+        }
+        for at in zip(*series, strict=True)
+    )
+
+
+def _published(suite: Suite) -> dict[str, Series]:
+    if not suite.published:
+        return {}
+    columns = [column.key for column in suite.columns]
+    table = _table(suite)
+    try:
+        return {row.label: series_of(table.rows[row.published], columns) for row in suite.rows if row.published}
+    except KeyError as error:
+        raise HarnessError(f"{suite.title}: the published table {suite.published} has no row {error}") from None
+
+
+def _table(suite: Suite) -> PublishedTable:
+    if suite.published not in tables():
+        raise HarnessError(f"{suite.title}: there is no published table '{suite.published}'")
+    return tables()[suite.published]
+
+
+def _measured(suite: Suite, found: Mapping[int, Found]) -> Series:
+    """Mean over seeds of the means over triplets."""
+    evaluated = [each for each in found.values() if each.arm.evaluated]
+    if not evaluated:
+        return ({},) * (len(suite.columns) + 1)
+    scores = [_at(suite, each.arm.means(), each.pair) for each in evaluated]
+    costs = [each.arm.metrics["cost"]["macs_thop"] / 1e12 for each in evaluated if "cost" in each.arm.metrics]
+    return (*mean(scores), {"cost": costs[0]} if costs else {})
+
+
+def _differences(suite: Suite, row: SuiteRow, rows: Rows, show_unmatched: bool, remarks: list[str]) -> list[Series]:
+    """The row less the one that it is compared with, seed by seed, without the cost; remarks are added."""
+    if not row.against:
+        return []
+    other, differences = suite.row(row.against), []
+    for seed, found in rows[row.label].items():
+        base = found.pair.arms[0] if not other.plugins else None
+        if other.plugins and seed in rows[other.label]:
+            base = rows[other.label][seed].arm
+        if base is None or not (base.evaluated and found.arm.evaluated):
+            continue
+        pair = replace(found.pair, arms=(base, found.arm), show_unmatched=show_unmatched)
+        if unmatched := "; ".join(pair.unmatched()):
+            verdict = "shown though the arms are NOT MATCHED" if show_unmatched else "refused, the arms are not matched"
+            remarks.append(f"{row.label} minus {other.label}, seed {seed}: {verdict}: {unmatched}.")
+        if not unmatched or show_unmatched:
+            difference = pair.difference()
+            assert difference is not None
+            differences.append(_at(suite, means_of(difference), pair))
+    return differences
+
+
+def _at(suite: Suite, means: Means, pair: PairOutcome) -> Series:
+    """Means at the suite's columns. What the pair's protocol calls SSIM is `ssim`."""
+    names = {"psnr": "psnr", pair.record["ssim"]: "ssim"}
+    at = [means.get(Column(column.test, column.level), {}) for column in suite.columns]
+    return tuple({names[name]: value for name, value in values.items() if name in names} for values in at)

@@ -1,0 +1,86 @@
+"""What a suite still has to do, run by run, and how long that takes about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from harness.catalog import Catalog
+from harness.compare.request import Asked
+from harness.results.store import Store
+from harness.suites.estimate import Estimate, estimate
+from harness.suites.state import ArmState, states
+from harness.suites.suite import Suite
+
+
+@dataclass(frozen=True)
+class RunForecast:
+    """steps, triplets  still to do; seconds  for them
+    state            "done", "new", "resumable at step N", or "trained" for one that is still to be tested
+    memory, disk     bytes: the most that training holds, and the checkpoints
+    """
+
+    label: str
+    state: str
+    steps: int
+    triplets: int
+    seconds_per_step: float
+    seconds: float
+    memory: int
+    disk: int
+
+
+def forecast(
+    suite: Suite,
+    pairs: Sequence[Asked],
+    known: Catalog,
+    store: Store,
+    device: torch.device,
+    note: Callable[[str], None],
+) -> tuple[list[RunForecast], list[str]]:
+    """Every run of the pairs once, and remarks on how the figures were come by."""
+    runs: dict[str, RunForecast] = {}
+    estimates: dict[str, Estimate] = {}
+    remarks: dict[str, None] = {}
+    counted: set[str] = set()  # whose training is in the figures
+    for asked in pairs:
+        request = asked.settle(known, device)
+        arms, guessed = states(request, store, suite.expected)
+        if guessed:
+            remarks[f"Not all data is here, so counts and sizes are those of the suite's file. {guessed}."] = None
+        for state in arms:
+            label = state.arm.label
+            if label not in estimates:
+                note(f"measures {label}")
+                sizes = {name: expected.size for name, expected in state.tests.items()}
+                estimates[label] = estimate(state.arm, request, sizes)
+            trained = f"{label}, seed {asked.seed}"
+            other = asked.test_masks if state.arm.plugins else ""
+            name = f"{trained}, tested with masks {other}" if other else trained
+            if name not in runs:
+                runs[name] = _forecast(name, state, estimates[label], trained in counted)
+                counted.add(trained)
+    part = {label: each.measured for label, each in estimates.items() if each.measured < request.recipe.batch}
+    if part:
+        of = ", ".join(f"{label} {count}" for label, count in part.items())
+        remarks[f"Steps were measured with fewer samples than the batch of {request.recipe.batch}: {of}."] = None
+    return list(runs.values()), list(remarks)
+
+
+def _forecast(name: str, state: ArmState, cost: Estimate, trained: bool) -> RunForecast:
+    steps = 0 if trained else state.steps - state.step
+    counts = {benchmark: 0 if state.tested else tests.triplets for benchmark, tests in state.tests.items()}
+    seconds = steps * cost.step + sum(count * cost.triplet[benchmark] for benchmark, count in counts.items())
+    word = "done" if state.tested else "trained" if state.step == state.steps else f"resumable at step {state.step}"
+    return RunForecast(
+        name,
+        word if state.step else "new",
+        steps,
+        sum(counts.values()),
+        cost.step,
+        seconds,
+        cost.memory,
+        0 if trained else cost.disk,
+    )

@@ -1,0 +1,159 @@
+"""A suite: the rows and columns of a table, and so the pairs that have to be run for it. A YAML file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.compare.request import Asked
+from harness.errors import HarnessError, suggestion
+from harness.plugins import FAULTS, Plugins, in_one_line
+from harness.yamlfile import load_yaml
+
+FOLDER = Path(__file__).parent
+
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+
+log = logging.getLogger("harness")
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SuiteColumn(_Record):
+    """A level of a benchmark, and what the table calls it."""
+
+    test: str
+    level: str
+    label: str
+
+    @property
+    def key(self) -> str:
+        """As published numbers are filed."""
+        return f"{self.test} {self.level}"
+
+
+class SuiteRow(_Record):
+    """An arm, in the words of the command line.
+
+    with        plug-ins, with their options; empty for the plain baseline
+    test_masks  what the network is given when it is tested; empty for the masks of training
+    published   the row of the published table; empty where there is none
+    against     label of the row that this one is compared with: their difference is shown, and the better is bold
+    """
+
+    label: str
+    baseline: str
+    plugins: str = Field("", alias="with")
+    test_masks: str = ""
+    published: str = ""
+    against: str = ""
+
+
+class Expected(_Record):
+    """Triplets of a set and their (width, height): for a plan that is made where the data is not."""
+
+    triplets: Count
+    size: tuple[Count, Count]
+
+
+class Suite(_Record):
+    """`recipe`, `data` (to train on), `test`, `protocol` and `masks` are those of `harness run`; `published` names a
+    table of published numbers. `expected` is by benchmark, the training set's under "train"."""
+
+    title: str
+    summary: str
+    recipe: str
+    data: str
+    test: str = ""
+    protocol: str = "unified"
+    masks: str = ""
+    seeds: tuple[Seed, ...] = (0,)
+    published: str = ""
+    columns: tuple[SuiteColumn, ...]
+    rows: tuple[SuiteRow, ...]
+    expected: Mapping[str, Expected] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Suite:
+        labels = [row.label for row in self.rows]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two rows are called '{label}'")
+        for row in self.rows:
+            if row.against and row.against not in labels:
+                raise ValueError(f"against: there is no row '{row.against}'{suggestion(row.against, labels)}")
+        return self
+
+    def row(self, label: str) -> SuiteRow:
+        """The row of that label, in upper or lower case. Raises HarnessError with the nearest."""
+        found = [row for row in self.rows if row.label.lower() == label.lower()]
+        if not found:
+            labels = [row.label for row in self.rows]
+            hint = suggestion(label, labels) or f"; there are: {'; '.join(labels)}"
+            raise HarnessError(f"no row '{label}' in this suite{hint}")
+        return found[0]
+
+    def asked_for(self, row: SuiteRow) -> list[Asked]:
+        """Pairs that have the row's arm: its own, or, for a plain baseline, every pair of that baseline. Seed 0."""
+        if row.plugins:
+            return [self._asked(row)]
+        pairs = [self._asked(other) for other in self.rows if other.plugins and other.baseline == row.baseline]
+        return pairs or [self._asked(row)]
+
+    def pairs(self, seeds: Sequence[int] | None = None, rows: Sequence[SuiteRow] | None = None) -> list[Asked]:
+        """What has to be run, each pair once, seed by seed; for `rows` alone where they are given."""
+        wanted = rows or self.rows
+        every = [self.asked_for(row)[0] for row in wanted]
+        return [replace(asked, seed=seed) for seed in seeds or self.seeds for asked in dict.fromkeys(every)]
+
+    def _asked(self, row: SuiteRow) -> Asked:
+        return Asked(
+            baseline=row.baseline,
+            plugins=row.plugins,
+            recipe=self.recipe,
+            data=self.data,
+            test=self.test,
+            masks=self.masks,
+            test_masks=row.test_masks,
+            protocol=self.protocol,
+        )
+
+
+def suite_files(plugins: Plugins) -> dict[str, Path]:
+    """The suites that are installed, by name: those of the harness, and those that `harness_tables` brings.
+
+    A hook that fails is named and left out. Raises HarnessError for a name that two files claim.
+    """
+    found: dict[str, Path] = {}
+    for path in (*sorted(FOLDER.glob("*.yaml")), *_brought(plugins)):
+        if found.setdefault(path.stem, path).resolve() != path.resolve():
+            raise HarnessError(f"the suite '{path.stem}' is claimed by {found[path.stem]} and by {path}")
+    return found
+
+
+def _brought(plugins: Plugins) -> Iterator[Path]:
+    for origin, implementation in plugins.implementations("harness_tables"):
+        try:
+            yield from [Path(path) for path in implementation()]
+        except FAULTS as error:
+            log.warning("left out: %s: harness_tables: %s", origin, in_one_line(error))
+
+
+def load_suite(path: Path) -> Suite:
+    """Raises HarnessError with file, line and key."""
+    return load_yaml(path, Suite)
+
+
+def find_suite(plugins: Plugins, name: str) -> tuple[str, Suite] | None:
+    """Name and suite, of one that is installed or of a YAML file; None where nothing is called so."""
+    files = suite_files(plugins)
+    path = Path(name) if name.endswith((".yaml", ".yml")) else files.get(name)
+    return (path.stem, load_suite(path)) if path else None

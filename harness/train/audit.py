@@ -1,0 +1,66 @@
+"""The audit trail of a training: what an arm started from and was given, to be held against the other arm's.
+
+A fingerprint says what was asked for; this says what happened. One row before the first step, with a hash of the
+baseline's weights, and one every so many steps, with a hash of the batch as the network got it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import nn
+
+from harness.data.loader import Batch
+from harness.files import append_line, whole_lines, write_text
+from harness.results.store import RunFolder
+
+COLUMNS = ("step", "weights", "batch", "learning_rate", "optimizer", "gradient_norm")
+
+
+def begin(run: RunFolder, step: int, baseline_weights: str, optimizer: torch.optim.Optimizer) -> None:
+    """Keep the rows up to the step that training goes on from; a new trail begins with the weights' hash."""
+    kept = [row for row in whole_lines(run.audit)[1:] if int(row.partition(",")[0]) <= step]
+    rows = kept or [_row(0, baseline_weights, "", "", settings(optimizer), "")]
+    write_text(run.audit, "\n".join([",".join(COLUMNS), *rows]) + "\n")
+
+
+def append(
+    run: RunFolder, step: int, batch: str, learning_rate: float, optimizer: torch.optim.Optimizer, norm: float
+) -> None:
+    """The row of a step that was done: its batch, and the norm of the gradients that came of it."""
+    append_line(run.audit, _row(step, "", batch, repr(learning_rate), settings(optimizer), repr(norm)), durable=False)
+
+
+def sample_hashes(batch: Batch) -> list[str]:
+    """Of every sample its frames and time, bit for bit; not its masks, which only one arm gets."""
+    frames = batch.frames.contiguous().numpy()
+    return [
+        hashlib.sha256(sample.tobytes() + time.tobytes()).hexdigest()
+        for sample, time in zip(frames, batch.t.numpy(), strict=True)
+    ]
+
+
+def batch_hash(samples: Iterable[str]) -> str:
+    """Of a global batch, from the hashes of its samples in order: the same however many processes share it."""
+    return hashlib.sha256("".join(samples).encode()).hexdigest()[:16]
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
+    """Over all parameters; waits for the device."""
+    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None])
+    return float(torch.stack(norms).double().norm()) if norms else 0.0
+
+
+def settings(optimizer: torch.optim.Optimizer) -> str:
+    """Hash over the kind of optimiser and everything that it is set to, save the learning rate."""
+    groups: Sequence[dict[str, object]] = optimizer.param_groups
+    facts = [{key: value for key, value in group.items() if key not in ("params", "lr")} for group in groups]
+    text = json.dumps([type(optimizer).__name__, facts], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _row(step: int, weights: str, batch: str, learning_rate: str, optimizer: str, norm: str) -> str:
+    return f"{step},{weights},{batch},{learning_rate},{optimizer},{norm}"

@@ -1,0 +1,202 @@
+"""harness data: the list of data sets, and the check of one that goes on after a stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from harness.cli.main import main
+from harness.data import verify
+from harness.data.ucf101 import UCF101
+from tests import miniatures
+from tests.miniatures import frame
+
+Harness = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Harness:
+    """Call the command line in this process, with a cache of its own: exit code, stdout, stderr."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
+    monkeypatch.setattr(UCF101, "totals", {"test": 3})
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["harness", "data", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return int(exit_.value.code or 0), out, err
+
+    return call
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """The files that are decoded."""
+    paths: list[Path] = []
+    decode = verify.decode
+
+    def remembered(content: bytes, path: Path) -> object:
+        paths.append(path)
+        return decode(content, path)
+
+    monkeypatch.setattr(verify, "decode", remembered)
+    return paths
+
+
+@pytest.fixture
+def ucf101(tmp_path: Path) -> Path:
+    return miniatures.ucf101(tmp_path / "ucf101")
+
+
+def hash_in(out: str) -> str:
+    return out.split("sha256 ")[1].split()[0]
+
+
+def test_list(harness: Harness, ucf101: Path) -> None:
+    code, out, err = harness("list")
+    assert code == 0, err
+    lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert set(lines) >= {"vimeo90k", "snu-film", "ucf101", "middlebury", "xiph-2k", "xiph-4k", "x4k1000fps", "clips"}
+    assert lines["ucf101"].rstrip().endswith(str(ucf101))
+    assert lines["gopro"].rstrip().endswith("not found")
+    assert lines["clips"].rstrip().endswith("comes with vfi-harness")
+
+
+def test_list_of_one(harness: Harness) -> None:
+    code, out, _ = harness("list", "snu-film")
+    assert code == 0
+    for text in ("https://myungsub.github.io/CAIN", "GOPRO_test/GOPR0384_11_00/", "eval_modes", "not found"):
+        assert text in out
+    code, _, err = harness("list", "snufilm")
+    assert (code, "did you mean 'snu-film'?" in err) == (2, True)
+
+
+def test_all_sound(harness: Harness, ucf101: Path, looked_at: list[Path]) -> None:
+    code, out, err = harness("verify", "ucf101")
+    assert code == 0, err
+    assert out.endswith("ucf101: 9 files are sound\n")
+    assert len(looked_at) == 9
+    again = harness("verify", "ucf101", "--root", str(ucf101))[1]
+    assert hash_in(again) == hash_in(out)
+    assert len(looked_at) == 9
+
+
+def test_the_hash_over_all_does_not_depend_on_the_folder(harness: Harness, tmp_path: Path, ucf101: Path) -> None:
+    first = hash_in(harness("verify", "ucf101")[1])
+    other = miniatures.ucf101(tmp_path / "elsewhere")
+    assert hash_in(harness("verify", "ucf101", "--root", str(other))[1]) == first
+    miniatures.write(other / "1" / "frame_00.png", frame(7, 256, 256))
+    assert hash_in(harness("verify", "ucf101", "--root", str(other))[1]) != first
+
+
+def test_every_bad_file_is_named(harness: Harness, ucf101: Path) -> None:
+    names = [f"{folder}/{name}.png" for folder in ("1", "11") for name in ("frame_00", "frame_01_gt", "frame_02")]
+    empty, cut, flipped, grey, small, gone = (ucf101 / name for name in names)
+    empty.write_bytes(b"")
+    cut.write_bytes(cut.read_bytes()[:9000])
+    content = bytearray(flipped.read_bytes())
+    content[-14] ^= 1  # in a checksum: it still decodes
+    flipped.write_bytes(content)
+    Image.open(grey).convert("L").save(grey)
+    miniatures.write(small, frame(0, 256, 240))
+    gone.unlink()
+    code, out, err = harness("verify", "ucf101")
+    assert code == 2
+    assert err.endswith("6 of 9 files are missing or bad; only 2 of 3 test triplets\n")
+    lines = dict(line.split(": ", 1) for line in out.splitlines())
+    assert lines[str(empty)].startswith("the file is empty")
+    assert lines[str(cut)].startswith("cannot be decoded")
+    assert lines[str(flipped)].startswith("a checksum is wrong")
+    assert lines[str(grey)] == "is grey; expected 8-bit RGB"
+    assert lines[str(small)] == "is 256x240; expected 256x256"
+    assert lines[str(gone)] == "no such file"
+    assert len(lines) == 7
+
+
+def test_partial_allows_what_is_missing_and_nothing_else(harness: Harness, ucf101: Path) -> None:
+    (ucf101 / "11" / "frame_02.png").unlink()
+    code, out, _ = harness("verify", "ucf101", "--partial")
+    assert (code, out.splitlines()[-1]) == (0, "ucf101: 8 files are sound, but only 2 of 3 test triplets")
+    (ucf101 / "1" / "frame_02.png").write_bytes(b"")
+    assert harness("verify", "ucf101", "--partial")[0] == 2
+
+
+def test_fewer_folders_than_published_are_no_whole_data_set(harness: Harness, tmp_path: Path) -> None:
+    miniatures.ucf101(tmp_path / "ucf101", names=("1", "11"))
+    code, _, err = harness("verify", "ucf101")
+    assert code == 2
+    assert "0 of 6 files are missing or bad; only 2 of 3 test triplets" in err
+
+
+def test_a_changed_file_is_looked_at_again(harness: Harness, ucf101: Path, looked_at: list[Path]) -> None:
+    harness("verify", "ucf101")
+    looked_at.clear()
+    changed = ucf101 / "21" / "frame_00.png"
+    os.utime(changed, ns=(0, changed.stat().st_mtime_ns + 1))
+    assert harness("verify", "ucf101")[0] == 0
+    assert looked_at == [changed]
+    looked_at.clear()
+    changed.write_bytes(b"")
+    assert harness("verify", "ucf101")[0] == 2
+    miniatures.write(changed, frame(2, 256, 256))
+    assert harness("verify", "ucf101")[0] == 0
+    assert looked_at == [changed]
+
+
+def test_a_stopped_check_goes_on(
+    harness: Harness, ucf101: Path, tmp_path: Path, looked_at: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = verify.append_line
+    known: list[str] = []
+
+    def stopping(path: Path, line: str, durable: bool) -> None:
+        append(path, line, durable)
+        known.append(line.split(",")[0])
+        if len(known) == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(verify, "append_line", stopping)
+    monkeypatch.setattr(verify, "CHUNK", 2)
+    code, _, err = harness("verify", "ucf101")
+    assert code == 130
+    assert "the same command goes on from here" in err
+    (record,) = (tmp_path / "cache" / "verify").glob("ucf101-*.csv")
+    assert len(record.read_text().splitlines()) == 4
+    with record.open("a") as file:
+        file.write("21/frame_02.png,12")  # a crash tore this line
+    looked_at.clear()
+    assert harness("verify", "ucf101")[0] == 0
+    assert {path.relative_to(ucf101).as_posix() for path in looked_at} == {
+        f"{folder}/{name}.png" for folder in ("1", "11", "21") for name in ("frame_00", "frame_01_gt", "frame_02")
+    } - set(known[:4])
+    looked_at.clear()
+    assert harness("verify", "ucf101")[0] == 0
+    assert looked_at == []
+
+
+def test_one_size_in_a_folder(harness: Harness, tmp_path: Path) -> None:
+    root = miniatures.snu_film(tmp_path / "SNU-FILM")
+    odd = miniatures.write(root / "YouTube_test" / "0000" / "00003.png", frame(0, 96, 96))
+    code, out, _ = harness("verify", "snu-film", "--partial")
+    assert code == 2
+    assert out.splitlines()[0] == f"{odd}: is 96x96; expected 160x96, as the others in its folder"
+
+
+def test_wrong_requests(harness: Harness, tmp_path: Path) -> None:
+    assert harness("verify", "clips")[1] == "clips: has no files of its own to verify\n"
+    code, _, err = harness("verify", "ucf101", "--root", str(tmp_path / "nowhere"))
+    assert (code, "nowhere: no such folder" in err) == (2, True)
+    code, _, err = harness("verify", "vimeo")
+    assert (code, "did you mean 'vimeo90k'?" in err) == (2, True)
+    (tmp_path / "file").write_text("")
+    code, _, err = harness("list", "--data-root", str(tmp_path / "file"))
+    assert (code, "HARNESS_DATA" in err) == (2, True)

@@ -1,0 +1,462 @@
+"""Curves and galleries show what was measured: the runs' own numbers, as many losses as gains, the same bytes again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from PIL import Image
+from scipy import stats
+
+from harness.catalog import catalog
+from harness.cli.curves import curves as curves_command
+from harness.cli.gallery import gallery as gallery_command
+from harness.cli.run import run as run_command
+from harness.compare.outcome import ArmOutcome, PairOutcome, read_pair
+from harness.compare.request import Asked
+from harness.errors import HarnessError
+from harness.files import append_line
+from harness.report import figures
+from harness.report.curves import Curves, curves_of, draw_curves, limits
+from harness.report.gallery import THUMBNAIL, Exhibit, Place, View, exhibits, most_different, picks
+from harness.report.gallery_page import draw_gallery
+from harness.results.store import Store
+
+HEADER = "step,epoch,loss,total,learning_rate,seconds"
+
+
+def write_pair(
+    store: Store,
+    losses: Sequence[Sequence[float] | None],
+    seed: int = 0,
+    steps: int | None = None,
+    code: str = "this",
+    baseline: str = "net",
+) -> str:
+    """The files of a pair with these losses of the plain arm and of the one with plug-ins; its name.
+
+    Evaluated, unless `steps` says that there are more to train."""
+    labels = [baseline, f"{baseline}+more"][: len(losses)]
+    runs = [store.run(f"{label}.s{seed}.{code}") for label in labels]
+    for run, label, values in zip(runs, labels, losses, strict=True):
+        run.path.mkdir(parents=True)
+        shared = {"seed": seed, "initial_weights": f"of {seed}", "code": code}
+        run.config.write_text(yaml.safe_dump({"label": label, "fingerprint": {**shared, "arm": label}}))
+        run.samples.write_text("data,level,triplet,clip,protocol,weights,masks,regions,psnr\n")
+        if values is not None:
+            rows = [f"{10 * at},0,{value!r},0.5,0.1,0.2" for at, value in enumerate(values, start=1)]
+            run.curve.write_text("\n".join([HEADER, *rows]) + "\n")
+            if steps is None:
+                append_line(run.samples, "clips-1,easy,one,c,unified,w,none,none,30")
+        run.metrics.write_text('{"weights": "w"}')
+    known = {"train": "clips", "recipe": "quick", "protocol": "unified", "regions": "none", "masks": None, "title": ""}
+    record = {
+        **known,
+        "runs": [run.name for run in runs],
+        "labels": labels,
+        "network_masks": ["none"] * len(runs),
+        "tests": [{"data": "clips-1", "levels": {"easy": ["one"]}}],
+        "steps": 10 * max(len(values or ()) for values in losses) if steps is None else steps,
+        "seed": seed,
+        "asked": {"baseline": baseline, "seed": seed},
+        "command": "harness run --baseline net",
+    }
+    name = f"{runs[-1].name}-tests"
+    store.pair_file(name).parent.mkdir(exist_ok=True)
+    store.pair_file(name).write_text(json.dumps(record))
+    return name
+
+
+def noisy(count: int, seed: int) -> list[list[float]]:
+    """Losses of two arms that see the same samples."""
+    draw = np.random.default_rng(seed)
+    plain = 0.05 * np.exp(draw.normal(0, 0.3, count)) / np.sqrt(np.arange(1, count + 1))
+    return [plain.tolist(), (plain * draw.normal(0.98, 0.01, count)).tolist()]
+
+
+def drawn(store: Store, name: str) -> Curves:
+    return curves_of(read_pair(store, name), store)
+
+
+def smoothed(values: Sequence[float], window: int) -> list[float]:
+    """Centred means, of fewer at the ends."""
+    half = window // 2
+    return [float(np.mean(values[max(at - half, 0) : at + half + 1])) for at in range(len(values))]
+
+
+class TestCurves:
+    def test_the_files_hold_the_losses_of_the_runs_to_the_bit(self, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        losses = {"net": noisy(40, 0), "web": noisy(30, 1)}
+        pairs = [drawn(store, write_pair(store, of, baseline=label)) for label, of in losses.items()]
+        files = {path.name: path for path in draw_curves(pairs, tmp_path / "out")}
+        assert sorted(files) == ["curves.csv", "curves.pdf", "curves.png", "curves.svg", "difference.csv"]
+        table = pd.read_csv(files["curves.csv"], converters={"loss": float})
+        for label, arms in losses.items():
+            for arm, values in zip((label, f"{label}+more"), arms, strict=True):
+                of_arm = table[table["arm"] == arm]
+                assert of_arm["loss"].tolist() == values
+                assert of_arm["step"].tolist() == [10 * at for at in range(1, len(values) + 1)]
+                assert of_arm["seed"].unique().tolist() == [0]
+
+    def test_a_single_seed_has_the_standard_error_of_the_smoothed_difference(self, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        plain, plugged = noisy(200, 0)
+        curves = drawn(store, write_pair(store, [plain, plugged]))
+        draw_curves([curves], tmp_path)
+        table = pd.read_csv(tmp_path / "difference.csv", converters=dict.fromkeys(("mean", "low", "high"), float))
+        gap = np.array(plugged) - np.array(plain)
+        assert curves.window == 11
+        np.testing.assert_allclose(table["mean"], smoothed(gap.tolist(), 11), rtol=0, atol=1e-15)
+        error = gap[95:106].std(ddof=1) / np.sqrt(11)
+        assert table["high"][100] - table["mean"][100] == pytest.approx(error, rel=1e-9)
+        assert table["mean"][100] - table["low"][100] == pytest.approx(error, rel=1e-9)
+        assert "single seed: it says nothing of another training" in curves.caption
+        assert "mean over 110 steps" in curves.caption
+
+    def test_several_seeds_have_a_t_band_over_seeds(self, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        losses = {seed: noisy(60, seed) for seed in (0, 1, 4)}
+        names = [write_pair(store, of, seed) for seed, of in losses.items()]
+        curves = drawn(store, names[0])
+        assert "seeds 0, 1, 4" in curves.title
+        assert "95 % t interval over 3 seeds" in curves.caption
+        assert curves.difference is not None
+        gaps = [smoothed((np.array(b) - np.array(a)).tolist(), curves.window)[30] for a, b in losses.values()]
+        low, high = stats.t.interval(0.95, 2, loc=np.mean(gaps), scale=stats.sem(gaps))
+        row = curves.difference.iloc[30]
+        np.testing.assert_allclose(row[["mean", "low", "high"]], [np.mean(gaps), low, high], rtol=1e-9)
+        assert sorted(curves.losses["seed"].unique()) == [0, 1, 4]
+
+    def test_seeds_in_training_or_of_other_code_are_left_out(self, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        name = write_pair(store, noisy(20, 0))
+        assert read_pair(store, name).arms[1].evaluated
+        write_pair(store, noisy(10, 1), seed=1, steps=200)
+        write_pair(store, noisy(20, 2), seed=2, code="another")
+        write_pair(store, noisy(20, 3), seed=3, baseline="web")
+        (tmp_path / "pairs" / "damaged.json").write_text('["no record"')
+        assert drawn(store, name).losses["seed"].unique().tolist() == [0]
+        write_pair(store, noisy(20, 5), seed=5)
+        assert drawn(store, name).losses["seed"].unique().tolist() == [0, 5]
+
+    def test_arms_in_training_are_compared_up_to_the_step_that_both_have(self, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        plain, plugged = noisy(40, 0)
+        curves = drawn(store, write_pair(store, [plain, plugged[:15]]))
+        assert curves.losses["step"].tolist() == [10 * at for at in range(1, 16)]
+        assert "step 150 of 400" in curves.caption
+        alone = drawn(store, write_pair(store, [plain, None], baseline="web"))
+        assert alone.labels == ("web",)
+        assert alone.difference is None
+        assert "web+more has no curve yet" in alone.caption
+        assert len(draw_curves([curves, alone], tmp_path)) == 5
+
+    @pytest.mark.parametrize("losses", [[None, None], [[], []]])
+    def test_no_curve_is_one_line(self, tmp_path: Path, losses: list[list[float] | None]) -> None:
+        store = Store(tmp_path)
+        name = write_pair(store, losses, steps=10)
+        with pytest.raises(HarnessError, match=f"^{name.replace('+', '.')}[^\n]*(no curve yet|no step)[^\n]*$"):
+            drawn(store, name)
+
+    def test_a_plain_arm_has_a_curve_and_no_difference(self, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        curves = drawn(store, write_pair(store, noisy(20, 0)[:1]))
+        assert curves.difference is None
+        assert "ifference" not in curves.caption
+        assert [path.name for path in draw_curves([curves], tmp_path)][-1] == "curves.csv"
+
+    def test_arms_that_are_not_matched_are_refused(self, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        name = write_pair(store, noisy(20, 0))
+        config = store.run("net+more.s0.this").config
+        config.write_text(config.read_text().replace("of 0", "of another"))
+        with pytest.raises(HarnessError, match=r"unmatched.*initial_weights"):
+            drawn(store, name)
+
+    def test_the_axis_of_the_difference_has_room_for_its_settled_part_and_for_zero(self) -> None:
+        mean = np.r_[np.full(20, 5.0), np.full(80, 0.2)]
+        low, high = limits(pd.DataFrame({"low": mean - 0.1, "mean": mean, "high": mean + 0.1}))
+        assert low < 0 < 0.3 < high < 1
+
+    def test_the_same_bytes_whatever_the_users_matplotlibrc(self, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        curves = drawn(store, write_pair(store, noisy(20, 0)))
+        first = draw_curves([curves], tmp_path / "first")
+        with matplotlib.rc_context({"font.size": 20, "axes.grid": True, "svg.hashsalt": "theirs"}):
+            second = draw_curves([curves], tmp_path / "second")
+        for one, other in zip(first, second, strict=True):
+            assert one.read_bytes() == other.read_bytes(), one.name
+            assert b"CreationDate" not in one.read_bytes()
+
+    def test_the_command_takes_several_pairs(self, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        for label in ("net", "web"):
+            write_pair(store, noisy(10, 0), baseline=label)
+        result = CliRunner().invoke(curves_command, ["net+more", "web+more", "--results", str(tmp_path)])
+        assert result.exit_code == 0, result.output
+        assert Path(result.output.splitlines()[0]) == tmp_path / "figures" / "curves" / "curves.png"
+        table = pd.read_csv(tmp_path / "figures" / "curves" / "curves.csv")
+        assert table["arm"].unique().tolist() == ["net", "net+more", "web", "web+more"]
+
+
+def brute_force(score: np.ndarray, side: int) -> float:
+    """The largest sum over a square of that side, in magnitude."""
+    height, width = score.shape
+    sums = [
+        abs(score[top : top + side, left : left + side].sum())
+        for top in range(max(height - side, 0) + 1)
+        for left in range(max(width - side, 0) + 1)
+    ]
+    return float(max(sums))
+
+
+class TestCrop:
+    @pytest.mark.parametrize(("size", "side"), [((17, 23), 5), ((12, 9), 9), ((9, 30), 9), ((6, 7), 40)])
+    def test_it_lies_in_the_frame_and_holds_the_largest_difference(self, size: tuple[int, int], side: int) -> None:
+        draw = np.random.default_rng(side)
+        errors = [draw.random(size), draw.random(size)]
+        place = most_different(errors, side)
+        assert (place.height, place.width) == (min(side, size[0]), min(side, size[1]))
+        assert 0 <= place.top <= size[0] - place.height
+        assert 0 <= place.left <= size[1] - place.width
+        held = abs((errors[1] - errors[0])[place.cut].sum())
+        assert held == pytest.approx(brute_force(errors[1] - errors[0], side), rel=1e-9)
+
+    def test_gains_and_losses_count_alike(self) -> None:
+        plain, plugged = np.zeros((20, 20)), np.zeros((20, 20))
+        plain[2, 3], plugged[15, 12] = 1.0, 2.0
+        assert most_different([plain, plugged], 4).cut[0].start in range(12, 16)
+        assert most_different([2 * plain, plugged / 2], 4).cut[0].start in range(3)
+
+    def test_of_equal_arms_and_of_one_it_is_where_the_error_is(self) -> None:
+        error = np.zeros((20, 30))
+        error[11, 22] = 1.0
+        for errors in ([error], [error, error.copy()]):
+            place = most_different(errors, 5)
+            assert place.top <= 11 < place.top + 5
+            assert place.left <= 22 < place.left + 5
+
+
+def measured(values: dict[str, Sequence[float]]) -> PairOutcome:
+    """A pair that gained so many dB at each triplet of each level."""
+    rows = pd.DataFrame(
+        [
+            {"test": "clips", "level": level, "triplet": f"{at:03d}", "clip": "c", "psnr": 30.0, "gain": gain}
+            for level, gains in values.items()
+            for at, gain in enumerate(gains)
+        ]
+    )
+    levels = {level: [f"{at:03d}" for at in range(len(gains))] for level, gains in values.items()}
+    record = {"tests": [{"data": "clips-1234", "levels": levels}], "command": "harness run"}
+    plain = rows.drop(columns="gain")
+    arms = [
+        ArmOutcome(label, None, each, {}, {})
+        for label, each in (("net", plain), ("net+more", plain.assign(psnr=30 + rows["gain"])))
+    ]
+    return PairOutcome("net+more", record, arms[0], (arms[0], arms[1]), show_unmatched=True)
+
+
+@pytest.fixture
+def matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PairOutcome, "unmatched", lambda self: [])
+
+
+@pytest.mark.usefixtures("matched")
+class TestPicks:
+    @pytest.mark.parametrize("count", [1, 2, 3, 50])
+    def test_as_many_from_the_top_as_from_the_bottom_of_each_level(self, count: int) -> None:
+        gains = {"easy": np.random.default_rng(0).normal(1, 1, 9).tolist(), "hard": [0.5, -0.5, 0.25]}
+        for level, values in gains.items():
+            chosen = [pick for pick in picks(measured(gains), count) if pick.column.level == level]
+            each = min(count, len(values) // 2)
+            ordered = sorted(values, reverse=True)
+            wanted = ordered[:each] + ordered[-each:]
+            assert [pick.value for pick in chosen] == pytest.approx(wanted)
+            top, bottom = chosen[:each], chosen[each:]
+            assert [pick.rank for pick in top] == list(range(1, each + 1))
+            assert [pick.rank for pick in bottom] == list(range(len(values) - each + 1, len(values) + 1))
+            assert len({pick.triplet for pick in chosen}) == len(chosen) == 2 * each
+
+    def test_one_triplet_is_shown_once(self) -> None:
+        assert [(pick.rank, pick.count) for pick in picks(measured({"easy": [0.5]}), 3)] == [(1, 1)]
+
+    def test_only_the_levels_that_were_named(self) -> None:
+        pair = measured({"easy": [1.0, 2.0], "hard": [3.0, 4.0]})
+        assert {pick.column.level for pick in picks(pair, 1, ["hard"])} == {"hard"}
+        with pytest.raises(HarnessError, match="no level 'hrad'; did you mean 'hard'"):
+            picks(pair, 1, ["hrad"])
+
+    def test_a_pair_that_is_not_evaluated_is_one_line(self) -> None:
+        pair = measured({"easy": [1.0, 2.0]})
+        empty = dataclasses.replace(pair.arms[1], rows=pair.arms[1].rows.iloc[:0])
+        with pytest.raises(HarnessError, match="not evaluated yet: harness run does it"):
+            picks(dataclasses.replace(pair, arms=(pair.arms[0], empty)))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`trained(plugins)`: the results folder of a smoke pair on two small videos; each is trained once."""
+    folder = tmp_path_factory.mktemp("figures")
+    videos = folder / "videos"
+    videos.mkdir()
+    for seed in range(2):
+        texture = np.random.default_rng(seed).integers(0, 256, (12, 32, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+        with av.open(str(videos / f"clip{seed}.mp4"), "w") as container:
+            stream: Any = container.add_stream("libx264", rate=Fraction(25))
+            stream.width, stream.height, stream.pix_fmt = 112, 96, "yuv420p"
+            for at in range(22):
+                image = np.ascontiguousarray(texture[:, 3 * at : 3 * at + 112])
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode())
+    centres = (("easy", 1, (8, 9, 12)), ("hard", 4, (9, 10, 11)))
+    listed = [f"{level},clip1,{at - gap},{at},{at + gap}" for level, gap, frames in centres for at in frames]
+    (videos / "test.csv").write_text("\n".join(["level,clip,frame0,frame_gt,frame1", *listed]) + "\n")
+    recipe = {"steps": 2, "batch": 1, "augment": {"crop": 32}, "checkpoint_every": 2, "test_triplets": 3}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(recipe))
+
+    def train(plugins: str) -> Path:
+        results = folder / (plugins or "plain")
+        if not results.exists():
+            result = run_again(results, plugins, folder)
+            assert result.exit_code == 0, (result.output, result.exception)
+        return results
+
+    return train
+
+
+def run_again(results: Path, plugins: str, folder: Path | None = None) -> Result:
+    """`harness run` of the pair whose results these are."""
+    folder = folder or results.parent
+    words = ["--baseline", "ifrnet-s", "--with", plugins, "--recipe", str(folder / "tiny.yaml"), "--device", "cpu"]
+    data = ["--data", f"clips:root={folder / 'videos'},list=test.csv", "--results", str(results)]
+    return CliRunner().invoke(run_command, [*words, *data])
+
+
+def gallery(results: Path, *options: str, pair: str = "ifrnet-s+hce") -> Result:
+    return CliRunner().invoke(gallery_command, [pair, "--results", str(results), "--device", "cpu", *options])
+
+
+def shown(results: Path, **options: Any) -> tuple[PairOutcome, list[Exhibit]]:
+    import torch
+
+    store = Store(results)
+    pair = read_pair(store, store.pairs()[-1])
+    request = Asked(**pair.record["asked"]).settle(catalog(), torch.device("cpu"))
+    return pair, exhibits(pair, request, picks(pair), **options)
+
+
+def extent(where: np.ndarray) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right of what is true."""
+    rows, columns = np.nonzero(where)
+    return int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1
+
+
+class TestGallery:
+    def test_a_run_ends_with_figures_and_draws_them_again_when_they_change(
+        self, trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        results = trained("hce")
+        (folder,) = (results / "figures").iterdir()
+        names = {path.name for path in folder.iterdir()}
+        assert names >= {"curves.png", "curves.pdf", "curves.svg", "curves.csv", "difference.csv", "gallery.png"}
+        assert names >= {"table.md", "table.csv", "table.svg"}
+        picture = folder / "gallery.png"
+        before = picture.read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(figures, "exhibits", lambda *_: pytest.fail("networks are built for nothing"))
+            assert run_again(results, "hce").exit_code == 0
+        picture.unlink()
+        assert run_again(results, "hce").exit_code == 0
+        assert picture.read_bytes() == before
+        assert gallery(results, "--output", str(results / "other.png")).exit_code == 0
+        assert (results / "other.png").read_bytes() == before
+
+    def test_it_shows_the_numbers_that_were_measured(self, trained: Callable[..., Path]) -> None:
+        pair, all_shown = shown(trained("hce"), side=40)
+        assert len(all_shown) == 4  # two levels, a gain and a loss each
+        for exhibit, pick in zip(all_shown, picks(pair), strict=True):
+            assert f"{pick.column.level}, {pick.value:+.2f} dB, rank {pick.rank} of 3: {pick.triplet}" == exhibit.title
+            assert exhibit.views[1].psnr - exhibit.views[0].psnr == pytest.approx(pick.value, abs=1e-9)
+            assert exhibit.masks is not None
+            assert exhibit.regions > 1
+            for view in exhibit.views:
+                assert view.crop.shape == exhibit.truth.shape == exhibit.inputs.shape == (40, 40, 3)
+                difference = (view.crop.astype(float) - exhibit.truth) / 255
+                assert -10 * np.log10((difference**2).mean()) == pytest.approx(view.crop_psnr, abs=0.05)
+                np.testing.assert_allclose(view.error, np.abs(difference).mean(-1) * 255, atol=0.51)
+
+    def test_no_whole_frame_stays_in_memory(self, trained: Callable[..., Path]) -> None:
+        _, all_shown = shown(trained("hce"), side=16)
+        for exhibit in all_shown:
+            arrays = [exhibit.inputs, exhibit.truth, *(view.crop for view in exhibit.views)]
+            assert all(array.base is None and array.shape == (16, 16, 3) for array in arrays)
+            assert max(exhibit.overlay.shape) <= THUMBNAIL
+
+    def test_a_plain_arm_is_shown_without_masks(self, trained: Callable[..., Path]) -> None:
+        results = trained("")
+        _, all_shown = shown(results)
+        assert [len(exhibit.views) for exhibit in all_shown] == [1] * 4
+        assert all(exhibit.masks is None for exhibit in all_shown)
+        assert "difference.csv" not in {path.name for path in results.rglob("*.csv")}
+        assert gallery(results, "--count", "2", "--level", "easy", pair="ifrnet-s").exit_code == 0
+
+    @pytest.mark.parametrize("form", ["pdf", "svg", "jpg"])
+    def test_other_formats_have_the_same_bytes_again(
+        self, trained: Callable[..., Path], tmp_path: Path, form: str
+    ) -> None:
+        _, all_shown = shown(trained("hce"))
+        one, other = (draw_gallery(all_shown[:1], tmp_path / f"{name}.{form}") for name in ("one", "other"))
+        assert one.read_bytes() == other.read_bytes()
+
+    def test_the_place_of_the_crop_is_marked(self, tmp_path: Path) -> None:
+        red = np.zeros((360, 640, 3), np.uint8)
+        red[..., 0] = 255
+        crop = np.zeros((120, 160, 3), np.uint8)
+        view = View("net", crop, np.zeros((120, 160), np.float32), 30.0, 20.0)
+        exhibit = Exhibit("t", (720, 1280), Place(100, 200, 240, 320), red, None, 0, crop, crop, (view,))
+        picture = np.asarray(Image.open(draw_gallery([exhibit], tmp_path / "g.png")).convert("RGB")).astype(int)
+        top, bottom, left, right = extent((picture == (255, 0, 0)).all(-1))
+        inside = picture[top:bottom, left:right]
+        marked = np.array(extent((inside == 255).all(-1)), float)
+        marked /= np.repeat(inside.shape[:2], 2)
+        np.testing.assert_allclose(marked, [100 / 720, 340 / 720, 200 / 1280, 520 / 1280], atol=0.02)
+
+    def test_what_changed_since_is_refused(self, trained: Callable[..., Path], tmp_path: Path) -> None:
+        results = tmp_path / "results"
+        shutil.copytree(trained("hce"), results)
+        (samples,) = results.glob("runs/ifrnet-s+hce.*/samples.csv")
+        rows = pd.read_csv(samples, dtype=str)
+        rows["psnr"] = (rows["psnr"].astype(float) + 1).map(repr)
+        rows.to_csv(samples, index=False)
+        refused = gallery(results).exception
+        assert isinstance(refused, HarnessError)
+        assert "dB now and had" in str(refused)
+        (weights,) = results.glob("runs/ifrnet-s+hce.*/checkpoints/*/model.safetensors")
+        weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+        refused = gallery(results).exception
+        assert isinstance(refused, HarnessError)
+        assert "not what was tested" in str(refused)
+
+    @pytest.mark.parametrize(
+        ("options", "line"),
+        [(("--output", "g.bmp"), "written as png"), (("--level", "esay"), "did you mean 'easy'")],
+    )
+    def test_a_wrong_option_is_one_line(
+        self, trained: Callable[..., Path], options: tuple[str, str], line: str
+    ) -> None:
+        error = gallery(trained("hce"), *options).exception
+        assert isinstance(error, HarnessError)
+        assert line in str(error)

@@ -1,0 +1,478 @@
+"""Suites: which pairs they ask for, their tables on stores made by hand, and the running of jobs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from harness.catalog import catalog
+from harness.cli.main import cli, main
+from harness.cli.suite import suite as command
+from harness.compare.request import Asked
+from harness.errors import HarnessError
+from harness.plugins import discover
+from harness.report.formats import FORMATS
+from harness.report.sheet import Sheet
+from harness.report.suite_table import suite_sheet
+from harness.results.store import Store
+from harness.suites.forecast import forecast
+from harness.suites.plan import jobs_of
+from harness.suites.runner import Job, run_jobs
+from harness.suites.suite import Expected, Suite, find_suite, load_suite
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+PROTOCOL = "unified-v2-abcdef"
+LEVELS = {"snu-film-12345678": ("easy", "medium", "hard", "extreme"), "vimeo90k-12345678": ("test",)}
+
+
+def suite(name: str) -> Suite:
+    found = find_suite(discover(), name)
+    assert found
+    return found[1]
+
+
+def put(
+    root: Path, asked: Asked, psnr: Sequence[float], protocol: str = PROTOCOL, partial: str = "", batch: int = 24
+) -> str:
+    """A pair's record and its runs as `harness run` leaves them: two triplets a level; `psnr` is that of each arm at
+    the first, 1/3 dB less at the second."""
+    fingerprints = {"recipe": {"batch": 24}}, {"recipe": {"batch": batch}}
+    labels = [asked.baseline, f"{asked.baseline}+{asked.plugins}"]
+    runs = [f"{asked.baseline}.s{asked.seed}.00000000", f"{labels[1].replace(',', '+')}.s{asked.seed}.11111111"]
+    triplets = ["a", "b"]
+    for run, label, value, fingerprint in zip(runs, labels, psnr, fingerprints, strict=True):
+        folder = root / "runs" / run
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(yaml.safe_dump({"label": label, "fingerprint": fingerprint}))
+        (folder / "status.json").write_text('{"state": "evaluated", "step": 9, "steps": 9}')
+        (folder / "metrics.json").write_text(json.dumps({"weights": label, "cost": {"macs_thop": 164_123_456_789}}))
+        rows = ["data,level,triplet,clip,protocol,weights,masks,regions,psnr,ssim"]
+        for data, levels in LEVELS.items():
+            for level in levels:
+                for at, triplet in enumerate(triplets):
+                    ssim = 0.9 + value / 1000
+                    key = f'{data},{level},{triplet},{triplet},{protocol},"{label}",none,none'
+                    rows.append(f"{key},{value - at / 3!r},{ssim!r}")
+        (folder / "samples.csv").write_text("\n".join(rows) + "\n")
+    tests = [
+        {"data": data, "partial": partial, "levels": dict.fromkeys(levels, triplets)} for data, levels in LEVELS.items()
+    ]
+    record = {
+        "title": "by hand",
+        "runs": runs,
+        "labels": labels,
+        "network_masks": ["none", "none"],
+        "tests": tests,
+        "protocol": protocol,
+        "ssim": "ssim",
+        "metrics": ["psnr", "ssim"],
+        "unavailable": {},
+        "regions": "none",
+        "masks": "supervoxel",
+        "test_masks": None,
+        "recipe": asked.recipe,
+        "steps": 9,
+        "seed": asked.seed,
+        "asked": asdict(asked),
+    }
+    (root / "pairs").mkdir(exist_ok=True)
+    name = f"{runs[1]}-{protocol[-6:]}"
+    (root / "pairs" / f"{name}.json").write_text(json.dumps(record))
+    return name
+
+
+def table1(root: Path, **options: Any) -> Sheet:
+    return suite_sheet("table1", suite("table1"), Store(root), **options)
+
+
+def numbers(sheet: Sheet) -> dict[tuple[str, str, str], float]:
+    rows = csv.DictReader(io.StringIO(FORMATS["csv"]([sheet])))
+    return {(row["row"], row["column"], row["value"]): float(row["number"]) for row in rows}
+
+
+# pairs
+
+
+def test_table1_asks_for_four_pairs_of_eight_arms() -> None:
+    pairs = suite("table1").pairs()
+    assert [pair.baseline for pair in pairs] == ["rife", "ifrnet", "amt", "ema"]
+    assert {pair.plugins for pair in pairs} == {"hce,hir"}
+    assert pairs[0].command() == (
+        "harness run --baseline rife --with hce,hir --recipe paper --data vimeo90k --test vimeo90k,snu-film"
+    )
+
+
+def test_the_ablations_ask_for_what_their_rows_say() -> None:
+    assert [pair.plugins for pair in suite("table2a").pairs()] == [
+        "hir",
+        "hce:temporal=false,hir",
+        "hce:spatial=false,hir",
+        "hce,hir",
+    ]
+    assert [pair.plugins for pair in suite("table2b").pairs()] == [
+        "hce,hir:stages=L",
+        "hce,hir:stages=S",
+        "hce,hir:stages=SL",
+        "hce,hir",
+    ]
+    assert [pair.test_masks for pair in suite("table3").pairs()] == ["global", ""]
+
+
+def test_seeds_and_rows_can_be_chosen() -> None:
+    chosen = suite("table1")
+    pairs = chosen.pairs((3, 5), [chosen.row("ifrnet"), chosen.row("IFRNet + HCE, HIR")])
+    assert [(pair.baseline, pair.seed) for pair in pairs] == [("ifrnet", 3), ("ifrnet", 5)]
+    with pytest.raises(HarnessError, match=r"no row 'IFRnets'.*did you mean 'IFRNet'"):
+        chosen.row("IFRnets")
+
+
+@pytest.mark.parametrize("name", ["clips1", "smoke1"])
+def test_every_pair_of_what_can_run_here_is_valid(name: str) -> None:
+    for asked in suite(name).pairs():
+        asked.settle(catalog(), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("against: RIFF", r"own\.yaml:1: against: there is no row 'RIFF'; did you mean 'RIFE'"),
+        ("agianst: RIFE", r"own\.yaml:6: unknown key 'rows\.1\.agianst'"),
+    ],
+)
+def test_a_wrong_suite_is_named_with_its_line(change: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "title: t\nsummary: s\nrecipe: smoke\ndata: clips\ncolumns: [{test: clips, level: easy, label: easy}]\n"
+        f"rows: [{{label: RIFE, baseline: rife}}, {{label: B, baseline: rife, with: hce, {change}}}]\n"
+    )
+    with pytest.raises(HarnessError, match=message):
+        load_suite(path)
+
+
+# tables
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Two of Table 1's pairs."""
+    rife, ifrnet, *_ = suite("table1").pairs()
+    put(tmp_path, rife, (25.0123456789012345, 25.1123456789012345))
+    put(tmp_path, ifrnet, (26.0, 25.9))
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "latex", "csv", "json", "html"])
+def test_snapshot(form: str, store: Path) -> None:
+    """A file in `snapshots` is what a person has looked at: after a change on purpose, look at it again."""
+    assert FORMATS[form]([table1(store)]) == (SNAPSHOTS / f"table1.{form}").read_text("utf-8")
+
+
+def test_published_measured_and_difference(store: Path) -> None:
+    found = numbers(table1(store))
+    at = ("SNU extreme", "psnr")
+    assert found["RIFE, published", *at] == 24.81
+    assert found["RIFE, measured", *at] == pytest.approx(25.0123456789012345 - 1 / 6, abs=1e-12)
+    assert found["RIFE, difference", *at] == pytest.approx(25.0123456789012345 - 1 / 6 - 24.81, abs=1e-12)
+    assert found["RIFE + HCE, HIR minus RIFE, published", *at] == 0.21
+    assert found["RIFE + HCE, HIR minus RIFE, measured", *at] == pytest.approx(0.1, abs=1e-12)
+    assert found["RIFE, measured", "cost (T)", "cost"] == pytest.approx(0.164123456789)
+    assert ("AMT, measured", *at) not in found
+    (amt,) = (line for line in table1(store).lines if line.label == "AMT, measured")
+    assert amt.cells[0].text == "not measured"
+
+
+def test_the_same_bytes_whatever_the_order_of_files(tmp_path: Path) -> None:
+    pairs = [replace(pair, seed=seed) for pair in suite("table1").pairs() for seed in (0, 1)]
+    texts = set()
+    for order in range(3):
+        random.Random(order).shuffle(pairs)
+        root = tmp_path / str(order)
+        root.mkdir()
+        for pair in pairs:
+            put(root, pair, (25 + pair.seed / 7, 25.5))
+        texts.add("".join(draw([table1(root)]) for draw in FORMATS.values()))
+    assert len(texts) == 1
+
+
+def test_an_empty_store_shows_what_is_published_and_says_so(tmp_path: Path) -> None:
+    sheet = table1(tmp_path)
+    assert [line.label for line in sheet.lines][:3] == [
+        "RIFE, published",
+        "RIFE + HCE, HIR, published",
+        "RIFE + HCE, HIR minus RIFE, published",
+    ]
+    assert "Nothing of this table is measured in this store: harness suite table1 runs what it needs." in sheet.notes
+    assert numbers(sheet)["EMA + HCE, HIR, published", "Vimeo90K", "psnr"] == 35.96
+
+
+def test_seeds_are_averaged_and_counted(store: Path) -> None:
+    assert any(note.startswith("Measured: single seed (0)") for note in table1(store).notes)
+    assert r"\textbf" not in "".join(FORMATS["latex"]([table1(store)]).split("RIFE, measured")[1].splitlines()[0])
+    rife, ifrnet, *_ = suite("table1").pairs((1,))
+    put(store, rife, (26.0123456789012345, 26.3123456789012345))
+    put(store, ifrnet, (26.0, 25.9))
+    sheet = table1(store)
+    found = numbers(sheet)
+    assert found["RIFE, measured", "SNU extreme", "psnr"] == pytest.approx(25.5123456789 - 1 / 6)
+    assert found["RIFE + HCE, HIR minus RIFE, measured", "SNU extreme", "psnr"] == pytest.approx(0.2)
+    assert "Measured: mean over 2 seeds (0, 1)." in sheet.notes
+    latex = FORMATS["latex"]([sheet])
+    assert r"RIFE + HCE, HIR, measured & \textbf{25.55}" in latex
+    assert r"IFRNet, measured & \textbf{25.83}" in latex
+
+
+def test_the_best_is_bold_as_in_the_paper(tmp_path: Path) -> None:
+    """Each of PSNR and SSIM on its own, within a pair: the plain 35.40 but the plug-ins' 0.9779."""
+    latex = FORMATS["latex"]([table1(tmp_path)])
+    assert r"RIFE, published & \textbf{35.40}/0.9777" in latex
+    assert r"RIFE + HCE, HIR, published & 35.37/\textbf{0.9779}" in latex
+
+
+def test_two_protocols_are_refused_and_said(store: Path) -> None:
+    amt = suite("table1").pairs()[2]
+    put(store, replace(amt, protocol="official-amt"), (26.0, 26.1), protocol="official-amt-v1-999999")
+    with pytest.raises(HarnessError, match=r"table1: two protocols.*unified-v2-abcdef.*official-amt-v1-999999"):
+        table1(store)
+    sheet = table1(store, mix_protocols=True)
+    assert "MIXED PROTOCOLS: unified-v2-abcdef, official-amt-v1-999999" in sheet.title
+    assert "AMT: Measured under protocol official-amt-v1-999999." in sheet.notes
+
+
+def test_a_partial_dataset_is_marked(tmp_path: Path) -> None:
+    put(tmp_path, suite("table1").pairs()[0], (25.0, 25.1), partial="309 of 310 hard")
+    assert any(note.startswith("snu-film-12345678 is PARTIAL: 309 of 310 hard") for note in table1(tmp_path).notes)
+
+
+def test_an_unmatched_gain_is_refused_with_its_keys(tmp_path: Path) -> None:
+    put(tmp_path, suite("table1").pairs()[0], (25.0, 25.1), batch=8)
+    sheet = table1(tmp_path)
+    gain = "RIFE + HCE, HIR minus RIFE"
+    assert f"{gain}, seed 0: refused, the arms are not matched: recipe.batch: 24 -> 8." in sheet.notes
+    assert f"{gain}, measured" not in [line.label for line in sheet.lines]
+    sheet = table1(tmp_path, show_unmatched=True)
+    assert f"{gain}, seed 0: shown though the arms are NOT MATCHED: recipe.batch: 24 -> 8." in sheet.notes
+    assert numbers(sheet)[f"{gain}, measured", "Vimeo90K", "psnr"] == pytest.approx(0.1)
+
+
+def test_a_gain_over_a_row_with_plugins_is_over_that_row(tmp_path: Path) -> None:
+    alone, spatial, *_ = suite("table2a").pairs()
+    put(tmp_path, alone, (24.0, 24.5))
+    put(tmp_path, spatial, (24.0, 24.7))
+    found = numbers(suite_sheet("table2a", suite("table2a"), Store(tmp_path)))
+    assert found["HCE-S minus HIR alone, measured", "SNU extreme", "psnr"] == pytest.approx(0.2)
+    assert found["HCE-S minus HIR alone, published", "SNU extreme", "psnr"] == 0.05
+
+
+def test_of_two_pairs_of_a_row_the_one_shown_is_named(store: Path) -> None:
+    rife = suite("table1").pairs()[0]
+    other = put(store, rife, (25.0123456789012345, 25.2123456789012345), protocol="unified-v2-000000")
+    kept = next(path for path in (store / "pairs").glob("rife*") if path.stem != other)
+    (store / "pairs" / next((store / "pairs").glob("ifrnet*"))).unlink()
+    os.utime(kept, (1, 1))
+    sheet = table1(store)
+    assert f"RIFE + HCE, HIR, seed 0: {other} is shown, not {kept.stem}." in sheet.notes
+    assert "Measured under protocol unified-v2-000000." in sheet.notes
+
+
+# running
+
+
+def job(folder: Path, name: str, script: str, *holds: str) -> Job:
+    return Job(name, (sys.executable, "-c", textwrap.dedent(script)), folder / f"{name}.log", frozenset(holds))
+
+
+def never() -> int:
+    return 0
+
+
+def test_a_failing_job_stops_no_other(tmp_path: Path) -> None:
+    said: list[str] = []
+    jobs = [
+        job(tmp_path, "bad", "import sys; sys.exit('harness: error: no such clip')"),
+        job(tmp_path, "good", f"open({str(tmp_path / 'done')!r}, 'w')"),
+    ]
+    (failure,) = run_jobs(jobs, 1, [], said.append, never)
+    assert str(failure) == f"bad failed (exit code 1): no such clip; see {tmp_path / 'bad.log'}"
+    assert (tmp_path / "done").exists()
+
+
+MEETS = """
+    import os, pathlib, time
+    def wait(path, until=time.monotonic() + 60):
+        while not path.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+    here = pathlib.Path(HERE)
+"""
+
+
+def test_jobs_that_share_a_run_take_turns_and_others_do_not(tmp_path: Path) -> None:
+    """`a` ends only once `c` has begun; `b`, which shares a run with `a`, fails where `a` has not ended."""
+    meets = MEETS.replace("HERE", repr(str(tmp_path)))
+    jobs = [
+        job(tmp_path, "a", f"{meets}    wait(here / 'c')\n    (here / 'a').touch()", "x"),
+        job(tmp_path, "b", f"{meets}    assert (here / 'a').exists()", "x"),
+        job(tmp_path, "c", f"{meets}    (here / 'c').touch()", "y"),
+    ]
+    assert run_jobs(jobs, 3, [], lambda text: None, never) == []
+    assert (tmp_path / "c").exists()
+
+
+def test_each_job_has_a_gpu_of_its_own(tmp_path: Path) -> None:
+    """Both run at the same time: neither ends before the other has begun."""
+    meets = MEETS.replace("HERE", repr(str(tmp_path)))
+    meets += "    print(os.environ['CUDA_VISIBLE_DEVICES'])\n"
+    jobs = [
+        job(tmp_path, one, f"{meets}    (here / '{one}').touch()\n    wait(here / '{other}')")
+        for one, other in ("ab", "ba")
+    ]
+    assert run_jobs(jobs, 2, ["3", "5"], lambda text: None, never) == []
+    assert {(tmp_path / f"{name}.log").read_text().strip() for name in "ab"} == {"3", "5"}
+
+
+GOES_ON = """
+    import pathlib, signal, sys
+    state = pathlib.Path(STATE)
+    signal.signal(signal.SIGTERM, lambda *_: (state.write_text("3"), sys.exit(143)))
+    if not state.exists():
+        print("step 3", flush=True)
+        signal.pause()
+    state.write_text(state.read_text() + " to 60")
+"""
+
+
+def test_a_stopped_suite_saves_and_goes_on(tmp_path: Path) -> None:
+    """The signal reaches what runs, nothing new starts, and the same jobs given again go on."""
+    jobs = [job(tmp_path, n, GOES_ON.replace("STATE", repr(str(tmp_path / f"{n}.state")))) for n in ("a", "b")]
+
+    def stop() -> int:
+        log = tmp_path / "a.log"
+        return signal.SIGTERM if log.exists() and "step 3" in log.read_text() else 0
+
+    assert run_jobs(jobs, 1, [], lambda text: None, stop) == []
+    assert (tmp_path / "a.state").read_text() == "3"
+    assert not (tmp_path / "b.log").exists()
+    (tmp_path / "b.state").write_text("0")
+    assert run_jobs(jobs, 1, [], lambda text: None, never) == []
+    assert [(tmp_path / f"{name}.state").read_text() for name in "ab"] == ["3 to 60", "0 to 60"]
+
+
+def test_no_process_is_left_behind(tmp_path: Path) -> None:
+    class GoneError(Exception):
+        pass
+
+    def stop() -> int:
+        if (tmp_path / "a.log").exists() and (tmp_path / "a.log").read_text():
+            raise GoneError
+        return 0
+
+    script = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+    with pytest.raises(GoneError):
+        run_jobs([job(tmp_path, "a", script)], 1, [], lambda text: None, stop)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "a.log").read_text()), 0)
+
+
+def test_every_pair_has_a_log_of_its_own(tmp_path: Path) -> None:
+    for name in ("table1", "table2a", "table2b", "table3"):
+        jobs = jobs_of(suite(name).pairs((0, 1)), tmp_path, [])
+        assert len({each.log for each in jobs}) == len(jobs)
+    assert jobs[0].command[-2:] == ("--results", str(tmp_path))
+
+
+# the plan
+
+
+def test_a_forecast_of_what_is_new(tmp_path: Path) -> None:
+    chosen = suite("smoke1")
+    pairs = chosen.pairs(rows=[chosen.row("IFRNet-S")])
+    runs, _ = forecast(chosen, pairs, catalog(), Store(tmp_path), torch.device("cpu"), lambda text: None)
+    assert [(run.label, run.state, run.steps, run.triplets) for run in runs] == [
+        ("ifrnet-s, seed 0", "new", 4, 4),
+        ("ifrnet-s+hce+hir, seed 0", "new", 4, 4),
+    ]
+    # two checkpoints of weights and two moments, each float32
+    assert runs[0].disk == 2 * 3 * 4 * 2_803_610
+    assert 0 < runs[0].seconds_per_step * 4 < runs[0].seconds
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_forecast_without_the_data_says_so(tmp_path: Path) -> None:
+    chosen = suite("smoke1").model_copy(
+        update={
+            "data": f"clips:root={tmp_path / 'nowhere'}",
+            "expected": {"train": expected(50), "clips": expected(7)},
+            "recipe": "quick",
+        }
+    )
+    pairs = chosen.pairs(rows=[chosen.row("IFRNet-S")])
+    runs, remarks = forecast(chosen, pairs, catalog(), Store(tmp_path), torch.device("cpu"), lambda text: None)
+    assert (runs[0].steps, runs[0].triplets) == (200, 7)
+    assert any("Not all data is here" in remark for remark in remarks)
+
+
+def expected(triplets: int) -> Expected:
+    return Expected(triplets=triplets, size=(64, 64))
+
+
+# end to end
+
+
+@pytest.fixture
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        cli.add_command(command)
+        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
+        monkeypatch.setenv("HARNESS_RESULTS", str(tmp_path / "results"))
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return int(exit_.value.code or 0), out, err
+
+    return call
+
+
+def test_a_table_with_nothing_measured(harness: Callable[..., Any], tmp_path: Path) -> None:
+    code, out, _ = harness("table", "table1", "--format", "csv")
+    assert code == 0
+    assert '"RIFE, published",Vimeo90K,psnr,35.4' in out
+    code, out, _ = harness("table", "ifrnet-paper", "--output", str(tmp_path / "own.tex"), "--format", "latex")
+    assert (code, out) == (0, "")
+    assert "IFRNet large & 36.20/0.9808" in (tmp_path / "own.tex").read_text()
+    code, _, err = harness("table", "tabel1")
+    assert code == 2
+    assert "did you mean 'table1'" in err
+    code, _, err = harness("suite", "smoke2")
+    assert code == 2
+    assert "did you mean 'smoke1'" in err
+
+
+def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
+    code, out, err = harness("suite", "smoke1", "--jobs", "2", "--device", "cpu")
+    assert code == 0, err
+    assert "RIFE + HCE, HIR minus RIFE" in out
+    assert sorted(path.name for path in (tmp_path / "results" / "logs").iterdir()) == [
+        "ifrnet-s.hce-hir.smoke.s0.log",
+        "rife.hce-hir.smoke.s0.log",
+    ]
+    code, table, _ = harness("table", "smoke1")
+    assert code == 0
+    assert table == out
+    assert "not measured" not in table
+    code, out, _ = harness("suite", "smoke1", "--dry-run", "--device", "cpu")
+    assert code == 0
+    assert out.count(" done ") == 4
