@@ -252,7 +252,7 @@ def test_a_pair_with_hce_and_hir_on_the_toy(pair: tuple[str, Path]) -> None:
     assert plain["fingerprint"]["initial_weights"] == full["fingerprint"]["initial_weights"]
     assert [plugin["name"] for plugin in full["fingerprint"]["arm"]] == ["hce", "hir"]
     assert full["fingerprint"]["masks"]["name"] == "toy-halves"
-    figures = results / "figures" / runs["toy+hce+hir"].name
+    (figures,) = (results / "figures").glob(f"{runs['toy+hce+hir'].name}-*")
     assert (figures / "gallery.png").is_file()
     assert "| toy+hce+hir " in (figures / "table.md").read_text()
 

@@ -40,6 +40,7 @@ def list_(name: str | None) -> None:
         _describe(known.find(BenchmarkSpec, name))
         return
     table = Table("name", "what it is", "licence", "found", box=None, pad_edge=False)
+    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ignore"  # a path is of use whole
     for entry in known.entries(BenchmarkSpec):
         table.add_row(f"[bold]{entry.spec.name}", entry.spec.summary, entry.spec.licence, _where(entry))
     output().print(table)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.common import data_root_option, find_device, output, results_option, stoppable, warn_broken
+from harness.cli.launching import launcher_options, launcher_words
 
 if TYPE_CHECKING:
-    from harness.compare.request import Asked
+    from harness.compare.request import Asked, Request
     from harness.results.store import Store
-    from harness.suites.runner import Failure
+    from harness.suites.launcher import Launched
     from harness.suites.suite import Suite
 
 
@@ -34,6 +35,7 @@ def _seeds(context: click.Context, option: click.Parameter, value: str | None) -
 @click.option("--only", multiple=True, metavar="ROW", help="This row alone, by its label; may be given again.")
 @click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
 @click.option("--workers", default=0, show_default=True, type=click.IntRange(0, 256), help="Processes that read data.")
+@launcher_options
 @data_root_option
 @results_option
 def suite(
@@ -45,10 +47,14 @@ def suite(
     device: str | None,
     workers: int,
     results: Path,
+    launcher: str,
+    wait: bool,
+    **cluster: Any,
 ) -> None:
     """Run every pair of the suite NAME, e.g. clips1, and print its table. NAME may be a YAML file.
 
     The same command again skips what is done and goes on where it was stopped. Where a pair fails, the others go on.
+    With --launcher slurm each pair is a job of a cluster, and this returns at once: given again, it says how they are.
     """
     from harness.catalog import catalog
     from harness.errors import HarnessError, suggestion
@@ -68,9 +74,21 @@ def suite(
     if dry_run:
         _forecast(chosen, pairs, store, device, jobs)
         return
-    for asked in pairs:
-        asked.settle(known, find_device(device))  # what is misspelt is refused now, not hours later
-    _finish(found, store, *_run(pairs, store, jobs, device, workers))
+    at = find_device(device if launcher == "local" else "cpu")  # a cluster's nodes are other machines
+    requests = [asked.settle(known, at) for asked in pairs]  # what is misspelt is refused now, not hours later
+    if launcher != "local":
+        requests = _unfinished(requests, store)
+    more = [*(["--device", device] if device else []), *(["--workers", str(workers)] if workers else [])]
+    how = {
+        "launcher": launcher,
+        "options": launcher_words(**cluster),
+        "wait": wait,
+        "workers": workers,
+        "at_once": jobs,
+    }
+    with stoppable() as received:
+        launched = _launch(requests, results, more, _gpus(device), lambda: received[0] if received else 0, how)
+    _finish(found, store, launched, received[0] if received else 0)
 
 
 def _forecast(suite: Suite, pairs: Sequence[Asked], store: Store, device: str | None, jobs: int) -> None:
@@ -85,19 +103,37 @@ def _forecast(suite: Suite, pairs: Sequence[Asked], store: Store, device: str | 
     draw([forecast_sheet(suite.title, runs, jobs, device_name(at), remarks)], output())
 
 
-def _run(
-    pairs: Sequence[Asked], store: Store, at_once: int, device: str | None, workers: int
-) -> tuple[list[Failure], int]:
-    """Failures, and the signal that stopped it, or 0."""
+def _launch(
+    requests: Sequence[Request],
+    results: Path,
+    more: Sequence[str],
+    gpus: Sequence[str],
+    stop: Callable[[], int],
+    how: Mapping[str, Any],
+) -> Launched:
+    """`more` are words for every command; `how` is the rest of a plan."""
+    from harness.catalog import catalog
+    from harness.suites.launch import launch
+    from harness.suites.launcher import Plan
     from harness.suites.plan import jobs_of
-    from harness.suites.runner import run_jobs
 
-    more = [*(["--device", device] if device else []), *(["--workers", str(workers)] if workers else [])]
-    with stoppable() as received:
-        failures = run_jobs(
-            jobs_of(pairs, store.root, more), at_once, _gpus(device), _note, lambda: received[0] if received else 0
-        )
-    return failures, received[0] if received else 0
+    jobs = jobs_of([request.asked for request in requests], results, more)
+    plan = Plan(jobs=tuple(jobs), results=results.absolute(), note=_note, stop=stop, gpus=tuple(gpus), **how)
+    return launch(plan, catalog().plugins)
+
+
+def _unfinished(requests: Sequence[Request], store: Store) -> list[Request]:
+    """Those that are worth a job."""
+    from harness.suites.finished import finished
+    from harness.suites.plan import name_of
+
+    left = []
+    for request in requests:
+        if pair := finished(request, store):
+            _note(f"{name_of(request.asked)}: done already, as {pair}")
+        else:
+            left.append(request)
+    return left
 
 
 def _gpus(device: str | None) -> list[str]:
@@ -110,7 +146,7 @@ def _gpus(device: str | None) -> list[str]:
     return given.split(",") if given else [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _finish(found: tuple[str, Suite], store: Store, failures: Sequence[Failure], stopped_by: int) -> None:
+def _finish(found: tuple[str, Suite], store: Store, launched: Launched, stopped_by: int) -> None:
     """The table of what there is, a line for each failure, and the exit code."""
     from harness.report.formats import draw
     from harness.report.suite_table import suite_sheet
@@ -118,10 +154,13 @@ def _finish(found: tuple[str, Suite], store: Store, failures: Sequence[Failure],
     if stopped_by:
         _note("stopped; the same command goes on from there")
         raise SystemExit(128 + stopped_by)
-    draw([suite_sheet(*found, store)], output())
-    for failure in failures:
+    if launched.pending:
+        _note(f"jobs handed over: {len(launched.pending)}; the same command says how they are, --wait waits for them")
+    else:
+        draw([suite_sheet(*found, store)], output())
+    for failure in launched.failures:
         click.echo(f"harness: error: {failure}", err=True)
-    if failures:
+    if launched.failures:
         raise SystemExit(2)
 
 

@@ -128,8 +128,15 @@ class Tests:
         """Bring the rows of the mean of the two frames up to date. Raises Interrupted when asked to stop."""
         path = session.store.reference
         path.parent.mkdir(parents=True, exist_ok=True)
+        said: list[int] = []
+
+        def progress(done: int, total: int) -> None:
+            if done < total and not said:  # it may take long, where masks are made for the regions
+                said.append(done)
+                session.note(f"testing the mean of the two frames on {total - done} triplets, with masks and motion")
+
         with FileLock(path.with_suffix(".lock")) if self.world.writes else nullcontext():
-            self.evaluate(lambda settings: mean_of_frames, path, session)
+            self.evaluate(lambda settings: mean_of_frames, path, session, progress=progress)
 
 
 def choose_metrics(known: Catalog, choices: Sequence[Choice]) -> tuple[dict[str, Metric], dict[str, str]]:

@@ -51,28 +51,30 @@ def forecast(
         if guessed:
             remarks[f"Not all data is here, so counts and sizes are those of the suite's file. {guessed}."] = None
         for state in arms:
-            label = state.arm.label
-            if label not in estimates:
+            label, trained = state.arm.label, f"{state.arm.label}, seed {asked.seed}"
+            if label not in estimates and not state.tested:
                 note(f"measures {label}")
                 sizes = {name: expected.size for name, expected in state.tests.items()}
                 estimates[label] = estimate(state.arm, request, sizes)
-            trained = f"{label}, seed {asked.seed}"
+                if (count := estimates[label].measured) < request.recipe.batch:
+                    remarks[f"{label}: a step was measured with {count} of {request.recipe.batch} samples."] = None
             other = asked.test_masks if state.arm.plugins else ""
             name = f"{trained}, tested with masks {other}" if other else trained
             if name not in runs:
-                runs[name] = _forecast(name, state, estimates[label], trained in counted)
+                cost = NOTHING if state.tested else estimates[label]
+                runs[name] = _forecast(name, state, cost, trained in counted)
                 counted.add(trained)
-    part = {label: each.measured for label, each in estimates.items() if each.measured < request.recipe.batch}
-    if part:
-        of = ", ".join(f"{label} {count}" for label, count in part.items())
-        remarks[f"Steps were measured with fewer samples than the batch of {request.recipe.batch}: {of}."] = None
     return list(runs.values()), list(remarks)
+
+
+NOTHING = Estimate(0.0, {}, 0, 0, 0)
+"""Of a run that is done."""
 
 
 def _forecast(name: str, state: ArmState, cost: Estimate, trained: bool) -> RunForecast:
     steps = 0 if trained else state.steps - state.step
     counts = {benchmark: 0 if state.tested else tests.triplets for benchmark, tests in state.tests.items()}
-    seconds = steps * cost.step + sum(count * cost.triplet[benchmark] for benchmark, count in counts.items())
+    seconds = steps * cost.step + sum(count * cost.triplet[at] for at, count in counts.items() if count)
     word = "done" if state.tested else "trained" if state.step == state.steps else f"resumable at step {state.step}"
     return RunForecast(
         name,

@@ -34,7 +34,7 @@ class Faults:
             setattr(os, name, self._named(name, getattr(os, name)))
         os.fsync = self._synced(os.fsync)
         os.open = self._created(os.open)
-        io.open = self._opened(io.open)  # type: ignore[assignment]
+        io.open = self._opened(io.open)
 
     def now(self, call: str, path: str) -> bool:
         """Note a call; whether it is the one to go wrong."""

@@ -14,6 +14,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 
 def main() -> None:
@@ -38,6 +39,8 @@ def _import_everything() -> None:
     from harness.catalog import catalog
     from harness.cli import run
     from harness.compare import pair
+    from harness.compare.fingerprint import installation
+    from harness.measure.cost import cost
     from harness.options import parse_choice
     from harness.report import figures, formats, tables
 
@@ -45,12 +48,12 @@ def _import_everything() -> None:
     torch.set_num_threads(1)
     model = Arm.of(catalog(), parse_choice("toy")).build(0)
     torch.optim.AdamW(model.parameters(), fused=True)  # imports as much again
-    installed, cost = pair.installation(), pair.cost(model)
-    pair.installation, pair.cost = lambda: installed, lambda model: cost
+    versions, macs = installation(), cost(model)
+    mock.patch.multiple(pair, installation=lambda: versions, cost=lambda model: macs).start()
     # pictures are made anew from the numbers at any time: only the numbers are at stake
-    figures.draw_figures = lambda pair, *rest: Path(pair.name)
-    tables.pair_sheets = lambda pair, *rest: []
-    formats.draw = lambda *sheets: None
+    mock.patch.multiple(figures, draw_figures=lambda pair, *rest: Path(pair.name)).start()
+    mock.patch.multiple(tables, pair_sheets=lambda pair, *rest: []).start()
+    mock.patch.multiple(formats, draw=lambda *sheets: None).start()
 
 
 def _attempt(asked: dict[str, Any]) -> dict[str, Any]:

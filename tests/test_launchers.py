@@ -1,0 +1,464 @@
+"""Launchers: a plan on a cluster, by submitit's local and debug executors and by a Slurm of one machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pluggy
+import pytest
+import torch
+import yaml
+
+from harness import hookspecs
+from harness.catalog import catalog
+from harness.cli.main import cli, main
+from harness.cli.suite import suite as command
+from harness.compare.fingerprint import fingerprint
+from harness.compare.request import Asked
+from harness.errors import HarnessError
+from harness.evaluate.protocol import protocol_id
+from harness.plugins import Origin, Plugins
+from harness.results.store import Store
+from harness.suites import cluster_job
+from harness.suites import slurm as cluster
+from harness.suites.cluster_job import ClusterJob
+from harness.suites.finished import finished
+from harness.suites.launch import launch
+from harness.suites.launcher import Launched, Plan
+from harness.suites.runner import Job
+from harness.suites.slurm import minutes, slurm
+
+FAKE = Path(__file__).parent / "fake_slurm.py"
+
+
+def job(folder: Path, name: str, script: str, *holds: str) -> Job:
+    command = (sys.executable, "-S", "-c", textwrap.dedent(script))
+    return Job(name, command, folder / "logs" / f"{name}.log", frozenset(holds))
+
+
+def never() -> int:
+    return 0
+
+
+def plan(folder: Path, *jobs: Job, said: list[str] | None = None, **how: Any) -> Plan:
+    note = (said if said is not None else []).append
+    return Plan("slurm", jobs, folder, note, how.pop("stop", never), **how)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "POLL", 0.05)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Raises AssertionError where it does not come true."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# on submitit's local and debug executors
+
+
+def test_a_failing_job_stops_no_other(tmp_path: Path) -> None:
+    said: list[str] = []
+    jobs = [
+        job(tmp_path, "bad", "import sys; sys.exit('harness: error: no such clip')"),
+        job(tmp_path, "good", "import os; print('in', os.getcwd())"),
+    ]
+    launched = slurm(plan(tmp_path, *jobs, said=said, wait=True), "local")
+    failure = f"bad failed (exit code 1): no such clip; see {tmp_path / 'logs' / 'bad.log'}"
+    assert launched == Launched((failure,))
+    assert "good: done" in said
+    assert (tmp_path / "logs" / "good.log").read_text() == f"in {Path.cwd()}\n"
+    record = json.loads((tmp_path / "jobs" / "good.json").read_text())
+    assert f"good: submitted as job {record['id']}; log: {tmp_path / 'logs' / 'good.log'}" in said
+
+
+GOES_ON = """
+    import os, pathlib, signal, sys, time
+    state = pathlib.Path(STATE)
+    def save(*_):
+        state.write_text(state.read_text() + "saved ")
+        time.sleep(0.5)
+        sys.exit(143)
+    signal.signal(signal.SIGTERM, save)
+    if not state.exists():
+        state.write_text("")
+        print(os.getppid(), flush=True)
+        time.sleep(60)
+        sys.exit(1)
+    state.write_text(state.read_text() + "went on")
+"""
+
+
+def test_a_preempted_job_saves_and_is_queued_again(tmp_path: Path) -> None:
+    """As a cluster does it: SIGTERM, then the other signal; the command gets one SIGTERM."""
+    state, log = tmp_path / "state", tmp_path / "logs" / "a.log"
+    told: list[int] = []
+
+    def preempt() -> int:
+        if not told and log.exists() and log.read_text().strip():
+            told.append(int(log.read_text()))
+            for number in (signal.SIGTERM, cluster_job.AGAIN, cluster_job.AGAIN):
+                os.kill(told[0], number)
+        return 0
+
+    script = GOES_ON.replace("STATE", repr(str(state)))
+    launched = slurm(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=preempt), "local")
+    assert launched == Launched()
+    assert told
+    assert state.read_text() == "saved went on"
+
+
+def test_waiting_can_be_stopped_without_the_job_noticing(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    script = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.02)"
+    launched = slurm(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=lambda: signal.SIGINT), "local")
+    assert launched == Launched((), ("a",))
+    go.touch()
+    until((tmp_path / "jobs" / "ended" / "a.json").exists)
+
+
+def test_the_debug_executor_runs_in_this_process(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    it = job(tmp_path, "a", f"open({str(made)!r}, 'w')")
+    assert slurm(plan(tmp_path, it), "debug") == Launched((), ("a",))
+    assert not made.exists()
+    (tmp_path / "jobs" / "a.json").unlink()
+    assert slurm(plan(tmp_path, it, wait=True), "debug") == Launched()
+    assert made.exists()
+
+
+def test_after_sigterm_alone_it_waits_and_leaves_no_outcome(tmp_path: Path) -> None:
+    """As for a job that its owner cancels: nothing is queued again, and the command is not said to have failed."""
+    it = job(tmp_path, "a", GOES_ON.replace("STATE", repr(str(tmp_path / "state"))))
+    node = f"""
+        import sys
+        from pathlib import Path
+        from harness.suites import cluster_job
+        cluster_job.GRACE = 0.3
+        cluster_job.ClusterJob({it.command!r}, Path.cwd(), Path({str(it.log)!r}), Path({str(tmp_path / "out")!r}))()
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(node)])
+    until((tmp_path / "state").exists)
+    process.terminate()
+    assert process.wait(60) == 143
+    assert (tmp_path / "state").read_text() == "saved "
+    assert not (tmp_path / "out").exists()
+
+
+def test_signals_are_as_before_once_a_command_has_ended(tmp_path: Path) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, cluster_job.AGAIN)]
+    it = job(tmp_path, "a", "import signal; print(signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN)")
+    ClusterJob(it.command, tmp_path, it.log, tmp_path / "out")()
+    assert it.log.read_text() == "True\n"
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, cluster_job.AGAIN)] == before
+    assert json.loads((tmp_path / "out").read_text()) == {"code": 0, "reason": "True"}
+
+
+# on a Slurm of one machine
+
+
+@pytest.fixture
+def slurm_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Its state; with a file `runs` in it, jobs are run."""
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    for name in ("srun", "sbatch", "sacct", "scontrol", "scancel"):
+        path = folder / name
+        path.write_text(f'#!/bin/sh\nexec {sys.executable} -S {FAKE} {name} "$@"\n')
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_SLURM", str(folder))
+    return folder
+
+
+def test_nothing_is_submitted_twice(slurm_folder: Path, tmp_path: Path) -> None:
+    it, said = job(tmp_path, "a", ""), list[str]()
+    for _ in range(3):
+        assert slurm(plan(tmp_path, it, said=said)) == Launched((), ("a",))
+    (state,) = slurm_folder.glob("*.state")
+    assert said[1:] == [f"a: job {state.stem} is pending already; log: {it.log}"] * 2
+    other = replace(it, command=("harness", "other words"))
+    (failure,) = slurm(plan(tmp_path, other)).failures
+    assert failure.startswith(f"a: job {state.stem} is another command: ")
+    assert len(list(slurm_folder.glob("*.script"))) == 1
+
+
+def test_a_job_that_slurm_says_nothing_of_may_be_queued(slurm_folder: Path, tmp_path: Path) -> None:
+    said = list[str]()
+    slurm(plan(tmp_path, job(tmp_path, "a", "")))
+    (state,) = slurm_folder.glob("*.state")
+    state.unlink()
+    assert slurm(plan(tmp_path, job(tmp_path, "a", ""), said=said)) == Launched((), ("a",))
+    assert f"of which the cluster says nothing (if it is gone, delete {tmp_path / 'jobs' / 'a.json'})" in said[0]
+    assert len(list(slurm_folder.glob("*.script"))) == 1
+
+
+@pytest.mark.parametrize("gone", ["CANCELLED by 0", "OUT_OF_MEMORY"])
+def test_a_job_that_is_gone_is_submitted_again(gone: str, slurm_folder: Path, tmp_path: Path) -> None:
+    it = job(tmp_path, "a", "")
+    slurm(plan(tmp_path, it))
+    (state,) = slurm_folder.glob("*.state")
+    state.write_text(gone)
+    slurm(plan(tmp_path, it))
+    assert len(list(slurm_folder.glob("*.script"))) == 2
+
+
+def test_a_job_that_died_is_a_failure(slurm_folder: Path, tmp_path: Path) -> None:
+    def kill() -> int:
+        for state in slurm_folder.glob("*.state"):
+            state.write_text("OUT_OF_MEMORY")
+        return 0
+
+    (failure,) = slurm(plan(tmp_path, job(tmp_path, "a", ""), wait=True, stop=kill)).failures
+    assert "ended as out_of_memory; see " in failure
+
+
+def test_jobs_that_share_a_run_follow_each_other(slurm_folder: Path, tmp_path: Path) -> None:
+    """Those submitted earlier, by another command, too."""
+    slurm(plan(tmp_path, job(tmp_path, "a", "", "x", "y")))
+    slurm(plan(tmp_path, job(tmp_path, "b", "", "y", "z"), job(tmp_path, "c", "", "z"), job(tmp_path, "d", "", "w")))
+    scripts = sorted(slurm_folder.glob("*.script"))
+    a, b, *_ = (script.stem for script in scripts)
+    follows = [[line for line in script.read_text().splitlines() if "--dependency" in line] for script in scripts]
+    assert follows == [[], [f"#SBATCH --dependency=afterany:{a}"], [f"#SBATCH --dependency=afterany:{b}"], []]
+
+
+def test_what_slurm_is_asked_for(slurm_folder: Path, tmp_path: Path) -> None:
+    options = {
+        "partition": "a100",
+        "time": "1-12",
+        "gpus": "2",
+        "mem-per-cpu": "4G",
+        "exclusive": "",
+        "setup": "module",
+    }
+    slurm(plan(tmp_path, job(tmp_path, "ifrnet.s0", ""), options=options, workers=3))
+    (script,) = slurm_folder.glob("*.script")
+    lines = script.read_text().splitlines()
+    for flag in (
+        "job-name=ifrnet.s0",
+        "partition=a100",
+        "time=2160",
+        "gpus-per-node=2",
+        "cpus-per-task=8",
+        "mem-per-cpu=4G",
+        "exclusive",
+        "requeue",
+        f"signal=USR2@{cluster.TO_SAVE}",
+    ):
+        assert f"#SBATCH --{flag}" in lines
+    assert "module" in lines
+    assert json.loads((tmp_path / "jobs" / "ifrnet.s0.json").read_text())["command"][-2:] == ["--devices", "2"]
+
+
+def test_from_sbatch_to_the_end_through_a_preemption(slurm_folder: Path, tmp_path: Path) -> None:
+    (slurm_folder / "runs").touch()
+    state, log, told = tmp_path / "state", tmp_path / "logs" / "a.log", list[str]()
+
+    def preempt() -> int:
+        if not told and log.exists() and log.read_text().strip():
+            import submitit
+
+            told.append(json.loads((tmp_path / "jobs" / "a.json").read_text())["id"])
+            submitit.SlurmJob(tmp_path / "jobs" / "submitit" / "%j", told[0])._interrupt()
+        return 0
+
+    it = job(tmp_path, "a", GOES_ON.replace("STATE", repr(str(state))))
+    assert slurm(plan(tmp_path, it, wait=True, stop=preempt)) == Launched()
+    assert told
+    assert state.read_text() == "saved went on"
+
+
+def test_what_slurm_refuses_is_one_line(slurm_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"^a: the cluster refused it: sbatch: error: invalid partition specified"):
+        slurm(plan(tmp_path, job(tmp_path, "a", ""), options={"partition": "refuse"}))
+    assert not list((tmp_path / "jobs").glob("*.json"))
+
+
+# bad input
+
+
+def test_without_submitit_or_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HarnessError, match=r'Could not detect "srun".*--launcher local'):
+        slurm(plan(tmp_path, job(tmp_path, "a", "")))
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(HarnessError, match=r"pip install 'vfi-harness\[slurm\]'"):
+        slurm(plan(tmp_path, job(tmp_path, "a", "")))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"time": "soon"}, "time=soon: expected e.g. 90"),
+        ({"time": "0:0"}, "time=0:0: expected"),
+        ({"gpus": "all"}, "gpus=all: expected a whole number"),
+        ({"ntasks-per-node": "2"}, "--slurm ntasks_per_node: the harness sets that itself"),
+    ],
+)
+def test_options_that_are_wrong(options: dict[str, str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=message):
+        slurm(plan(tmp_path, options=options))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90", 90), ("90:01", 91), ("12:00:00", 720), ("2-12", 3600), ("1-00:30", 1470), ("1-00:00:01", 1441)],
+)
+def test_times_are_slurms(text: str, expected: int) -> None:
+    assert minutes(text) == expected
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "a.json").write_text('{"id": ')
+    with pytest.raises(HarnessError, match=r"jobs/a\.json: damaged .*delete it once no job"):
+        slurm(plan(tmp_path, job(tmp_path, "b", "")), "local")
+
+
+# launchers that distributions bring
+
+
+class Cloud:
+    """A distribution that implements `harness_launch`."""
+
+    def __init__(self, implementation: Callable[[Plan], Any]) -> None:
+        self.implementation = implementation
+
+    @hookspecs.hookimpl
+    def harness_launch(self, plan: Plan) -> Any:
+        return self.implementation(plan)
+
+
+def brought(implementation: Callable[[Plan], Any]) -> Plugins:
+    """An installation with such a distribution."""
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    cloud = Cloud(implementation)
+    manager.register(cloud)
+    return Plugins(manager, {cloud: Origin("vfi-cloud", "1.0", "cloud.py")})
+
+
+def test_a_launcher_of_a_distribution(tmp_path: Path) -> None:
+    mine = replace(plan(tmp_path, job(tmp_path, "a", "")), launcher="cloud")
+
+    def cloud(given: Plan) -> Launched | None:
+        return Launched((), tuple(job.name for job in given.jobs)) if given.launcher == "cloud" else None
+
+    assert launch(mine, brought(cloud)) == Launched((), ("a",))
+    with pytest.raises(HarnessError, match="unknown launcher 'slrum'; did you mean 'slurm'"):
+        launch(replace(mine, launcher="slrum"), brought(cloud))
+    with pytest.raises(HarnessError, match=r"launcher 'cloud': vfi-cloud 1\.0 \(cloud\.py\) failed: ZeroDivisionError"):
+        launch(mine, brought(lambda plan: 1 // 0))
+    with pytest.raises(HarnessError, match="returned 3, which is no Launched"):
+        launch(mine, brought(lambda plan: 3))
+
+
+def test_here_is_a_launcher_too(tmp_path: Path) -> None:
+    it = replace(plan(tmp_path, job(tmp_path, "a", "import sys; sys.exit('no such clip')")), launcher="local")
+    assert launch(it, brought(lambda plan: None)).failures[0].startswith("a failed (exit code 1): no such clip")
+    with pytest.raises(HarnessError, match="'partition' is an option of --launcher slurm"):
+        launch(replace(it, options={"partition": "a100"}), brought(lambda plan: None))
+
+
+# what is done already
+
+
+def settled(asked: Asked) -> Any:
+    return asked.settle(catalog(), torch.device("cpu"))
+
+
+def put(root: Path, asked: Asked, triplets: tuple[str, ...] = ("a", "b"), **changed: Any) -> str:
+    """A pair that was run on another machine, with other data: two test triplets, rows of `triplets`."""
+    request = settled(asked)
+    runs = [f"{arm.slug}.s0.{number}" for number, arm in enumerate(request.arms)]
+    protocol = protocol_id(request.protocol)
+    for arm, run in zip(request.arms, runs, strict=True):
+        masks = request.masks if arm.needs_masks else None
+        record = fingerprint(arm, request.recipe, 0, {"digest": "d"}, masks, "w", torch.device("cpu"))
+        record |= {"environment": {"device": "H100"}} | changed
+        folder = root / "runs" / run
+        folder.mkdir(parents=True)
+        text = yaml.safe_dump({"label": arm.label, "fingerprint": json.loads(json.dumps(record))})
+        (folder / "config.yaml").write_text(text)
+        (folder / "metrics.json").write_text('{"weights": "w"}')
+        rows = [f"clips-1,easy,{triplet},c,{protocol},w,none,none,30.0,0.9" for triplet in triplets]
+        header = "data,level,triplet,clip,protocol,weights,masks,regions,psnr,ssim"
+        (folder / "samples.csv").write_text("\n".join([header, *rows, ""]))
+    pair = {"title": "", "runs": runs, "labels": ["", ""], "network_masks": ["none"] * 2, "protocol": protocol}
+    pair |= {"tests": [{"data": "clips-1", "partial": "", "levels": {"easy": ["a", "b"]}}], "regions": "none"}
+    pair |= {"masks": None, "recipe": asked.recipe, "steps": 4, "seed": 0, "asked": asdict(asked)}
+    (root / "pairs").mkdir()
+    (root / "pairs" / "p.json").write_text(json.dumps(pair))
+    return "p"
+
+
+PAIR = Asked("ifrnet-s", "hce,hir", recipe="smoke")
+
+
+def test_a_finished_pair_is_found(tmp_path: Path) -> None:
+    assert finished(settled(PAIR), Store(tmp_path)) == ""
+    name = put(tmp_path, PAIR)
+    assert finished(settled(PAIR), Store(tmp_path)) == name
+    assert finished(settled(replace(PAIR, seed=1)), Store(tmp_path)) == ""
+    (tmp_path / "pairs" / "p.json").write_text("{")
+    assert finished(settled(PAIR), Store(tmp_path)) == ""
+
+
+def test_a_pair_of_older_code_is_not_finished(tmp_path: Path) -> None:
+    put(tmp_path, PAIR, code={"model": "of last year"})
+    assert finished(settled(PAIR), Store(tmp_path)) == ""
+
+
+def test_a_pair_that_is_tested_in_part_is_not_finished(tmp_path: Path) -> None:
+    put(tmp_path, PAIR, triplets=("a",))
+    assert finished(settled(PAIR), Store(tmp_path)) == ""
+
+
+# the command
+
+
+def test_the_command(
+    slurm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*words: str) -> tuple[int, str]:
+        cli.add_command(command)
+        results = ("--results", str(tmp_path / "results"))
+        monkeypatch.setattr(sys, "argv", ["harness", "suite", "smoke1", "--launcher", "slurm", *words, *results])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        assert out == ""
+        return int(exit_.value.code or 0), err
+
+    put(tmp_path / "results", PAIR)
+    code, err = call("--partition", "a100", "--slurm", "account=vfi", "--slurm", "exclusive")
+    assert code == 0, err
+    assert "ifrnet-s+hce,hir, seed 0: done already, as p" in err
+    assert "rife+hce,hir, seed 0: submitted as job " in err
+    (script,) = slurm_folder.glob("*.script")
+    assert {"#SBATCH --account=vfi", "#SBATCH --exclusive", "#SBATCH --partition=a100"} < set(
+        script.read_text().split("\n")
+    )
+    record = json.loads((tmp_path / "results" / "jobs" / "rife.hce-hir.smoke.s0.json").read_text())
+    assert record["command"][3:7] == ["harness", "run", "--baseline", "rife"]
+    code, err = call("--partition", "a100")
+    assert code == 0
+    assert f"job {script.stem} is pending already" in err
+    code, err = call("--slurm", "=3")
+    assert code == 2
+    assert "'=3' is not of the form KEY=VALUE" in err
