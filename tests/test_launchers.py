@@ -217,6 +217,28 @@ def test_a_job_that_is_gone_is_submitted_again(gone: str, slurm_folder: Path, tm
     assert len(list(slurm_folder.glob("*.script"))) == 2
 
 
+def test_a_job_that_has_said_how_it_ended_is_submitted_again(slurm_folder: Path, tmp_path: Path) -> None:
+    """Slurm forgets; its word is not needed."""
+    it = job(tmp_path, "a", "")
+    slurm(plan(tmp_path, it))
+    (tmp_path / "jobs" / "ended").mkdir()
+    (tmp_path / "jobs" / "ended" / "a.json").write_text('{"code": 2, "reason": "no such clip"}')
+    assert slurm(plan(tmp_path, it)) == Launched((), ("a",))
+    assert len(list(slurm_folder.glob("*.script"))) == 2
+
+
+def test_slurm_is_told_of_a_failure_and_the_job_can_be_given_again(slurm_folder: Path, tmp_path: Path) -> None:
+    (slurm_folder / "runs").touch()
+    clip = tmp_path / "clip"
+    it = job(tmp_path, "a", f"open({str(clip)!r})")
+    (failure,) = slurm(plan(tmp_path, it, wait=True)).failures
+    assert "a failed (exit code 1): FileNotFoundError" in failure
+    (state,) = slurm_folder.glob("*.state")
+    until(lambda: state.read_text() == "FAILED")
+    clip.touch()
+    assert slurm(plan(tmp_path, it, wait=True)) == Launched()
+
+
 def test_a_job_that_died_is_a_failure(slurm_folder: Path, tmp_path: Path) -> None:
     def kill() -> int:
         for state in slurm_folder.glob("*.state"):

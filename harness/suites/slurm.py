@@ -119,7 +119,7 @@ def _submit(job: Job, jobs: Jobs, cluster: str, parameters: dict[str, Any], afte
 def _wait(plan: Plan, jobs: Jobs, handed: Sequence[tuple[Job, Running]], failures: Sequence[str]) -> Launched:
     """Until every job has ended, or the user wants to stop, which the jobs do not notice."""
     failed, waiting = list(failures), list(handed)
-    while waiting:
+    while waiting and not plan.stop():
         time.sleep(POLL)
         for job, running in [each for each in waiting if _has_ended(jobs, *each)]:
             waiting.remove((job, running))

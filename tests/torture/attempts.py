@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 HERE = Path(__file__).parent
-RECIPE = "steps: 8\nbatch: 2\naugment: {crop: 16}\ncurve_every: 1\naudit_every: 3\ncheckpoint_every: 2\n"
+RECIPE = "steps: 8\nbatch: 2\naugment: {crop: 16}\ncurve_every: 1\naudit_every: 1\ncheckpoint_every: 2\n"
 PAIR = ("--baseline", "toy", "--with", "toy-mean", "--masks", "toy-halves", "--data", "noise")
 
 
@@ -72,9 +75,11 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
+        self._lines: Queue[str] = Queue()
+        Thread(target=self._listen, daemon=True).start()
+        assert self._hear() == "ready\n"
 
     def ask(self, root: Path, *arguments: str, **disturbance: Any) -> None:
         """Start an attempt; without arguments at the pair of the toy."""
@@ -85,15 +90,25 @@ class Server:
 
     def answer(self) -> End:
         """How the next attempt to end has ended."""
-        assert self._process.stdout is not None
-        return End(**json.loads(self._process.stdout.readline()))
+        return End(**json.loads(self._hear()))
 
     def attempt(self, root: Path, *arguments: str, **disturbance: Any) -> End:
         self.ask(root, *arguments, **disturbance)
         return self.answer()
 
     def close(self) -> None:
-        self._process.communicate()
+        """The server, and attempts that have not ended."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+
+    def _hear(self) -> str:
+        """Raises queue.Empty after a silence of two minutes."""
+        return self._lines.get(timeout=120)
 
 
 @contextmanager
@@ -134,12 +149,15 @@ def _environment(folder: Path) -> dict[str, str]:
 def outcome(root: Path) -> dict[str, bytes]:
     """Every file that a run's numbers are in, or that decides how it goes on: all but what tells times and machines.
 
-    Of a curve without its column of seconds.
+    Of a curve without its column of seconds; of checkpoints the newest two, since an older one may have stayed where
+    the disk was full, or the process killed, when it was to go.
     """
     results = root / "results"
+    older = {path for run in results.glob("runs/*") for path in sorted(run.glob("checkpoints/step-*"))[:-2]}
     told = {}
     for path in sorted(results.rglob("*")):
-        if path.is_dir() or path.name in ("env.json", ".lock") or path.suffix in (".lock", ".tmp"):
+        ours = path.name not in ("env.json", ".lock") and path.suffix not in (".lock", ".tmp")
+        if path.is_dir() or path.parent in older or not ours:
             continue
         content = path.read_bytes()
         if path.name == "curve.csv":
