@@ -238,8 +238,16 @@ def test_a_trail_that_audits_other_steps_is_no_match(reference: RunFolder, tmp_p
 def test_a_torn_row_does_not_count(reference: RunFolder, tmp_path: Path) -> None:
     other = trained(tmp_path / "other")
     other.audit.write_text(other.audit.read_text()[:-30])
+    other.set_status(state="training")
     found = audit(reference, other)
     assert (found.steps, found.difference) == (STEPS - 1, "")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_a_finished_arm_without_its_whole_trail_is_no_match(rows: int, reference: RunFolder, tmp_path: Path) -> None:
+    other = trained(tmp_path / "other")
+    other.audit.write_text("".join(other.audit.read_text().splitlines(keepends=True)[:rows]))
+    assert f"the trail of other ends at step {max(rows - 2, 0)} of 6" in audit(reference, other).difference
 
 
 def test_the_trail_costs_little_and_is_in_every_recipe() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.cli.devices import launch
 from harness.data import Benchmark, Triplet
 from harness.distributed import World
 from harness.errors import HarnessError
@@ -24,7 +26,7 @@ from harness.masks.source import MaskSource
 from harness.metrics.pixelwise import PSNR, psnr
 from harness.metrics.ssim import SSIM
 from harness.protocol import UNIFIED, Settings
-from harness.results.rows import KEYS, append_row, prepare, read_rows
+from harness.results.rows import KEYS, append_row, merged, prepare, read_rows
 
 
 class Noise(Benchmark):
@@ -113,6 +115,56 @@ def test_a_metric_that_is_added_is_measured_and_the_others_are_kept(evaluation: 
     assert all(row["ssim"] for row in latest.values())
     size = len(rows)
     assert len(done(evaluation, path)) == len(done(more, path)) == size  # nothing is measured again
+
+
+def test_metrics_measured_in_turn_all_stay(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    other = replace(evaluation, metrics={"ssim": SSIM()})
+    done(evaluation, path)
+    size = len(done(other, path))
+    assert len(done(evaluation, path)) == size
+    assert all(row["psnr"] and row["ssim"] for row in merged(read_rows(path)).values())
+
+
+SHARED = """
+import sys
+from pathlib import Path
+from dataclasses import replace
+import torch
+from harness.distributed import joined
+from harness.evaluate.protocol import mean_of_frames
+from harness.evaluate.runner import Evaluation, evaluate
+from harness.metrics.pixelwise import PSNR
+from harness.metrics.ssim import SSIM
+from harness.protocol import UNIFIED
+from tests.test_evaluation import Noise
+noise = Noise()
+with joined(torch.device("cpu")) as world:
+    made = Evaluation(noise, "noise-1234", noise.test, UNIFIED, {"psnr": PSNR()}, [], None, "none", "none", world)
+    for metrics in ({"psnr": PSNR(), "ssim": SSIM()}, {"psnr": PSNR()}):
+        several = replace(made, metrics=metrics)
+        evaluate(several, mean_of_frames, Path(sys.argv[1]), lambda: False, lambda done, total: None)
+"""
+
+
+def test_rows_are_the_same_for_any_number_of_processes(evaluation: Evaluation, root: Path, tmp_path: Path) -> None:
+    """Also where the file has more columns than are asked for, in another order."""
+    start = [",".join([*KEYS, "ie", "ssim"]) + "\n"]
+    made = []
+    for count in (1, 2, 4):
+        path = tmp_path / f"{count}.csv"
+        path.write_text("".join(start))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(root))
+            assert launch([sys.executable, "-c", SHARED, str(path)], count) == 0
+        made.append(path.read_bytes())
+        assert [file.name for file in tmp_path.glob("*part*")] == []
+    assert made[0] == made[1] == made[2]
+    rows = merged(read_rows(path))
+    alone = merged(done(replace(evaluation, metrics={"psnr": PSNR(), "ssim": SSIM()}), tmp_path / "alone.csv"))
+    assert {of: (row["psnr"], row["ssim"]) for of, row in rows.items()} == {
+        of: (row["psnr"], row["ssim"]) for of, row in alone.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,18 @@ def find_device(name: str | None) -> torch.device:
     return device
 
 
+def check_devices(device: torch.device, count: int) -> None:
+    """Raises HarnessError where a process would have no device of its own, or a CPU no core for it."""
+    import torch
+
+    from harness.errors import HarnessError
+
+    here = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count() or 1
+    if count > here:
+        kind = "GPU" if device.type == "cuda" else "core"
+        raise HarnessError(f"--devices {count}: this machine has {here} {kind}" + ("s" if here > 1 else ""))
+
+
 def output() -> Console:
     """Standard output: as wide as the terminal, or wide enough for everything where it is a pipe."""
     from rich.console import Console

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from harness.cli.common import (
+    check_devices,
     data_root_option,
     find_device,
     output,
@@ -61,6 +62,7 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
     known = catalog()
     warn_broken(known)
     if devices > 1 and "RANK" not in os.environ:
+        check_devices(find_device(device), devices)
         raise SystemExit(relaunch(devices))
     with joined(find_device(device)) as world:
         requests = [Asked(**asked, seed=seed).settle(known, world.device, workers) for seed in seeds]

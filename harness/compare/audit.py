@@ -36,7 +36,8 @@ def audit(one: RunFolder, other: RunFolder) -> Audit:
     """Compares up to the last step that both have audited."""
     a, b = (_trail(run) for run in (one, other))
     common = range(min(len(a), len(b)))
-    difference = next((text for at in common if (text := _difference(a[at], b[at]))), "")
+    found = (_difference(a[at], b[at]) for at in common)
+    difference = next((text for text in (*found, _cut(one, a), _cut(other, b)) if text), "")
     norms = sum(a[at]["gradient_norm"] == b[at]["gradient_norm"] != "" for at in common)
     return Audit(max(len(common) - 1, 0), difference, norms)
 
@@ -44,6 +45,15 @@ def audit(one: RunFolder, other: RunFolder) -> Audit:
 def _trail(run: RunFolder) -> list[dict[str, str]]:
     rows = csv.reader(whole_lines(run.audit)[1:])
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows if len(row) == len(COLUMNS)]
+
+
+def _cut(run: RunFolder, trail: list[dict[str, str]]) -> str:
+    """What is missing of a finished arm's trail."""
+    status = run.status()
+    if status.get("state") not in ("trained", "evaluated"):
+        return ""
+    last = int(trail[-1]["step"]) if trail else 0
+    return "" if last == status["steps"] else f"the trail of {run.name} ends at step {last} of {status['steps']}"
 
 
 def _difference(one: dict[str, str], other: dict[str, str]) -> str:

@@ -36,7 +36,9 @@ def fingerprint(
         "recipe": recipe.training(),
         "seed": seed,
         "data": dict(data),
-        "code": {part: package_hash(f"harness.{part}") for part in ("arm", "data", "masks", "model", "train")},
+        "code": {
+            part: package_hash(f"harness.{part}") for part in ("arm", "data", "distributed", "masks", "model", "train")
+        },
         "environment": environment(device) | ({"processes": processes} if processes > 1 else {}),
         "arm": [plugin.record() for plugin in arm.plugins],
         "masks": masks.record() if masks else None,

@@ -13,7 +13,7 @@ import pandas as pd
 
 from harness.compare.audit import Audit, audit
 from harness.errors import HarnessError, suggestion
-from harness.results.rows import KEYS, Row, read_rows
+from harness.results.rows import KEYS, Row, merged, read_rows
 from harness.results.store import RunFolder, Store, differences, slug_of
 
 log = logging.getLogger("harness")
@@ -99,6 +99,8 @@ class PairOutcome:
         shared = []
         for arm in self.arms:
             assert arm.run is not None
+            if not arm.run.config.exists():
+                return []  # nothing to compare yet
             fingerprint = arm.run.settings().get("fingerprint", {})
             shared.append({key: value for key, value in fingerprint.items() if key not in OWN_TO_AN_ARM})
         trail = self.audit()
@@ -181,7 +183,7 @@ def rows_of(path: Path, record: Mapping[str, Any], of: Mapping[str, str]) -> pd.
     `of` are further values that the rows must have: the network's weights and the masks that it was given."""
     wanted = dict(of) | {"protocol": record["protocol"], "regions": record["regions"]}
     found: dict[tuple[str, str, str], Row] = {}
-    for row in read_rows(path):
+    for row in merged(read_rows(path)).values():
         if all(row.get(name) == value for name, value in wanted.items()):
             found[row["data"], row["level"], row["triplet"]] = row
     rows: list[dict[str, Any]] = []

@@ -89,9 +89,10 @@ def run_pair(request: Request, session: Session) -> str:
     ]
     pair = f"{runs[-1].name}-{_tested(request)}"
     world.check_same({"what decides the numbers": records})
+    _try_masks(request, shared)
+    shared.tests.evaluate_reference(session)
     if world.writes:
         _write_pair(session.store.pair_file(pair), request, runs, shared)
-    shared.tests.evaluate_reference(session)
     for arm, record, run in zip(request.arms, records, runs, strict=True):
         with run.locked() if world.writes else nullcontext(), Engine.of(request.recipe, request.device).settings():
             if world.writes:
@@ -108,6 +109,19 @@ def check(request: Request) -> None:
     crop = request.recipe.augment.crop
     if crop % multiple:
         raise HarnessError(f"augment.crop={crop} is no multiple of {multiple}, which {arm.baseline.name} needs")
+
+
+def _try_masks(request: Request, shared: Shared) -> None:
+    """Look up one pair of frames of each kind: masks that are missing are to be known before days of training."""
+    if not request.arm.needs_masks:
+        return
+    for benchmark, triplet, cache in [
+        (shared.benchmark, shared.benchmark.train[0], shared.masks),
+        *((tests.benchmark, tests.triplets[0], shared.test_masks) for tests in shared.tests.sets),
+    ]:
+        frames = benchmark.read(triplet)
+        if cache is not None:
+            cache.maps(frames[0], frames[2])
 
 
 def _run_arm(arm: Arm, request: Request, shared: Shared, run: RunFolder, session: Session) -> None:

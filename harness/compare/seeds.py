@@ -27,7 +27,7 @@ def of_all_seeds(store: Store, pair: PairOutcome) -> list[PairOutcome]:
         seed = other.record["seed"]
         if seed in found or not all(arm.evaluated for arm in other.arms):
             continue
-        if changed := differences(_shared(pair), _shared(other)):
+        if changed := differing(pair, other):
             log.warning("%s is left out: made under other settings: %s", other.name, changed[0])
         else:
             found[seed] = other
@@ -73,7 +73,10 @@ def floor(store: Store, pair: PairOutcome) -> tuple[int, dict[Column, float]]:
     controls = [
         control
         for control in _asked_alike(store, pair, {"plugins": "null", "masks": "", "test_masks": ""})
-        if all(arm.evaluated for arm in control.arms) and not control.unmatched()
+        if all(arm.evaluated for arm in control.arms)
+        and not control.unmatched()
+        and not differences(_trained(pair, 0), _trained(control, 0))
+        and all(control.record[name] == pair.record[name] for name in ("tests", "protocol"))
     ]
     values: dict[Column, list[float]] = {}
     for control in controls:
@@ -105,8 +108,15 @@ def _words(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record["asked"].items() if key not in ("seed", "metrics")}
 
 
-def _shared(pair: PairOutcome) -> dict[str, Any]:
-    """What the seeds of a comparison have in common: all that decides the numbers of the arm with plug-ins."""
-    run = pair.arms[-1].run
+def differing(pair: PairOutcome, other: PairOutcome, arm: int = -1) -> list[str]:
+    """What, besides the seed, an arm of two pairs does not have in common: how it was trained, and how tested."""
+    tested = ("tests", "protocol")
+    one, two = ({name: each.record[name] for name in tested} for each in (pair, other))
+    return differences(_trained(pair, arm), _trained(other, arm)) + differences(one, two)
+
+
+def _trained(pair: PairOutcome, arm: int) -> dict[str, Any]:
+    """All that decides the weights of an arm, but for its seed."""
+    run = pair.arms[arm].run
     fingerprint = run.settings().get("fingerprint", {}) if run is not None else {}
     return {key: value for key, value in fingerprint.items() if key not in OWN_TO_A_SEED}

@@ -68,6 +68,13 @@ class Tests:
     world: World
     workers: int = 1
 
+    def __post_init__(self) -> None:
+        names = [tests.data_id.rpartition("-")[0] for tests in self.sets]
+        if not names:
+            raise HarnessError("no benchmark to test on: name one")
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise HarnessError(f"two test sets are called {twice}: their columns could not be told apart; test on one")
+
     def record(self) -> dict[str, Any]:
         """What a table needs to find the rows again, and to say how they were made."""
         return {
@@ -152,6 +159,8 @@ def choose_metrics(known: Catalog, choices: Sequence[Choice]) -> tuple[dict[str,
         spec = chosen.entry.spec
         assert isinstance(spec, MetricSpec)
         column = chosen.label if spec.version == 1 else f"{chosen.label} v{spec.version}"
+        if not spec.factory.startswith("harness."):  # the core's own code is in the protocol's id
+            column += f" {chosen.entry.code()[:6]}"
         try:
             metrics[column] = chosen.build()
         except HarnessError as error:

@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from harness.arm import Arm
 from harness.catalog import ChosenMasks, package_hash
-from harness.compare.fingerprint import short
+from harness.compare.fingerprint import environment, short
 from harness.compare.outcome import ArmOutcome, PairOutcome, rows_of
 from harness.compare.session import Session
 from harness.compare.testset import Tests, file_hash
@@ -32,6 +32,7 @@ def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks |
     settings = {
         "arm": [arm.baseline.record(), *(plugin.record() for plugin in arm.plugins)],
         "masks": masks.record() if masks else None,
+        "environment": environment(tests.world.device),
         "code": [package_hash(f"harness.{part}") for part in ("masks", "model")],
     }
     name = f"{arm.slug}.{sha}.{short(settings)}"

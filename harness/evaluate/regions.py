@@ -55,7 +55,10 @@ class ByMotion(Grouping):
         path = cache_dir() / "motion" / name[:2] / f"{name[2:]}.npy"
         try:
             magnitude = np.load(path)
-        except (OSError, ValueError):
+            damaged = magnitude.ndim != 2 or not np.isfinite(magnitude).all()
+        except (OSError, ValueError, EOFError, TypeError):
+            damaged = True  # or not there yet
+        if damaged:
             magnitude = motion.motion_magnitude(img0, img1)
             with writing(path.parent), replacing(path) as out:
                 np.save(out, magnitude)

@@ -24,7 +24,7 @@ from harness.evaluate.protocol import Predict, protocol_id
 from harness.evaluate.regions import Grouping
 from harness.masks.cache import MaskCache
 from harness.protocol import Protocol, Settings
-from harness.results.rows import Row, append_row, key, prepare, read_rows, write_rows
+from harness.results.rows import Row, append_row, key, merged, prepare, read_rows, write_rows
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 
@@ -93,12 +93,12 @@ def evaluate(
 ) -> bool:
     """Bring the rows of `path` up to date; values that are there are not computed again. False if asked to stop."""
     wanted, world = evaluation.columns, evaluation.world
-    columns = world.from_first(lambda: _gather(evaluation, path, wanted))
-    done = {key(row) for row in read_rows(path) if all(row.get(name) for name in wanted)}
+    world.from_first(lambda: _gather(evaluation, path, wanted))
+    known = merged(read_rows(path))
+    done = {of for of, row in known.items() if all(row.get(name) for name in wanted)}
     missing = [triplet for triplet in evaluation.triplets if key(evaluation.key(triplet)) not in done]
     mine, own = world.share(missing), path if world.size == 1 else _part(path, world.rank)
-    if world.size > 1:
-        prepare(own, wanted)
+    columns = prepare(own, wanted)
     total = len(evaluation.triplets)
     progress(total - len(missing), total)
     stopped = False
@@ -118,7 +118,7 @@ def _part(path: Path, rank: int) -> Path:
     return path.with_name(f"{path.stem}.part{rank}{path.suffix}")
 
 
-def _gather(evaluation: Evaluation, path: Path, wanted: Sequence[str]) -> list[str]:
+def _gather(evaluation: Evaluation, path: Path, wanted: Sequence[str]) -> None:
     """Make the file ready, with the rows that processes left in parts, in the order of the triplets."""
     parts = sorted(path.parent.glob(f"{path.stem}.part*{path.suffix}"))
     columns = prepare(path, wanted)
@@ -129,14 +129,15 @@ def _gather(evaluation: Evaluation, path: Path, wanted: Sequence[str]) -> list[s
         write_rows(path, columns, sorted(rows, key=lambda row: order.get(key(row), -1)))
         for part in parts:
             part.unlink()
-    return columns
 
 
 def measure(evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: Sample) -> dict[str, float]:
     """Every value of a triplet; one transfer from the device."""
     img0, truth, img1 = (to_image(frame, evaluation.world.device) for frame in sample.frames)
     try:
-        frame = predict(img0, img1, triplet.t, sample.maps)
+        # on CUDA convolutions are rounded to 10 bits by default
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            frame = predict(img0, img1, triplet.t, sample.maps)
     except ValueError as error:
         raise HarnessError(f"{evaluation.data_id}, {triplet.level} {triplet.id}: {error}") from error
     with torch.inference_mode():

@@ -22,6 +22,15 @@ def read_rows(path: Path) -> list[Row]:
     return [dict(zip(lines[0], line, strict=True)) for line in lines[1:] if len(line) == len(lines[0])]
 
 
+def merged(rows: Iterable[Row]) -> dict[tuple[str, ...], Row]:
+    """One row for each key, with every value that is known of it; of several, the last written."""
+    found: dict[tuple[str, ...], Row] = {}
+    for row in rows:
+        of = key(row)
+        found[of] = found.get(of, {}) | {name: value for name, value in row.items() if value}
+    return found
+
+
 def key(row: Mapping[str, str]) -> tuple[str, ...]:
     """Values of KEYS; empty for those that the row does not have."""
     return tuple(row.get(name, "") for name in KEYS)

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.compare.outcome import ArmOutcome, PairOutcome, read_pair
 from harness.compare.request import Asked
+from harness.compare.seeds import differing
 from harness.options import parse_choices
 from harness.results.store import Store
 from harness.suites.suite import Suite, SuiteRow
@@ -48,8 +49,20 @@ def find_rows(suite: Suite, store: Store) -> Rows:
                         outcomes[name] = read_pair(store, name)
                     arm = outcomes[name].arms[-1 if row.plugins else 0]
                     candidates[was["seed"]].append(Found(outcomes[name], arm))
-        rows[row.label] = {seed: _best(suite, row, found) for seed, found in sorted(candidates.items())}
+        rows[row.label] = _comparable({seed: _best(suite, row, found) for seed, found in sorted(candidates.items())})
     return rows
+
+
+def _comparable(found: dict[int, Found]) -> dict[int, Found]:
+    """The seeds that were trained and tested alike; those that were not are named and left out."""
+    first, kept = next(iter(found.values()), None), dict(found)
+    for seed, each in found.items():
+        assert first is not None
+        arm = -1 if each.arm is each.pair.arms[-1] else 0
+        if each.arm.evaluated and first.arm.evaluated and (changed := differing(first.pair, each.pair, arm)):
+            log.warning("%s is left out: made under other settings: %s", each.pair.name, changed[0])
+            del kept[seed]
+    return kept
 
 
 def _best(suite: Suite, row: SuiteRow, candidates: list[Found]) -> Found:

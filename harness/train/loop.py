@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -17,7 +17,7 @@ from harness.distributed import World, hashes
 from harness.files import append_line, sync, whole_lines, write_text
 from harness.model import Composed
 from harness.results.store import RunFolder
-from harness.train import audit, checkpoint
+from harness.train import audit, checkpoint, diverged
 from harness.train.engine import Engine
 from harness.train.recipe import Recipe
 from harness.train.step import training_step
@@ -76,19 +76,19 @@ def _train(model: Composed, training: Training, run: RunFolder, engine: Engine, 
         try:
             parts = batch.parts(recipe.accumulate)
             pending.append(training_step(model, optimizer, parts, learning_rate, engine, world))
-        except FloatingPointError:
-            raise _diverged(run, step + 1, world) from None
+        except FloatingPointError as error:
+            raise _diverged(run, training, step + 1, error.args[0].tolist(), world) from None
         done, timed = step + 1, timed + 1
         if done % recipe.audit_every == 0 or done == steps:
             _audit(run, done, batch, learning_rate, optimizer, model, world)
         if done % recipe.curve_every == 0 or done == steps:
-            losses = _finite(run, done, pending, world)  # waits for the device, so that its time counts
+            losses = _finite(run, training, done, pending, world)  # waits for the device, so that its time counts
             if world.writes:
                 _write_row(run, training, done, losses, learning_rate, (time.perf_counter() - started) / timed)
             pending, started, timed = [], time.perf_counter(), 0
         stopping = any(world.any_of([training.stop()]))
         if done % recipe.checkpoint_every == 0 or done == steps or stopping:
-            _finite(run, done, pending, world)  # or what is saved would be lost already
+            _finite(run, training, done, pending, world)  # or what is saved would be lost already
             _check_weights(model, world)
             last = world.from_first(partial(_save, run, done, steps, model, optimizer, pending))
         if stopping and done < steps:
@@ -167,18 +167,24 @@ def _write_row(
     training.notify("harness_step_done", run=run.name, step=done, loss=loss, seconds=seconds)
 
 
-def _finite(run: RunFolder, done: int, pending: list[torch.Tensor], world: World) -> torch.Tensor:
+def _finite(run: RunFolder, training: Training, done: int, pending: list[torch.Tensor], world: World) -> torch.Tensor:
     """The losses of the last steps up to `done`, (steps, 2) float64 on the host; raises if one is not finite."""
     losses = torch.stack(pending).double().cpu() if pending else torch.empty(0, 2)
     bad = (~losses.isfinite().all(1)).nonzero()
     if len(bad):
-        raise _diverged(run, done - len(losses) + int(bad[0]) + 1, world)
+        at = int(bad[0])
+        raise _diverged(run, training, done - len(losses) + at + 1, losses[at].tolist(), world)
     return losses
 
 
-def _diverged(run: RunFolder, step: int, world: World) -> BaseException:
+def _diverged(run: RunFolder, training: Training, step: int, losses: Sequence[float], world: World) -> BaseException:
+    """The error to raise; what the step was given is written down first."""
+    if world.writes:
+        rate = training.recipe.learning_rate_at(step - 1, training.steps)
+        diverged.record(run, step, training.samples, losses, rate)
     return world.error(
-        f"{run.name}: the loss of step {step} is not finite; the checkpoint before it is kept. "
+        f"{run.name}: the loss of step {step} is not finite: nan-{step}.json in its folder names the samples; "
+        "the checkpoint before it is kept. "
         "A lower learning_rate in the recipe is the usual cure, and float32 where it overflowed in half precision"
     )
 

@@ -22,9 +22,9 @@ def training_step(
 ) -> Tensor:
     """(reconstruction, total) loss of the global batch before the update, on the device: nothing here waits for a GPU.
 
-    `parts` are this process's samples, as many at a time as fit. Raises FloatingPointError, in every process, for a
-    loss that is not finite on a CPU, where looking costs nothing. On a GPU the loop finds it with the next row of the
-    curve.
+    `parts` are this process's samples, as many at a time as fit. Raises FloatingPointError with the loss, in every
+    process, where it is not finite on a CPU, where looking costs nothing. On a GPU the loop finds it with the next row
+    of the curve.
     """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
@@ -33,7 +33,7 @@ def training_step(
     parameters = list(model.parameters())
     loss = world.sum_gradients(parameters, loss)
     if engine.device.type == "cpu" and not loss.isfinite().all():
-        raise FloatingPointError
+        raise FloatingPointError(loss)
     if engine.loss_scale != 1:
         gradients = [p.grad for p in parameters if p.grad is not None]
         torch._foreach_mul_(gradients, 1 / engine.loss_scale)

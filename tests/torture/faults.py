@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 
@@ -26,6 +27,7 @@ class Faults:
     at: int = 0
     how: Literal["kill", "full", "for good"] = "kill"
     calls: list[str] = field(default_factory=list)
+    counting: Lock = field(default_factory=Lock)
     torn: bool = False  # half of a write was made: the next one fails
 
     def install(self) -> None:
@@ -40,10 +42,12 @@ class Faults:
         """Note a call; whether it is the one to go wrong."""
         if not path.startswith(self.root) or self.only not in path:
             return False
-        self.calls.append(f"{call} {Path(path).relative_to(self.root)}")
+        with self.counting:  # frames for a test are read in another thread
+            self.calls.append(f"{call} {Path(path).relative_to(self.root)}")
+            number = len(self.calls)
         if call in ("unlink", "rmdir") and self.how != "kill":
             return False  # a full disk lets go of files
-        return self.at > 0 and (len(self.calls) >= self.at if self.how == "for good" else len(self.calls) == self.at)
+        return number >= self.at > 0 if self.how == "for good" else number == self.at
 
     def strike(self, path: str | None = None) -> None:
         """The kill, or the error with or without the file's name, as the system has it."""

@@ -40,7 +40,7 @@ def harness_protocols() -> list[Protocol]:
             summary="no rounding; on SNU-FILM a working scale of 0.8 and centred padding to multiples of 20",
             on={
                 "snu-film": Settings(placement="centre", multiple=20, scale=0.8),
-                "middlebury": Settings(padding="zero", rounding=True),
+                "middlebury": Settings(padding="zero"),
             },
             reference=REFERENCE,
         )
