@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         PluginSpec,
         WeightsSpec,
     )
+    from harness.suites.launcher import Launched, Plan
 
 GROUP = "harness"
 hookspec = pluggy.HookspecMarker(GROUP)
@@ -72,6 +73,11 @@ def harness_protocols() -> Iterable[Protocol]:
 @hookspec
 def harness_tables() -> Iterable[Path]:
     """YAML files of suites: the arms, benchmarks and published numbers of a table."""
+
+
+@hookspec(firstresult=True)
+def harness_launch(plan: Plan) -> Launched | None:
+    """Run a suite's jobs elsewhere, where `plan.launcher` is yours; else None."""
 
 
 @hookspec

@@ -64,7 +64,10 @@ class ArmOutcome:
         if self.run is None or not self.run.curve.exists():
             raise HarnessError(f"{self.label} has no curve yet")
         exact = dict.fromkeys(("loss", "total", "learning_rate"), float)
-        return pd.read_csv(self.run.curve, converters=exact)
+        try:
+            return pd.read_csv(self.run.curve, converters=exact)
+        except (ValueError, pd.errors.ParserError) as error:
+            raise HarnessError(f"{self.run.curve}: damaged ({error}); the run's own command makes it anew") from error
 
     @property
     def seconds_per_step(self) -> float | None:
@@ -156,6 +159,8 @@ def read_pair(store: Store, name: str) -> PairOutcome:
         arms = [store.run(run) for run in record["runs"]]
         for key in RECORDED:
             _ = record[key]
+        for tests in record["tests"]:
+            _ = tests["data"], tests["partial"], dict(tests["levels"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HarnessError(f"{path}: damaged ({error}); the command that made the pair writes it again") from error
     reference = ArmOutcome(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.catalog import catalog
 from harness.compare.outcome import ArmOutcome, Column, Means, PairOutcome, means_of
 from harness.compare.seeds import certainty, floor, of_all_seeds
 from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
 from harness.report.sheet import Cell, Line, Sheet, blank, scores
 from harness.results.store import Store
+from harness.specs import MetricSpec
 
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 
@@ -101,7 +103,9 @@ def _number(value: float, digits: int, sign: str = "") -> Cell:
 
 
 def _cost_difference(one: ArmOutcome, other: ArmOutcome) -> list[Cell]:
-    a, b = one.metrics["cost"], other.metrics["cost"]
+    a, b = one.metrics.get("cost"), other.metrics.get("cost")
+    if not a or not b:
+        return list(blank(len(COSTS)))
     return [
         _number((b["parameters"] - a["parameters"]) / 1e6, 3, "+"),
         _number((b["macs"] - a["macs"]) / 1e9, 1, "+"),
@@ -112,24 +116,34 @@ def _cost_difference(one: ArmOutcome, other: ArmOutcome) -> list[Cell]:
 
 def _metric(pairs: Sequence[PairOutcome], gained: Means, name: str) -> Sheet:
     """One more metric, all arms."""
-    lines, pair = [], pairs[0]
+    lines, pair, spec = [], pairs[0], _spec(name)
+    digits = spec.digits if spec else 4
     for of_seeds in zip(*((pair.reference, *pair.arms) for pair in pairs), strict=True):
         means = _mean([arm.means() for arm in of_seeds]) if all(arm.evaluated for arm in of_seeds) else {}
-        lines.append(Line(of_seeds[0].label, tuple(_value(means, at, name) for at in pair.columns)))
+        lines.append(Line(of_seeds[0].label, tuple(_value(means, at, name, digits) for at in pair.columns)))
     if gained:
-        lines.append(Line("difference", tuple(_value(gained, at, name, "+") for at in pair.columns), rule=True))
-    return Sheet(name, tuple(map(pair.column_label, pair.columns)), tuple(lines))
+        cells = tuple(_value(gained, at, name, digits + 1, "+") for at in pair.columns)
+        lines.append(Line("difference", cells, rule=True))
+    better = f"{'higher' if spec.higher_is_better else 'lower'} is better" if spec else ""
+    title = f"{name} ({', '.join(filter(None, (spec.unit, better)))})" if spec else name
+    return Sheet(title, tuple(map(pair.column_label, pair.columns)), tuple(lines))
 
 
-def _value(means: Means, at: Column, name: str, sign: str = "") -> Cell:
+def _spec(metric: str) -> MetricSpec | None:
+    """Of a metric by its column, which may tell options too; None where it is not installed here."""
+    claims = catalog().claims(MetricSpec, metric.partition("(")[0].partition(" ")[0])
+    return claims[0].spec if claims else None
+
+
+def _value(means: Means, at: Column, name: str, digits: int, sign: str = "") -> Cell:
     value = means.get(at, {}).get(name, float("nan"))
-    return Cell() if value != value else _number(value, 4, sign)
+    return Cell() if value != value else _number(value, digits, sign)
 
 
 def _regions(pair: PairOutcome, gained: Means, regions: list[str]) -> Sheet:
     """PSNR of the second arm less the first, on parts of the frames."""
     lines = [
-        Line(pair.column_label(at), tuple(_value(gained, at, name, "+") for name in regions))
+        Line(pair.column_label(at), tuple(_value(gained, at, name, 4, "+") for name in regions))
         for at in pair.columns
         if at in gained
     ]
