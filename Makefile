@@ -1,7 +1,8 @@
-# make demo   set up, then train and compare one matched pair on the bundled clips (minutes on two CPU cores)
-# make test   set up, then every test
-# make lint   set up, then ruff, mypy and the import rules
-# make bench  set up, then the harness loop against a bare torch loop, as a ratio
+# make demo     set up, then train and compare one matched pair on the bundled clips (minutes on two CPU cores)
+# make test     set up, then every test
+# make lint     set up, then ruff, mypy and the import rules
+# make torture  set up, then the tests of reliability at full size, into results/reliability.md
+# make bench    set up, then the harness loop against a bare torch loop, as a ratio
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := harness $(wildcard baselines/*/vfi_* adapters/*/vfi_*)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench torture clean
 
 demo: $(READY)
 	$(BIN)/harness run --baseline ifrnet-s --with hce,hir --recipe quick
@@ -25,6 +26,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench_loop.py
+
+torture: $(READY)
+	$(BIN)/python -m tests.torture.report
+	$(BIN)/python tests/simulate_statistics.py >> results/reliability.md
 
 $(READY): requirements.txt constraints.txt pyproject.toml $(wildcard baselines/*/pyproject.toml adapters/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)

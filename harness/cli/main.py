@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
 
 import click
 
 from harness import __version__
+from harness.blame import blame
 from harness.cli.audit import audit
 from harness.cli.cost import cost
 from harness.cli.curves import curves
@@ -61,6 +63,11 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("harness: stopped", err=True)
         code = 130
+    except Exception as error:
+        blamed = None if os.environ.get("HARNESS_TRACEBACK") else blame(error, discover())
+        if blamed is None:
+            raise
+        code = _fail(f"{blamed} (HARNESS_TRACEBACK=1 shows the way there)")
     sys.stdout.flush()
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -27,6 +27,7 @@ from harness.files import write_json
 from harness.masks.cache import MaskCache
 from harness.measure.cost import SIZE, cost
 from harness.model import Composed
+from harness.model.weights import load_weights
 from harness.results.store import RunFolder, Store, differences
 from harness.train import checkpoint
 from harness.train.engine import Engine
@@ -130,7 +131,7 @@ def _run_arm(arm: Arm, request: Request, shared: Shared, run: RunFolder, session
         last = _train(arm, request, shared, run, session)
     # a model of its own for the test: plain float32, whatever the training did to its memory format or its code
     model = arm.build(request.asked.seed)
-    model.load_state_dict(safetensors.torch.load_file(last.weights))
+    load_weights(model, last.weights, arm.label)
     masks = shared.test_masks if arm.needs_masks else None
     _evaluate(model.to(request.device), last, shared.tests, masks, run, session)
 
@@ -178,7 +179,7 @@ def _evaluate(
     }
     if facts != known:
         write_json(run.metrics, facts)
-    run.set_status(state="evaluated")
+    run.set_status(state="evaluated", step=last.step, steps=last.step)
     session.notify("harness_run_finished", run=run.name)
 
 

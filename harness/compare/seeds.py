@@ -21,17 +21,22 @@ OWN_TO_A_SEED = ("seed", "initial_weights")  # of a fingerprint
 
 
 def of_all_seeds(store: Store, pair: PairOutcome) -> list[PairOutcome]:
-    """The evaluated pairs that were asked for alike but for their seed, by seed; this one is always among them."""
-    found = {pair.record["seed"]: pair}
-    for other in _asked_alike(store, pair, {}):
+    """The evaluated pairs that were asked for alike but for their seed, by seed; this one too, or where there is no
+    evaluated one, this one alone."""
+    if any(arm.run is not None and not arm.run.config.exists() for arm in pair.arms):
+        return [pair]  # never started: there is nothing yet to hold others against
+    found = {pair.record["seed"]: pair} if all(arm.evaluated for arm in pair.arms) else {}
+    for other in _asked_alike(store, pair, {}) if len(pair.arms) == 2 else []:
         seed = other.record["seed"]
-        if seed in found or not all(arm.evaluated for arm in other.arms):
+        if seed in found or other.name == pair.name or not all(arm.evaluated for arm in other.arms):
             continue
         if changed := differing(pair, other):
             log.warning("%s is left out: made under other settings: %s", other.name, changed[0])
         else:
             found[seed] = other
-    return [found[seed] for seed in sorted(found)]
+    if found and pair.record.get("seed") not in found:
+        log.warning("%s is not finished: it is left out", pair.name)
+    return [found[seed] for seed in sorted(found)] or [pair]
 
 
 @dataclass(frozen=True)

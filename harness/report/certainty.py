@@ -49,7 +49,7 @@ def uncertainty_notes(pairs: Sequence[PairOutcome], sure: Mapping[Column, Certai
     count, floors = noise
     if floors:
         runs = f"{count} A/A pair" + ("s" if count > 1 else "")
-        listed = ", ".join(f"{pair.column_label(at)} {floors[at]:.3f}" for at in pair.columns if at in floors)
+        listed = ", ".join(f"{pair.column_label(at)} {floors[at]:.2g}" for at in pair.columns if at in floors)
         notes.append(f"Noise floor, 95 % of the differences between equal arms ({runs}): {listed} dB.")
     return notes
 

@@ -17,7 +17,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def status(self) -> dict[str, Any]:
-        """`state` (training, trained, evaluated), `step`, `steps`; empty for a run that never started."""
+        """`state` (training, trained, evaluated; paused by a full disk), `step`, `steps`; empty before it started."""
         try:
             return dict(json.loads((self.path / "status.json").read_text()))
         except (FileNotFoundError, ValueError, TypeError):
@@ -93,13 +93,18 @@ class RunFolder:
         holder = self.path / ".holder"
         lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=0.2)  # by then its holder has written its name
         except Timeout:
             who = holder.read_text().strip() if holder.exists() else "another process"
             raise HarnessError(f"run {self.name} is in use by {who}; wait for it or stop it") from None
         try:
             holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
             yield
+        except (OSError, HarnessError) as error:
+            if files.disk_is_full(error) and self.status():
+                with suppress(OSError):
+                    self.set_status(state="paused")
+            raise
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
