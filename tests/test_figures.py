@@ -67,7 +67,7 @@ def write_pair(
         "runs": [run.name for run in runs],
         "labels": labels,
         "network_masks": ["none"] * len(runs),
-        "tests": [{"data": "clips-1", "levels": {"easy": ["one"]}}],
+        "tests": [{"data": "clips-1", "partial": "", "levels": {"easy": ["one"]}}],
         "steps": 10 * max(len(values or ()) for values in losses) if steps is None else steps,
         "seed": seed,
         "asked": {"baseline": baseline, "seed": seed},

@@ -33,6 +33,7 @@ from harness.suites.forecast import forecast
 from harness.suites.plan import jobs_of
 from harness.suites.runner import Job, run_jobs
 from harness.suites.suite import Expected, Suite, find_suite, load_suite
+from harness.train.audit import COLUMNS as AUDITED
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 PROTOCOL = "unified-v2-abcdef"
@@ -59,6 +60,7 @@ def put(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(yaml.safe_dump({"label": label, "fingerprint": fingerprint}))
         (folder / "status.json").write_text('{"state": "evaluated", "step": 9, "steps": 9}')
+        (folder / "audit.csv").write_text(f"{','.join(AUDITED)}\n0,aa,,,bb,\n9,,cc,0.1,bb,0.5\n")
         (folder / "metrics.json").write_text(json.dumps({"weights": label, "cost": {"macs_thop": 164_123_456_789}}))
         rows = ["data,level,triplet,clip,protocol,weights,masks,regions,psnr,ssim"]
         for data, levels in LEVELS.items():
