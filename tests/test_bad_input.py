@@ -138,7 +138,9 @@ def refusal(outcome: Outcome) -> str:
 
 def is_note(line: str) -> bool:
     """Warnings, and the lines that tell how far a run is."""
-    return line.startswith(("harness: warning: ", "harness: WARNING: ", "harness: drawing ", "harness: toy"))
+    return line.startswith(
+        ("harness: warning: ", "harness: WARNING: ", "harness: drawing ", "harness: testing ", "harness: toy")
+    )
 
 
 def content(folder: Path) -> dict[str, str]:
