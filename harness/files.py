@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from harness.errors import HarnessError
+
 ABANDONED = 3600  # seconds without a write, after which a half-written file is that of a process that was killed
 
 
@@ -83,11 +85,15 @@ def append_line(path: Path, line: str, durable: bool = True) -> None:
 
 
 def whole_lines(path: Path) -> list[str]:
-    """The lines of an appended file; one that a crash tore is left out. No file, no lines."""
+    """The lines of an appended file; one that a crash tore is left out. No file, no lines.
+
+    Raises HarnessError where it is no text."""
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         return []
+    except UnicodeDecodeError as error:
+        raise HarnessError(f"{path}: damaged: byte {error.start} is no text; move it away, it is made anew") from error
     return text.split("\n")[:-1]
 
 

@@ -235,6 +235,14 @@ def test_a_result_that_is_not_finite_is_named(evaluation: Evaluation, tmp_path: 
         evaluate(evaluation, fails, tmp_path / "rows.csv", lambda: False, lambda done, total: None)
 
 
+def test_a_file_of_rows_that_is_no_text_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"data,level\n\xff\xfe\n")
+    with pytest.raises(HarnessError, match=r"rows\.csv: damaged: byte 11 is no text"):
+        done(evaluation, path)
+    assert path.read_bytes() == b"data,level\n\xff\xfe\n"
+
+
 def test_rows_of_another_version_stay_but_do_not_count(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("data,level,triplet,clip,protocol,weights,psnr\nd,l,t,c,p,w,1.0\n")
