@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -11,7 +12,7 @@ from harness.specs import WeightsSpec
 
 
 def find(spec: WeightsSpec, given: str = "") -> Path | None:
-    """The file or folder: as given, in `HARNESS_WEIGHTS`, or in a hub's cache; None where it is nowhere."""
+    """The file or folder: as given, in `HARNESS_WEIGHTS`, a hub's cache or a package; None where it is nowhere."""
     return next((path for path in places(spec, given) if path.exists()), None)
 
 
@@ -42,3 +43,6 @@ def places(spec: WeightsSpec, given: str = "") -> Iterator[Path]:
         home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
         repository = Path(home).expanduser() / "hub" / f"models--{spec.hub.replace('/', '--')}" / "snapshots"
         yield from sorted(repository.glob("*"))
+    if spec.package and (package := find_spec(spec.package)) is not None:
+        for folder in package.submodule_search_locations or ():
+            yield from sorted(Path(folder).rglob(spec.file))

@@ -104,6 +104,7 @@ class WeightsSpec(Named):
     file     its name; in a folder of `HARNESS_WEIGHTS`, or in one of that folder's own folders
     source   where to get it, in words a user can follow
     hub      whose cache may hold it: "torch" for torch hub's checkpoints, or a Hugging Face repository "owner/name"
+    package  an installed Python package that may hold it, by the name that is imported
     size     in bytes, 0 where unknown; sha256 of the file, "" where unknown
     """
 
@@ -112,6 +113,7 @@ class WeightsSpec(Named):
     source: str
     licence: str
     hub: str = ""
+    package: str = ""
     size: int = 0
     sha256: str = ""
 

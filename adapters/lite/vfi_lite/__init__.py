@@ -1,15 +1,16 @@
-"""Mask source `lite`: boxes of COCO classes by tiny YOLOv3, their masks by MobileSAM; small enough for a CPU."""
+"""Mask source `lite`: boxes of COCO classes by tiny YOLOv3, animals in them named by EfficientNet-Lite2, and masks by
+MobileSAM; small enough for a CPU."""
 
 from __future__ import annotations
 
 from harness import MaskSourceSpec, hookimpl
 from harness.specs import MaskPartSpec, WeightsSpec
-from vfi_lite.weights import MOBILE_SAM, YOLO
+from vfi_lite.weights import EFFICIENTNET, MOBILE_SAM, YOLO
 
 
 @hookimpl
 def harness_weights() -> list[WeightsSpec]:
-    return [YOLO, MOBILE_SAM]
+    return [YOLO, EFFICIENTNET, MOBILE_SAM]
 
 
 @hookimpl
@@ -23,6 +24,15 @@ def harness_mask_parts() -> list[MaskPartSpec]:
             licence="MIT (weights)",
             part="detector",
             weights=(YOLO.name,),
+        ),
+        MaskPartSpec(
+            name="named-yolov3",
+            factory="vfi_lite.animals:NamedYolo",
+            summary="the same, with animals named by EfficientNet-Lite2: close-ups too",
+            reference="the same; Tan and Le, EfficientNet, ICML 2019, arXiv:1905.11946",
+            licence="MIT and Apache-2.0 (weights)",
+            part="detector",
+            weights=(YOLO.name, EFFICIENTNET.name),
         ),
         MaskPartSpec(
             name="mobile-sam",
@@ -42,10 +52,10 @@ def harness_mask_sources() -> list[MaskSourceSpec]:
         MaskSourceSpec(
             name="lite",
             factory="harness.masks.pipeline:Pipeline",
-            summary="objects of 80 kinds, by tiny YOLOv3 and MobileSAM; runs on a CPU",
+            summary="objects of 80 kinds, by tiny YOLOv3, EfficientNet-Lite2 and MobileSAM; runs on a CPU",
             reference="the pipeline of the paper, A.3, with small models",
             licence="MIT and Apache-2.0 (weights)",
             preference=-1,
-            parts=("tiny-yolov3", "mobile-sam"),
+            parts=("named-yolov3", "mobile-sam"),
         )
     ]

