@@ -444,7 +444,7 @@ def test_a_gpu_gives_the_same(compiled: bool, on_gpu: Any, network: Any, frames:
     net, pair, t = on_gpu
     model = torch.compile(Composed(net), fullgraph=True) if compiled else Composed(net)
     expected = predict(network("rife-m"), frames(64, 96)).frame
-    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         torch.testing.assert_close(model(pair, t).frame.cpu(), expected, atol=2e-5, rtol=0)
         with torch.autocast("cuda", torch.bfloat16):
             assert (model(pair, t).frame.cpu() - expected).abs().mean() < 3e-3
