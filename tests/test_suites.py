@@ -2,108 +2,33 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 import random
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from harness.catalog import catalog
 from harness.cli.main import main
-from harness.compare.request import Asked
 from harness.errors import HarnessError
-from harness.plugins import discover
 from harness.report.forecast_table import duration
 from harness.report.formats import FORMATS
-from harness.report.sheet import Sheet
 from harness.report.suite_table import suite_sheet
 from harness.results.store import Store
 from harness.suites.forecast import forecast
 from harness.suites.plan import jobs_of
 from harness.suites.runner import Job, run_jobs
-from harness.suites.suite import Expected, Suite, find_suite, load_suite
-from harness.train.audit import COLUMNS as AUDITED
+from harness.suites.suite import Expected, load_suite
+from tests.stores import numbers, put, suite, table1
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-PROTOCOL = "unified-v2-abcdef"
-LEVELS = {"snu-film-12345678": ("easy", "medium", "hard", "extreme"), "vimeo90k-12345678": ("test",)}
-
-
-def suite(name: str) -> Suite:
-    found = find_suite(discover(), name)
-    assert found
-    return found[1]
-
-
-def put(
-    root: Path, asked: Asked, psnr: Sequence[float], protocol: str = PROTOCOL, partial: str = "", batch: int = 24
-) -> str:
-    """A pair's record and its runs as `harness run` leaves them: two triplets a level; `psnr` is that of each arm at
-    the first, 1/3 dB less at the second."""
-    fingerprints = {"recipe": {"batch": 24}}, {"recipe": {"batch": batch}}
-    labels = [asked.baseline, f"{asked.baseline}+{asked.plugins}"]
-    runs = [f"{asked.baseline}.s{asked.seed}.00000000", f"{labels[1].replace(',', '+')}.s{asked.seed}.11111111"]
-    triplets = ["a", "b"]
-    for run, label, value, fingerprint in zip(runs, labels, psnr, fingerprints, strict=True):
-        folder = root / "runs" / run
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(yaml.safe_dump({"label": label, "fingerprint": fingerprint}))
-        (folder / "status.json").write_text('{"state": "evaluated", "step": 9, "steps": 9}')
-        (folder / "audit.csv").write_text(f"{','.join(AUDITED)}\n0,aa,,,bb,\n9,,cc,0.1,bb,0.5\n")
-        (folder / "metrics.json").write_text(json.dumps({"weights": label, "cost": {"macs_thop": 164_123_456_789}}))
-        rows = ["data,level,triplet,clip,protocol,weights,masks,regions,psnr,ssim"]
-        for data, levels in LEVELS.items():
-            for level in levels:
-                for at, triplet in enumerate(triplets):
-                    ssim = 0.9 + value / 1000
-                    key = f'{data},{level},{triplet},{triplet},{protocol},"{label}",none,none'
-                    rows.append(f"{key},{value - at / 3!r},{ssim!r}")
-        (folder / "samples.csv").write_text("\n".join(rows) + "\n")
-    tests = [
-        {"data": data, "partial": partial, "levels": dict.fromkeys(levels, triplets)} for data, levels in LEVELS.items()
-    ]
-    record = {
-        "title": "by hand",
-        "runs": runs,
-        "labels": labels,
-        "network_masks": ["none", "none"],
-        "tests": tests,
-        "protocol": protocol,
-        "ssim": "ssim",
-        "metrics": ["psnr", "ssim"],
-        "unavailable": {},
-        "regions": "none",
-        "masks": "supervoxel",
-        "test_masks": None,
-        "recipe": asked.recipe,
-        "steps": 9,
-        "seed": asked.seed,
-        "asked": asdict(asked),
-    }
-    (root / "pairs").mkdir(exist_ok=True)
-    name = f"{runs[1]}-{protocol[-6:]}"
-    (root / "pairs" / f"{name}.json").write_text(json.dumps(record))
-    return name
-
-
-def table1(root: Path, **options: Any) -> Sheet:
-    return suite_sheet("table1", suite("table1"), Store(root), **options)
-
-
-def numbers(sheet: Sheet) -> dict[tuple[str, str, str], float]:
-    rows = csv.DictReader(io.StringIO(FORMATS["csv"]([sheet])))
-    return {(row["row"], row["column"], row["value"]): float(row["number"]) for row in rows}
 
 
 # pairs
@@ -232,9 +157,6 @@ def test_seeds_are_averaged_and_counted(store: Path) -> None:
     assert found["RIFE, measured", "SNU extreme", "psnr"] == pytest.approx(25.5123456789 - 1 / 6)
     assert found["RIFE + HCE, HIR minus RIFE, measured", "SNU extreme", "psnr"] == pytest.approx(0.2)
     assert "Measured: mean over 2 seeds (0, 1)." in sheet.notes
-    latex = FORMATS["latex"]([sheet])
-    assert r"RIFE + HCE, HIR, measured & \textbf{25.55}" in latex
-    assert r"IFRNet, measured & \textbf{25.83}" in latex
 
 
 def test_the_best_is_bold_as_in_the_paper(tmp_path: Path) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from harness.compare.outcome import Column, PairOutcome, read_pair
-from harness.compare.statistics import Estimate, estimate, holm, noise_floor
+from harness.compare.statistics import LEVEL, Estimate, estimate, holm, noise_floor
 from harness.errors import HarnessError
 from harness.results.store import Store, differences
 
 log = logging.getLogger("harness")
 
 OWN_TO_A_SEED = ("seed", "initial_weights")  # of a fingerprint
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def of_all_seeds(store: Store, pair: PairOutcome) -> list[PairOutcome]:
@@ -41,34 +43,41 @@ def of_all_seeds(store: Store, pair: PairOutcome) -> list[PairOutcome]:
 
 @dataclass(frozen=True)
 class Certainty:
-    """Of one column: the estimate of the difference in PSNR, its p-value among all columns (Holm), and whether to claim
-    that there is a difference."""
+    """Of one cell of a table: the estimate of the difference in PSNR (dB), its p-value among all cells (Holm), and
+    whether to claim that there is a difference."""
 
     estimate: Estimate
-    adjusted: float | None
-    claimed: bool
+    adjusted: float | None = None
+    claimed: bool = False
 
 
-def certainty(pairs: Sequence[PairOutcome], metric: str = "psnr") -> dict[Column, Certainty]:
-    """For each column that all seeds have. Empty where there is no difference yet, or the arms are not matched."""
+def estimates(pairs: Sequence[PairOutcome]) -> dict[Column, Estimate]:
+    """Of the difference in PSNR (dB), at each column that all seeds have; `pairs` are one a seed.
+
+    Empty where there is no difference yet. Raises HarnessError where arms are not matched, unless that is to be shown.
+    """
     rows = []
     for pair in pairs:
         difference = pair.difference()
         if difference is None:
             return {}
-        rows.append(difference.assign(seed=pair.record["seed"], value=difference[metric]))
-    together = pd.concat(rows)
-    estimates: dict[Column, Estimate] = {}
-    for (test, level), values in together.groupby(["test", "level"], sort=False):
+        rows.append(difference.assign(seed=pair.record["seed"], value=difference["psnr"]))
+    found: dict[Column, Estimate] = {}
+    for (test, level), values in pd.concat(rows).groupby(["test", "level"], sort=False):
         try:
-            estimates[Column(str(test), str(level))] = estimate(values[["seed", "clip", "triplet", "value"]])
+            found[Column(str(test), str(level))] = estimate(values[["seed", "clip", "triplet", "value"]])
         except HarnessError as error:
-            log.warning("%s %s: %s", test, level, error)
-    known = [at for at, found in estimates.items() if found.p_value is not None]
-    adjusted = dict(zip(known, holm([estimates[at].p_value or 0.0 for at in known]), strict=True))
+            log.warning("%s: %s %s: %s", pairs[0].name, test, level, error)
+    return found
+
+
+def certainty(cells: Mapping[Key, Estimate]) -> dict[Key, Certainty]:
+    """Of all cells that are read together: Holm's correction is over every one of them that has a p-value."""
+    p_values = {at: found.p_value for at, found in cells.items() if found.p_value is not None}
+    adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     return {
-        at: Certainty(found, adjusted.get(at), found.different and adjusted.get(at, 1.0) < 0.05)
-        for at, found in estimates.items()
+        at: Certainty(found, adjusted.get(at), found.different and adjusted.get(at, 1.0) < LEVEL)
+        for at, found in cells.items()
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from harness.compare.outcome import Column, PairOutcome
 from harness.compare.seeds import Certainty
@@ -12,13 +12,17 @@ Noise = tuple[int, Mapping[Column, float]]
 """Number of A/A pairs, and their noise floor in dB by column."""
 
 
-def uncertainty_lines(sure: Mapping[Column, Certainty], columns: Sequence[Column], costs: int) -> list[Line]:
-    """Under the difference: its 95 % interval in PSNR, and the smallest difference that these seeds would find."""
+def uncertainty_lines(
+    sure: Mapping[Column, Certainty], columns: Sequence[Column], costs: int, of: str = ""
+) -> list[Line]:
+    """Under the difference: its 95 % interval in PSNR, and the smallest difference that these seeds would find. `of`
+    is which difference, in a table of several."""
+    prefix = f"{of}, " if of else ""
     if not any(found.estimate.interval for found in sure.values()):
         return []
-    lines = [Line("95 % interval (dB)", (*(_interval(sure.get(at)) for at in columns), *blank(costs)))]
+    lines = [Line(f"{prefix}95 % interval (dB)", (*(_interval(sure.get(at)) for at in columns), *blank(costs)))]
     if any(found.estimate.resolvable for found in sure.values()):
-        lines.append(Line("resolvable (dB)", (*(_resolvable(sure.get(at)) for at in columns), *blank(costs))))
+        lines.append(Line(f"{prefix}resolvable (dB)", (*(_resolvable(sure.get(at)) for at in columns), *blank(costs))))
     return lines
 
 
@@ -46,11 +50,32 @@ def uncertainty_notes(pairs: Sequence[PairOutcome], sure: Mapping[Column, Certai
     if "tier" in pair.record:
         notes.append(f"Trained on: {pair.record['tier']}.")
     notes += _judged(pairs, sure)
+    notes += noise_notes(noise, {at: pair.column_label(at) for at in pair.columns})
+    return notes
+
+
+def noise_notes(noise: Noise, labels: Mapping[Column, str], of: str = "") -> list[str]:
+    """The noise floor at the columns that have a label; none where no A/A pair was run. `of` is of which baseline, in
+    a table of several."""
     count, floors = noise
-    if floors:
-        runs = f"{count} A/A pair" + ("s" if count > 1 else "")
-        listed = ", ".join(f"{pair.column_label(at)} {floors[at]:.2g}" for at in pair.columns if at in floors)
-        notes.append(f"Noise floor, 95 % of the differences between equal arms ({runs}): {listed} dB.")
+    listed = ", ".join(f"{label} {floors[at]:.2g}" for at, label in labels.items() if at in floors)
+    if not listed:
+        return []
+    floor = f"Noise floor of {of}" if of else "Noise floor"
+    runs = f"{count} A/A pair" + ("s" if count > 1 else "")
+    return [f"{floor}, 95 % of the differences between equal arms ({runs}): {listed} dB."]
+
+
+def method_notes(sure: Iterable[Certainty]) -> list[str]:
+    """Where intervals come from or why there is none, and what resolvable means."""
+    estimates = [found.estimate for found in sure]
+    notes = []
+    if methods := dict.fromkeys(found.method for found in estimates if found.interval):
+        notes.append(f"Interval of the mean difference in PSNR: {'; '.join(methods)}.")
+    reasons = dict.fromkeys(found.reason for found in estimates if not found.interval)
+    notes += [f"No interval: {reason}." for reason in reasons if reason]
+    if any(found.resolvable for found in estimates):
+        notes.append("Resolvable: the smallest true difference that so many seeds and clips find in 80 % of cases.")
     return notes
 
 
@@ -58,13 +83,7 @@ def _judged(pairs: Sequence[PairOutcome], sure: Mapping[Column, Certainty]) -> l
     notes = []
     if len(pairs) == 1:
         notes.append("Single seed: nothing is known of retraining, which alone moves these numbers; no claim is made.")
-    methods = dict.fromkeys(found.estimate.method for found in sure.values() if found.estimate.interval)
-    if methods:
-        notes.append(f"Interval of the mean difference in PSNR: {'; '.join(methods)}.")
-    reasons = dict.fromkeys(found.estimate.reason for found in sure.values() if not found.estimate.interval)
-    notes += [f"No interval: {reason}." for reason in reasons if reason]
-    if any(found.estimate.resolvable for found in sure.values()):
-        notes.append("Resolvable: the smallest true difference that so many seeds and clips find in 80 % of cases.")
+    notes += method_notes(sure.values())
     checks = [
         f"{pairs[0].column_label(at)} {_checked(found)}" for at, found in sure.items() if found.adjusted is not None
     ]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from statistics import fmean
 
 from harness.compare.outcome import Column, Means, PairOutcome, means_of
+from harness.compare.seeds import Certainty, certainty, estimates
 from harness.errors import HarnessError
 from harness.report.published import PublishedRow, PublishedTable, Score, tables
 from harness.suites.found import Found, Rows
@@ -23,24 +24,37 @@ Series = tuple[Values, ...]
 @dataclass(frozen=True)
 class Numbers:
     """By label of a row; rows of which nothing is known are not there. `gains` are over the row that it is compared
-    with, mean over seeds; `remarks` say which were refused, or given though the arms are not matched."""
+    with, mean over seeds, and `sure` is how sure each is; `remarks` say which were refused, or given though the arms
+    are not matched."""
 
     published: Mapping[str, Series]
     measured: Mapping[str, Series]
     gains: Mapping[str, Series]
+    sure: Mapping[str, Mapping[Column, Certainty]]
     remarks: tuple[str, ...]
+
+    def claims(self, label: str, at: Column) -> float:
+        """The row's gain in PSNR (dB) where it is claimed that there is one, else 0."""
+        found = self.sure.get(label, {}).get(at)
+        return found.estimate.mean if found and found.claimed else 0.0
 
 
 def numbers(suite: Suite, rows: Rows, show_unmatched: bool) -> Numbers:
     measured = {label: _measured(suite, found) for label, found in rows.items()}
-    gains: dict[str, Series] = {}
     remarks: list[str] = []
+    compared = {row.label: _compared(suite, row, rows, show_unmatched, remarks) for row in suite.rows}
+    gains: dict[str, Series] = {}
     for row in suite.rows:
-        by_seed = _differences(suite, row, rows, show_unmatched, remarks)
-        if by_seed and row.against:
+        if pairs := compared[row.label]:
             cost = minus(measured[row.label][-1:], measured[row.against][-1:])
-            gains[row.label] = (*mean(by_seed), *cost)
-    return Numbers(_published(suite), {k: v for k, v in measured.items() if any(v)}, gains, tuple(remarks))
+            gains[row.label] = (*mean([_gain(suite, pair) for pair in pairs]), *cost)
+    known = {label: values for label, values in measured.items() if any(values)}
+    return Numbers(_published(suite), known, gains, _sure(suite, compared), tuple(remarks))
+
+
+def columns_of(suite: Suite) -> list[Column]:
+    """Without the cost."""
+    return [Column(column.test, column.level) for column in suite.columns]
 
 
 def series_of(row: PublishedRow, columns: Sequence[str]) -> Series:
@@ -95,11 +109,11 @@ def _measured(suite: Suite, found: Mapping[int, Found]) -> Series:
     return (*mean(scores), {"cost": costs[0]} if costs else {})
 
 
-def _differences(suite: Suite, row: SuiteRow, rows: Rows, show_unmatched: bool, remarks: list[str]) -> list[Series]:
-    """The row less the one that it is compared with, seed by seed, without the cost; remarks are added."""
+def _compared(suite: Suite, row: SuiteRow, rows: Rows, show_unmatched: bool, remarks: list[str]) -> list[PairOutcome]:
+    """The row's arm beside that of the row that it is compared with, seed by seed; remarks are added."""
     if not row.against:
         return []
-    other, differences = suite.row(row.against), []
+    other, compared = suite.row(row.against), []
     for seed, found in rows[row.label].items():
         base = found.pair.arms[0] if not other.plugins else None
         if other.plugins and seed in rows[other.label]:
@@ -111,14 +125,35 @@ def _differences(suite: Suite, row: SuiteRow, rows: Rows, show_unmatched: bool, 
             verdict = "shown though the arms are NOT MATCHED" if show_unmatched else "refused, the arms are not matched"
             remarks.append(f"{row.label} minus {other.label}, seed {seed}: {verdict}: {unmatched}.")
         if not unmatched or show_unmatched:
-            difference = pair.difference()
-            assert difference is not None
-            differences.append(_at(suite, means_of(difference), pair))
-    return differences
+            compared.append(pair)
+    return compared
+
+
+def _gain(suite: Suite, pair: PairOutcome) -> Series:
+    """Second arm minus first, without the cost."""
+    difference = pair.difference()
+    assert difference is not None  # both arms are evaluated
+    return _at(suite, means_of(difference), pair)
+
+
+def _sure(suite: Suite, compared: Mapping[str, Sequence[PairOutcome]]) -> dict[str, dict[Column, Certainty]]:
+    """How sure each gain is, by label and column. The table is read as a whole, so Holm's correction is over all of its
+    cells, but for those of arms that are not matched: of these nothing is claimed."""
+    found = {
+        label: {at: estimate for at, estimate in estimates(pairs).items() if at in columns_of(suite)}
+        for label, pairs in compared.items()
+        if pairs
+    }
+    matched = [label for label in found if not any(pair.unmatched() for pair in compared[label])]
+    judged = certainty({(label, at): estimate for label in matched for at, estimate in found[label].items()})
+    return {
+        label: {at: judged.get((label, at), Certainty(estimate)) for at, estimate in cells.items()}
+        for label, cells in found.items()
+    }
 
 
 def _at(suite: Suite, means: Means, pair: PairOutcome) -> Series:
     """Means at the suite's columns. What the pair's protocol calls SSIM is `ssim`."""
     names = {"psnr": "psnr", pair.record["ssim"]: "ssim"}
-    at = [means.get(Column(column.test, column.level), {}) for column in suite.columns]
+    at = [means.get(column, {}) for column in columns_of(suite)]
     return tuple({names[name]: value for name, value in values.items() if name in names} for values in at)

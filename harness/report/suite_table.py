@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.compare.outcome import test_name
 from harness.errors import HarnessError
+from harness.report.certainty import uncertainty_lines
 from harness.report.formats import ScoreCell
 from harness.report.published import PublishedTable, tables
 from harness.report.sheet import Cell, Line, Sheet, blank
-from harness.report.suite_numbers import Numbers, Series, Values, minus, numbers, series_of
+from harness.report.suite_certainty import floor_notes, judged_notes, p_values, proven
+from harness.report.suite_numbers import Numbers, Series, Values, columns_of, minus, numbers, series_of
 from harness.report.tables import state_of
 from harness.results.store import Store
 from harness.suites.found import Found, Rows, find_rows
@@ -34,7 +36,7 @@ def suite_sheet(
     lines = [line for row in suite.rows for line in _row(suite, row, rows, of)]
     columns = (*(column.label for column in suite.columns), COST)
     title = f"{suite.title} (MIXED PROTOCOLS: {', '.join(protocols)})" if len(protocols) > 1 else suite.title
-    return Sheet(title, columns, tuple(lines), tuple(_notes(name, suite, rows, of)))
+    return Sheet(title, columns, tuple(lines), (*_notes(name, suite, rows, of), *floor_notes(suite, rows, store)))
 
 
 def published_sheet(table: PublishedTable) -> Sheet:
@@ -47,7 +49,8 @@ def published_sheet(table: PublishedTable) -> Sheet:
 
 
 def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> Iterator[Line]:
-    """Published, measured, difference, then what the row gains, published and measured; of these, what there is."""
+    """Published, measured, difference, then what the row gains, published and measured, and how sure that is; of these,
+    what there is."""
 
     def line(what: str, kind: str, cells: Iterable[Cell], rule: bool = False) -> Line:
         return Line(f"{what}, {kind}" if of.published else what, tuple(cells), rule)
@@ -58,7 +61,7 @@ def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> Iterator[Line]
     if published:
         yield line(label, "published", _scores(published, _best(suite, row, of.published)), rule)
     if any(rows.values()) or not of.published:
-        bold = _best(suite, row, {each: of.measured[each] for each in of.measured if len(rows[each]) > 1})
+        bold = [{"psnr"} if each else set() for each in (*proven(suite, row, of), False)]
         cells = _scores(measured, bold, ABSENT) if measured else _state(rows[label], len(suite.columns))
         yield line(label, "measured", cells, rule and not published)
     if published and measured:
@@ -67,13 +70,22 @@ def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> Iterator[Line]
     if published and row.against in of.published:
         yield line(gain, "published", _scores(minus(published, of.published[row.against]), sign="+"))
     if label in of.gains:
-        yield line(gain, "measured", _scores(of.gains[label], absent=ABSENT, sign="+", more=1))
+        yield line(gain, "measured", _gained(suite, row, of))
+        yield from uncertainty_lines(of.sure[label], columns_of(suite), 1, gain)
 
 
 def _state(found: Mapping[int, Found], columns: int) -> list[Cell]:
     """How far an arm is that has no scores."""
     states = dict.fromkeys(state_of(each.arm) for each in found.values())
     return [Cell(", ".join(states) or ABSENT), *blank(columns)]
+
+
+def _gained(suite: Suite, row: SuiteRow, of: Numbers) -> Iterator[Cell]:
+    """PSNR in bold where a difference is claimed."""
+    sure = [*(of.sure[row.label].get(at) for at in columns_of(suite)), None]
+    series = tuple({**values, **p_values(found)} for values, found in zip(of.gains[row.label], sure, strict=True))
+    bold = [{"psnr"} if found and found.claimed else set() for found in sure]
+    return _scores(series, bold, ABSENT, "+", more=1)
 
 
 def _best(suite: Suite, row: SuiteRow, series: Mapping[str, Series]) -> list[set[str]]:
@@ -118,12 +130,14 @@ def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
     yield "PSNR (dB) / SSIM."
     yield COUNTED
     if of.published:
-        yield f"Published: {tables()[suite.published].source}; - where it cannot be read."
+        source = tables()[suite.published].source
+        yield f"Published: {source}; - where it cannot be read; the best of a comparison is bold."
         yield "Difference: measured minus published."
     if not any(rows.values()):
         yield f"Nothing of this table is measured in this store: harness suite {name} runs what it needs."
     yield from _how(rows)
     yield from _seeds(rows)
+    yield from judged_notes(of)
     for (label, seed), found in _all(rows):
         if found.rivals:
             yield f"{label}, seed {seed}: {found.pair.name} is shown, not {', '.join(found.rivals)}."
@@ -171,7 +185,7 @@ def _seeds(rows: Rows) -> Iterator[str]:
         if len(given) > 1:
             yield f"{who}: mean over {len(given)} seeds ({', '.join(map(str, given))})."
         else:
-            yield f"{who}: single seed ({given[0]}): no interval, so no claim about any difference, and no bold."
+            yield f"{who}: single seed ({given[0]}): nothing is known of retraining, so no claim and no bold."
         if shared:
             return
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from harness.catalog import catalog
 from harness.compare.outcome import ArmOutcome, Column, Means, PairOutcome, means_of
-from harness.compare.seeds import certainty, floor, of_all_seeds
+from harness.compare.seeds import certainty, estimates, floor, of_all_seeds
 from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
 from harness.report.sheet import Cell, Line, Sheet, blank, scores
 from harness.results.store import Store
@@ -58,7 +58,7 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     ssim, columns = pair.record["ssim"], pair.columns
     lines = [_arm([pair.reference], columns, ssim)]
     lines += [_arm(arms, columns, ssim) for arms in zip(*(pair.arms for pair in pairs), strict=True)]
-    sure = certainty(pairs) if gained else {}
+    sure = certainty(estimates(pairs)) if gained else {}
     if gained:
         cells = [scores(gained[at]["psnr"], gained[at][ssim], "+") if at in gained else Cell() for at in columns]
         cells = [replace(cell, best=at in sure and sure[at].claimed) for at, cell in zip(columns, cells, strict=True)]

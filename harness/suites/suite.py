@@ -46,7 +46,7 @@ class SuiteRow(_Record):
     with        plug-ins, with their options; empty for the plain baseline
     test_masks  what the network is given when it is tested; empty for the masks of training
     published   the row of the published table; empty where there is none
-    against     label of the row that this one is compared with: their difference is shown, and the better is bold
+    against     label of the row that this one is compared with: their difference is shown, and how sure it is
     """
 
     label: str

@@ -1,0 +1,56 @@
+"""What a suite's table says of how sure its gains are: what is claimed and so bold, and how that was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.compare.outcome import PairOutcome
+from harness.compare.seeds import Certainty, floor
+from harness.report.certainty import method_notes, noise_notes
+from harness.report.suite_numbers import Numbers, Values, columns_of
+from harness.results.store import Store
+from harness.suites.found import Rows
+from harness.suites.suite import Suite, SuiteRow
+
+
+def proven(suite: Suite, row: SuiteRow, of: Numbers) -> list[bool]:
+    """By column, whether the row's PSNR is claimed to be higher than that of every row that it is compared with."""
+    compared = [(row.label, 1)] if row.against else []
+    compared += [(other.label, -1) for other in suite.rows if other.against == row.label]
+    return [
+        bool(compared) and all(sign * of.claims(label, at) > 0 for label, sign in compared) for at in columns_of(suite)
+    ]
+
+
+def p_values(found: Certainty | None) -> Values:
+    """For CSV and JSON. None of a single seed, which says nothing of retraining, nor of arms that are not matched."""
+    if found is None or found.adjusted is None or found.estimate.single_seed:
+        return {}
+    wilcoxon = found.estimate.wilcoxon
+    return {"p_holm": found.adjusted} | ({} if wilcoxon is None else {"p_wilcoxon": wilcoxon})
+
+
+def judged_notes(of: Numbers) -> Iterator[str]:
+    """How the gains were judged, and what that makes bold."""
+    sure = [found for by_column in of.sure.values() for found in by_column.values()]
+    yield from method_notes(sure)
+    judged = [found for found in sure if found.adjusted is not None]
+    if any(not found.estimate.single_seed for found in judged):
+        claimed = sum(found.claimed for found in judged)
+        yield (
+            f"A difference in PSNR is claimed where p < 0.05 after Holm's correction over all {len(judged)} cells of "
+            f"measured gains: in {claimed} of them. CSV and JSON have the p-values."
+        )
+        yield "Bold, measured: a claimed difference, and a PSNR claimed to be above every one that it is compared with."
+
+
+def floor_notes(suite: Suite, rows: Rows, store: Store) -> Iterator[str]:
+    """The noise floor of each baseline that has one."""
+    labels = {at: column.label for at, column in zip(columns_of(suite), suite.columns, strict=True)}
+    pairs: dict[str, PairOutcome] = {}
+    for row in suite.rows:
+        for found in rows[row.label].values():
+            if found.pair.arms[0].evaluated:
+                pairs.setdefault(row.baseline, found.pair)
+    for baseline, pair in pairs.items():
+        yield from noise_notes(floor(store, pair), labels, baseline)
