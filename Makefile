@@ -29,7 +29,7 @@ bench: $(READY)
 
 torture: $(READY)
 	$(BIN)/python -m tests.torture.report
-	$(BIN)/python tests/simulate_statistics.py >> results/reliability.md
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/simulate_statistics.py >> results/reliability.md
 
 $(READY): requirements.txt constraints.txt pyproject.toml $(wildcard baselines/*/pyproject.toml adapters/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
