@@ -129,11 +129,9 @@ HEADS = ("seeds", "clips", "interval", "bootstrap", "plain percentile", "t over 
 
 def main(count: int) -> None:
     """Print a table for each model."""
-    print(
-        f"\n`python tests/simulate_statistics.py {count}`: per cent of {count} draws, of the bootstrap of the first ",
-        end="",
-    )
-    print(f"{min(count, BOOTSTRAPPED)}\n")
+    command = f"python tests/simulate_statistics.py {count}"
+    print(f"\n## Intervals of simulated pairs\n\n`{command}`: per cent of {count} draws a design, ", end="")
+    print(f"of the bootstrap of the first {min(count, BOOTSTRAPPED)}.\n")
     with ProcessPoolExecutor(os.cpu_count()) as processes:
         asked = [
             [(design, processes.submit(coverage, model, *design, count)) for design in model.designs]
