@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.hookspecs import hookimpl
-from harness.protocol import Protocol, Settings
-from harness.specs import (
+from harness.registry.hookspecs import hookimpl
+from harness.registry.protocol import Protocol, Settings
+from harness.registry.specs import (
     BaselineSpec,
     BenchmarkSpec,
     MaskPartSpec,

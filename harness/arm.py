@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.catalog import Catalog, Chosen, catalog
 from harness.errors import HarnessError
-from harness.options import Choice, parse_choice
-from harness.specs import BaselineSpec, PluginSpec
+from harness.registry.catalog import Catalog, Chosen, catalog
+from harness.registry.options import Choice, parse_choice
+from harness.registry.specs import BaselineSpec, PluginSpec
 
 if TYPE_CHECKING:
     from harness.model import Baseline, Composed
@@ -82,7 +82,7 @@ class Arm:
 
 def load_model(baseline: str, weights: str | None, plugins: Sequence[str]) -> Composed:
     """See `harness.load`."""
-    from harness.model.weights import load_weights
+    from harness.weights.read import load_weights
 
     arm = Arm.of(catalog(), parse_choice(baseline), [parse_choice(plugin) for plugin in plugins])
     model = arm.build(seed=0)

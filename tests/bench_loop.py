@@ -15,15 +15,15 @@ from pathlib import Path
 import torch
 
 from harness.arm import Arm
-from harness.catalog import catalog
 from harness.cli.progress import Progress
 from harness.data.augment import Augment
-from harness.data.clips import Clips
 from harness.data.loader import Samples, batches
 from harness.data.order import Order
+from harness.data.sets.clips import Clips
 from harness.model import Frames
-from harness.options import parse_choice
-from harness.plugins import discover
+from harness.registry.catalog import catalog
+from harness.registry.options import parse_choice
+from harness.registry.plugins import discover
 from harness.results.store import RunFolder
 from harness.train.loop import Training, train
 from harness.train.recipe import Recipe

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data.clips import BUNDLED
+from harness.data.sets.clips import BUNDLED
 
 Frame = NDArray[np.uint8]
 

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from tabulate import tabulate
 
-from harness.compare.bootstrap import percentile_interval, resampled, scaled_interval
-from harness.compare.crossed import Crossed, over_both, over_seeds
+from harness.statistics.bootstrap import percentile_interval, resampled, scaled_interval
+from harness.statistics.crossed import Crossed, over_both, over_seeds
 
 TRUTH = 0.04
 BOOTSTRAPPED = 1000  # draws

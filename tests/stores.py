@@ -14,14 +14,14 @@ from typing import Any
 
 import yaml
 
-from harness.compare.request import Asked
-from harness.plugins import discover
+from harness.pair.plan import Asked
+from harness.registry.plugins import discover
 from harness.report.formats import FORMATS
 from harness.report.sheet import Sheet
 from harness.report.suite_table import suite_sheet
 from harness.results.store import Store
 from harness.suites.suite import Suite, find_suite
-from harness.train.audit import COLUMNS as AUDITED
+from harness.train.trail import COLUMNS as AUDITED
 
 PROTOCOL = "unified-v2-abcdef"
 LEVELS = {"snu-film-12345678": ("easy", "medium", "hard", "extreme"), "vimeo90k-12345678": ("test",)}

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.compare.audit import audit
 from harness.data import Benchmark, Triplet
 from harness.data import loader as loader_module
 from harness.data import order as order_module
@@ -21,6 +20,7 @@ from harness.data.augment import Augment
 from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.model import Baseline, Composed, Features, Frames, MotionPrior, Prediction
+from harness.outcome.audit import audit
 from harness.results.store import RunFolder
 from harness.train import loop
 from harness.train.loop import Interrupted, Training, train

@@ -22,9 +22,9 @@ import safetensors.torch
 import yaml
 from PIL import Image
 
-from harness.catalog import catalog
 from harness.cli import main as command_line
-from harness.plugins import discover
+from harness.registry.catalog import catalog
+from harness.registry.plugins import discover
 
 TOYVFI = Path(__file__).parent / "third_party" / "toyvfi"
 TINY = "steps: 2\nbatch: 1\naugment: {crop: 32}\ncheckpoint_every: 1\ntest_triplets: 1\n"

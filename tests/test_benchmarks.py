@@ -14,18 +14,18 @@ import pytest
 from PIL import Image
 
 from harness.data.benchmark import Benchmark, Triplet
-from harness.data.catalogue import FOLDERS, benchmarks
-from harness.data.eightfold import TEST_VIDEOS, TRAIN_VIDEOS, Adobe240, GoPro
 from harness.data.images import halved, read_image
 from harness.data.imageset import ImageSet
-from harness.data.middlebury import Middlebury
 from harness.data.roots import find_root, look
-from harness.data.snu_film import SNUFilm
-from harness.data.ucf101 import UCF101
-from harness.data.vimeo90k import Vimeo90K
-from harness.data.x4k1000fps import X4K1000FPS
-from harness.data.xiph import Xiph2K, Xiph4K
+from harness.data.sets.eightfold import TEST_VIDEOS, TRAIN_VIDEOS, Adobe240, GoPro
+from harness.data.sets.middlebury import Middlebury
+from harness.data.sets.snu_film import SNUFilm
+from harness.data.sets.ucf101 import UCF101
+from harness.data.sets.vimeo90k import Vimeo90K
+from harness.data.sets.x4k1000fps import X4K1000FPS
+from harness.data.sets.xiph import Xiph2K, Xiph4K
 from harness.errors import HarnessError
+from harness.registry.benchmarks import FOLDERS, benchmarks
 from tests import miniatures
 from tests.miniatures import frame
 
@@ -473,7 +473,7 @@ def test_specs() -> None:
     assert set(specs) == set(FOLDERS)
     assert all(spec.source and spec.layout and spec.licence and spec.reference for spec in specs.values())
     code = (
-        "import sys, importlib\nfrom harness.data.catalogue import benchmarks\n"
+        "import sys, importlib\nfrom harness.registry.benchmarks import benchmarks\n"
         "for spec in benchmarks():\n"
         "    module, _, name = spec.factory.partition(':')\n"
         "    getattr(importlib.import_module(module), name)\n"

@@ -22,8 +22,8 @@ import yaml
 from numpy.typing import NDArray
 
 from harness.data import Triplet, video
-from harness.data.clips import BUNDLED, Clips
 from harness.data.folder import TEST_EVERY
+from harness.data.sets.clips import BUNDLED, Clips
 from harness.data.video import decode
 from harness.errors import HarnessError
 
@@ -160,7 +160,7 @@ def test_reading_gives_the_frames_of_the_file(bundled: Clips) -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, harness.data.clips, harness.masks.cache; print({'torch', 'av', 'PIL'} & set(sys.modules))"
+    code = "import sys, harness.data.sets.clips, harness.masks.cache; print({'torch', 'av', 'PIL'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
@@ -318,7 +318,7 @@ def test_a_full_disk_is_named(tmp_path: Path, empty_cache: Path, monkeypatch: py
 
 def test_processes_may_race(tmp_path: Path, empty_cache: Path) -> None:
     folder = folder_of(tmp_path / "videos", 2, 60)
-    code = f"from harness.data.clips import Clips; print(Clips(root={str(folder)!r}).digest('test'))"
+    code = f"from harness.data.sets.clips import Clips; print(Clips(root={str(folder)!r}).digest('test'))"
     racing = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     digests = {process.communicate(timeout=60)[0] for process in racing}
     assert [process.returncode for process in racing] == [0, 0, 0]

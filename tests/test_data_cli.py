@@ -13,7 +13,7 @@ from PIL import Image
 
 from harness.cli.main import main
 from harness.data import verify
-from harness.data.ucf101 import UCF101
+from harness.data.sets.ucf101 import UCF101
 from tests import miniatures
 from tests.miniatures import frame
 

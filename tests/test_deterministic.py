@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.arm import Arm
-from harness.catalog import catalog
 from harness.data.augment import Augment
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.loader import Samples
@@ -24,7 +23,8 @@ from harness.data.order import Order
 from harness.errors import HarnessError
 from harness.model import Frames, deterministic
 from harness.model.losses import losses
-from harness.options import parse_choice, parse_choices
+from harness.registry.catalog import catalog
+from harness.registry.options import parse_choice, parse_choices
 from harness.results.store import RunFolder
 from harness.train.engine import WORKSPACE, Engine
 from harness.train.loop import Training, train

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness import MotionSeam, Offers
-from harness.catalog import catalog
 from harness.cli.common import stoppable
 from harness.cli.devices import launch
 from harness.data.augment import Augment
@@ -34,9 +33,10 @@ from harness.masks.cache import MaskCache
 from harness.masks.source import MaskSource
 from harness.model import Baseline, Composed, Features, Frames, MotionPrior, Prediction, resize_flow, take_up, warp
 from harness.model.losses import losses
-from harness.options import parse_choice
+from harness.registry.catalog import catalog
+from harness.registry.options import parse_choice
+from harness.registry.specs import PluginSpec
 from harness.results.store import RunFolder
-from harness.specs import PluginSpec
 from harness.train import checkpoint
 from harness.train import step as step_module
 from harness.train.loop import Interrupted, Training, train

@@ -25,7 +25,7 @@ from harness.masks.cache import MaskCache
 from harness.masks.source import MaskSource
 from harness.metrics.pixelwise import PSNR, psnr
 from harness.metrics.ssim import SSIM
-from harness.protocol import UNIFIED, Settings
+from harness.registry.protocol import UNIFIED, Settings
 from harness.results.rows import KEYS, append_row, merged, prepare, read_rows
 
 
@@ -136,7 +136,7 @@ from harness.evaluate.protocol import mean_of_frames
 from harness.evaluate.runner import Evaluation, evaluate
 from harness.metrics.pixelwise import PSNR
 from harness.metrics.ssim import SSIM
-from harness.protocol import UNIFIED
+from harness.registry.protocol import UNIFIED
 from tests.test_evaluation import Noise
 noise = Noise()
 with joined(torch.device("cpu")) as world:

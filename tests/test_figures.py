@@ -20,14 +20,14 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from scipy import stats
 
-from harness.catalog import catalog
 from harness.cli.curves import curves as curves_command
 from harness.cli.gallery import gallery as gallery_command
 from harness.cli.run import run as run_command
-from harness.compare.outcome import ArmOutcome, PairOutcome, read_pair
-from harness.compare.request import Asked
 from harness.errors import HarnessError
 from harness.files import append_line
+from harness.outcome.pairs import ArmOutcome, PairOutcome, read_pair
+from harness.pair.plan import Asked
+from harness.registry.catalog import catalog
 from harness.report import figures
 from harness.report.curves import Curves, curves_of, draw_curves, limits
 from harness.report.gallery import THUMBNAIL, Exhibit, Place, View, exhibits, most_different, picks

@@ -19,24 +19,24 @@ import pytest
 import torch
 import yaml
 
-from harness import hookspecs
-from harness.catalog import catalog
 from harness.cli.main import cli, main
 from harness.cli.suite import suite as command
-from harness.compare.fingerprint import fingerprint
-from harness.compare.request import Asked
 from harness.errors import HarnessError
 from harness.evaluate.protocol import protocol_id
-from harness.plugins import Origin, Plugins
+from harness.launch.cluster_job import ClusterJob
+from harness.launch.launchers import launch
+from harness.launch.local import Job
+from harness.launch.slurm import minutes, slurm
+from harness.pair.fingerprint import fingerprint
+from harness.pair.plan import Asked
+from harness.registry import hookspecs
+from harness.registry.catalog import catalog
+from harness.registry.launching import Launched, LaunchPlan
+from harness.registry.plugins import Origin, Plugins
 from harness.results.store import Store
 from harness.suites import cluster_job
 from harness.suites import slurm as cluster
-from harness.suites.cluster_job import ClusterJob
 from harness.suites.finished import finished
-from harness.suites.launch import launch
-from harness.suites.launcher import Launched, Plan
-from harness.suites.runner import Job
-from harness.suites.slurm import minutes, slurm
 
 FAKE = Path(__file__).parent / "fake_slurm.py"
 
@@ -50,9 +50,9 @@ def never() -> int:
     return 0
 
 
-def plan(folder: Path, *jobs: Job, said: list[str] | None = None, **how: Any) -> Plan:
+def plan(folder: Path, *jobs: Job, said: list[str] | None = None, **how: Any) -> LaunchPlan:
     note = (said if said is not None else []).append
-    return Plan("slurm", jobs, folder, note, how.pop("stop", never), **how)
+    return LaunchPlan("slurm", jobs, folder, note, how.pop("stop", never), **how)
 
 
 @pytest.fixture(autouse=True)
@@ -358,15 +358,15 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
 class Cloud:
     """A distribution that implements `harness_launch`."""
 
-    def __init__(self, implementation: Callable[[Plan], Any]) -> None:
+    def __init__(self, implementation: Callable[[LaunchPlan], Any]) -> None:
         self.implementation = implementation
 
     @hookspecs.hookimpl
-    def harness_launch(self, plan: Plan) -> Any:
+    def harness_launch(self, plan: LaunchPlan) -> Any:
         return self.implementation(plan)
 
 
-def brought(implementation: Callable[[Plan], Any]) -> Plugins:
+def brought(implementation: Callable[[LaunchPlan], Any]) -> Plugins:
     """An installation with such a distribution."""
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
@@ -378,7 +378,7 @@ def brought(implementation: Callable[[Plan], Any]) -> Plugins:
 def test_a_launcher_of_a_distribution(tmp_path: Path) -> None:
     mine = replace(plan(tmp_path, job(tmp_path, "a", "")), launcher="cloud")
 
-    def cloud(given: Plan) -> Launched | None:
+    def cloud(given: LaunchPlan) -> Launched | None:
         return Launched((), tuple(job.name for job in given.jobs)) if given.launcher == "cloud" else None
 
     assert launch(mine, brought(cloud)) == Launched((), ("a",))

@@ -7,7 +7,7 @@ import torch
 
 from harness.model import Frames, MotionPrior, Prediction
 from harness.model.losses import charbonnier, losses
-from harness.specs import MotionSeam
+from harness.registry.specs import MotionSeam
 
 FEATURE, BLEND = MotionSeam(8, "feature", 5), MotionSeam(8, "blend", 1)
 

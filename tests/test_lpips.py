@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from harness.errors import HarnessError
-from harness.metrics.catalogue import ALEXNET, ALEXNET_TRUNK
 from harness.metrics.lpips import LPIPS
 from harness.metrics.torchvision_ops import make_importable
-from harness.model.weights import read_state
+from harness.registry.metrics import ALEXNET, ALEXNET_TRUNK
+from harness.weights.read import read_state
 
 Change = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 

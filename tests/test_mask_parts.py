@@ -10,14 +10,15 @@ import pluggy
 import pytest
 from numpy.typing import NDArray
 
-from harness import hookspecs
-from harness.catalog import Catalog, ChosenMasks
 from harness.errors import HarnessError
-from harness.hookspecs import hookimpl
 from harness.masks import Box, Detector, Pipeline, Segmenter, Tagger
-from harness.options import parse_choice
-from harness.plugins import Origin, Plugins
-from harness.specs import MaskPartSpec, MaskSourceSpec, WeightsSpec
+from harness.masks.chosen import cache_of
+from harness.registry import hookspecs
+from harness.registry.catalog import Catalog, ChosenMasks
+from harness.registry.hookspecs import hookimpl
+from harness.registry.options import parse_choice
+from harness.registry.plugins import Origin, Plugins
+from harness.registry.specs import MaskPartSpec, MaskSourceSpec, WeightsSpec
 
 
 class Colours(Tagger):
@@ -187,7 +188,7 @@ def folder(text: str, **changes: Any) -> Path:
     installed = Installed()
     for name, value in changes.items():
         setattr(installed, name, value)
-    return chosen(text, installed).cache().folder
+    return cache_of(chosen(text, installed)).folder
 
 
 def test_parts_are_what_the_source_says_or_the_user() -> None:
@@ -252,7 +253,7 @@ def test_masks_in_the_cache_need_no_weights(net: Path) -> None:
 
 def test_code_decides_only_where_maps_are_cheap(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {light: folder("ours", light=light) for light in (True, False)}
-    monkeypatch.setattr("harness.entry.package_hash", lambda name: "edited")
+    monkeypatch.setattr("harness.registry.entry.package_hash", lambda name: "edited")
     assert folder("ours", light=True) != before[True]
     assert folder("ours", light=False) == before[False]
     monkeypatch.setattr("harness.masks.rules.VERSION", 99)
@@ -262,7 +263,7 @@ def test_code_decides_only_where_maps_are_cheap(net: Path, monkeypatch: pytest.M
 def test_a_heavy_source_names_the_command(net: Path) -> None:
     installed = Installed()
     installed.light = False
-    cache = chosen("ours:detector=own,detector.score=0.75", installed).cache()
+    cache = cache_of(chosen("ours:detector=own,detector.score=0.75", installed))
     command = "harness masks build BENCHMARK --source ours:detector=own,detector.score=0.75"
     with pytest.raises(HarnessError, match=command):
         cache.maps(frame(red=0), frame(red=1))

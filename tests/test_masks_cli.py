@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from harness.cli.masks import masks
-from harness.data.clips import Clips
+from harness.data.sets.clips import Clips
 from harness.errors import HarnessError
 
 Run = Callable[..., Result]

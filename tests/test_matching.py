@@ -13,8 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from harness.arm import Arm
-from harness.catalog import catalog
-from harness.compare.initial import initial_weights, state_hash
 from harness.data.augment import Augment
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.loader import Samples, batches
@@ -22,7 +20,9 @@ from harness.data.order import Order
 from harness.errors import HarnessError
 from harness.masks.cache import MaskCache
 from harness.masks.source import MaskSource
-from harness.options import parse_choice, parse_choices
+from harness.pair.initial import initial_weights, state_hash
+from harness.registry.catalog import catalog
+from harness.registry.options import parse_choice, parse_choices
 from harness.results.store import RunFolder, Store
 from harness.train import checkpoint
 from harness.train.loop import Interrupted, Training, train

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.metrics.catalogue import ALEXNET_TRUNK, metrics
 from harness.metrics.pixelwise import PERFECT, interpolation_error, psnr
 from harness.metrics.ssim import ssim, ssim_2d, ssim_uniform
+from harness.registry.metrics import ALEXNET_TRUNK, metrics
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 
@@ -75,7 +75,7 @@ def test_metrics_are_symmetric_and_best_for_the_truth(metric: Metric, request: p
 
 
 def test_listing_metrics_imports_no_torch() -> None:
-    code = "import sys, harness.metrics.catalogue as c; c.metrics(), c.weights(); print('torch' in sys.modules)"
+    code = "import sys, harness.registry.metrics as c; c.metrics(), c.weights(); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
-from harness.options import Choice, options_of, parse_choice, parse_choices, resolve
+from harness.registry.options import Choice, options_of, parse_choice, parse_choices, resolve
 
 
 class Factory:

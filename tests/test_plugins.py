@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import HarnessError, hookspecs
-from harness.catalog import HOOKS, Catalog, Entry
-from harness.options import Choice
-from harness.plugins import Origin, Plugins, discover
-from harness.specs import BaselineSpec, MaskSourceSpec, PluginSpec, Spec
+from harness import HarnessError
+from harness.registry import hookspecs
+from harness.registry.catalog import HOOKS, Catalog, Entry
+from harness.registry.options import Choice
+from harness.registry.plugins import Origin, Plugins, discover
+from harness.registry.specs import BaselineSpec, MaskSourceSpec, PluginSpec, Spec
 
 Install = Callable[..., Plugins]
 HEAD = "from harness import BaselineSpec, MaskSourceSpec, PluginSpec, hookimpl\n"
@@ -137,13 +138,14 @@ def test_one_module_under_two_entry_points_stays(install: Install) -> None:
 
 def test_an_entry_point_cannot_take_the_core_away(install: Install) -> None:
     before = names(install())
-    plugins = install("harness.builtins", ours_one="")
+    plugins = install("harness.registry.builtins", ours_one="")
     assert names(plugins) == before
     assert "already registered by vfi-harness" in plugins.broken[0].reason
 
 
 def test_listing_imports_no_torch() -> None:
-    script = "import sys; from harness.catalog import catalog; catalog(); import harness.cli.main; print(*sys.modules)"
+    imports = "from harness.registry.catalog import catalog; catalog(); import harness.cli.main"
+    script = f"import sys; {imports}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert not {"torch", "numpy", "pandas"} & set(done.stdout.split())
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalog import catalog
 from harness.errors import HarnessError
 from harness.evaluate.protocol import predictor, protocol_id
 from harness.model import Baseline, Composed, Features, Frames, MotionPrior, Prediction
 from harness.model.padding import Padding
-from harness.protocol import UNIFIED, Protocol, Settings
+from harness.registry.catalog import catalog
+from harness.registry.protocol import UNIFIED, Protocol, Settings
 
 
 class Probe(Baseline):
@@ -107,7 +107,7 @@ def test_a_protocol_says_what_holds_on_a_benchmark() -> None:
 def test_every_official_protocol_runs_its_baseline_on_every_benchmark() -> None:
     """Sizes that a protocol pads to must be those that the network takes, at that working scale."""
     from harness.arm import Arm
-    from harness.options import parse_choice
+    from harness.registry.options import parse_choice
 
     of = {"official-rife": "rife", "official-ifrnet": "ifrnet-s", "official-amt": "amt-s", "official-ema": "ema"}
     found = {entry.spec.name: entry.spec for entry in catalog().entries(Protocol)}

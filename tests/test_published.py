@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.plugins import discover
+from harness.registry.plugins import discover
 from harness.report.published import Score, published, tables
 from harness.suites.suite import load_suite, suite_files
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.data.clips import LEVELS
+from harness.data.sets.clips import LEVELS
 from harness.metrics.motion import BINS, EDGES, SHORTER_SIDE, bins, motion_magnitude
 from harness.metrics.pixelwise import PERFECT, psnr
 from harness.metrics.regional import MASK_COLUMNS, MOTION_COLUMNS, inside, regional_error, regional_psnr

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.compare.bootstrap import resampled
-from harness.compare.crossed import Crossed, over_both, over_clips
-from harness.compare.statistics import (
+from harness.errors import HarnessError
+from harness.statistics.bootstrap import resampled
+from harness.statistics.crossed import Crossed, over_both, over_clips
+from harness.statistics.estimate import (
     curve_band,
     estimate,
     holm,
@@ -25,7 +26,6 @@ from harness.compare.statistics import (
     noise_floor,
     wilcoxon,
 )
-from harness.errors import HarnessError
 
 quick = settings(deadline=None, max_examples=12)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness.compare.outcome import Column, PairOutcome, read_pair
-from harness.compare.request import Asked
-from harness.compare.seeds import certainty, estimates
+from harness.outcome.pairs import Column, PairOutcome, read_pair
+from harness.outcome.seeds import certainty, estimates
+from harness.pair.plan import Asked
 from harness.report.formats import FORMATS, ScoreCell
 from harness.report.sheet import Line, Sheet
 from harness.report.suite_table import suite_sheet

@@ -15,16 +15,17 @@ from typing import Any
 import pytest
 import torch
 
-from harness.catalog import catalog
 from harness.cli.main import main
 from harness.errors import HarnessError
+from harness.launch.local import run_jobs
+from harness.registry.catalog import catalog
+from harness.registry.launching import Job
 from harness.report.forecast_table import duration
 from harness.report.formats import FORMATS
 from harness.report.suite_table import suite_sheet
 from harness.results.store import Store
 from harness.suites.forecast import forecast
 from harness.suites.plan import jobs_of
-from harness.suites.runner import Job, run_jobs
 from harness.suites.suite import Expected, load_suite
 from tests.stores import numbers, put, suite, table1
 

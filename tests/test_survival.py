@@ -28,8 +28,8 @@ import torch
 from harness.data.order import Order
 from harness.errors import HarnessError
 from harness.files import write_text
-from harness.model.weights import read_state
 from harness.train import checkpoint
+from harness.weights.read import read_state
 from tests.torture import hostile
 from tests.torture.attempts import End, Server, installed, outcome, serving
 

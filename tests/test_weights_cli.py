@@ -10,15 +10,15 @@ import pluggy
 import pytest
 from click.testing import CliRunner, Result
 
-from harness import hookspecs
-from harness.catalog import Catalog
 from harness.cli.weights import weights
 from harness.errors import HarnessError
-from harness.hookspecs import hookimpl
-from harness.masks.digest import digest
-from harness.plugins import Origin, Plugins
-from harness.pretrained import find
-from harness.specs import WeightsSpec
+from harness.registry import hookspecs
+from harness.registry.catalog import Catalog
+from harness.registry.hookspecs import hookimpl
+from harness.registry.plugins import Origin, Plugins
+from harness.registry.specs import WeightsSpec
+from harness.weights.digest import digest
+from harness.weights.places import find
 
 CONTENT = b"numbers"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -42,7 +42,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     manager.add_hookspecs(hookspecs)
     manager.register(installed)
     known = Catalog(Plugins(manager, {installed: Origin("ours", "1", "ours.py")}))
-    monkeypatch.setattr("harness.catalog.catalog", lambda: known)
+    monkeypatch.setattr("harness.registry.catalog.catalog", lambda: known)
     monkeypatch.setenv("HARNESS_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
 

@@ -14,9 +14,9 @@ from harness.cli.common import results_option
 @results_option
 def audit(pair: str, results: Path) -> None:
     """Compare the arms of PAIR: fingerprints, and what each was given; names the first step that differs."""
-    from harness.compare.audit import audit as compare
-    from harness.compare.outcome import find_pair, read_pair
     from harness.errors import HarnessError
+    from harness.outcome.audit import audit as compare
+    from harness.outcome.pairs import find_pair, read_pair
     from harness.results.store import Store
 
     store = Store(results)

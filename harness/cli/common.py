@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-    from harness.catalog import Catalog
+    from harness.registry.catalog import Catalog
 
 results_option = click.option(
     "--results",

@@ -37,9 +37,9 @@ def cost(
 ) -> None:
     """Count and measure BASELINES, by default all of them, for one pair of frames."""
     from harness.arm import Arm
-    from harness.catalog import catalog
-    from harness.options import parse_choice, parse_choices
-    from harness.specs import BaselineSpec
+    from harness.registry.catalog import catalog
+    from harness.registry.options import parse_choice, parse_choices
+    from harness.registry.specs import BaselineSpec
 
     known = catalog()
     warn_broken(known)

@@ -22,7 +22,7 @@ from harness.cli.common import results_option
 def curves(pairs: tuple[str, ...], folder: Path | None, results: Path) -> None:
     """Draw the convergence curves of each PAIR, e.g. ifrnet-s+hce+hir, with its other seeds: PNG, PDF, SVG, and the
     data behind them as CSV. Also while it is in training."""
-    from harness.compare.outcome import find_pair, read_pair
+    from harness.outcome.pairs import find_pair, read_pair
     from harness.report.curves import curves_of, draw_curves
     from harness.results.store import Store
 

@@ -13,9 +13,9 @@ import click
 from harness.cli.common import data_root_option, output, stoppable, warn_broken
 
 if TYPE_CHECKING:
-    from harness.catalog import Catalog, Entry
     from harness.data import Benchmark
-    from harness.specs import BenchmarkSpec
+    from harness.registry.catalog import Catalog, Entry
+    from harness.registry.specs import BenchmarkSpec
 
 PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
 
@@ -32,8 +32,8 @@ def list_(name: str | None) -> None:
     """List the benchmarks, and where they were found; of NAME, where to get it and how its files lie, too."""
     from rich.table import Table
 
-    from harness.catalog import catalog
-    from harness.specs import BenchmarkSpec
+    from harness.registry.catalog import catalog
+    from harness.registry.specs import BenchmarkSpec
 
     known = catalog()
     if name:
@@ -57,10 +57,10 @@ def verify(name: str, root: str, partial: bool) -> None:
 
     Stopped, the same command goes on; files that have not changed since are not looked at again.
     """
-    from harness.catalog import catalog
     from harness.data.verify import Stopped
     from harness.data.verify import verify as look_at
     from harness.errors import HarnessError
+    from harness.registry.catalog import catalog
 
     benchmark = _built(catalog(), name, root)
     files = benchmark.files()
@@ -86,8 +86,8 @@ def verify(name: str, root: str, partial: bool) -> None:
 
 def _built(known: Catalog, name: str, root: str) -> Benchmark:
     """The benchmark, with whatever is there of it."""
-    from harness.options import Choice, parse_choice
-    from harness.specs import BenchmarkSpec
+    from harness.registry.options import Choice, parse_choice
+    from harness.registry.specs import BenchmarkSpec
 
     given = parse_choice(name)
     entry = known.find(BenchmarkSpec, given.name)

@@ -37,25 +37,26 @@ def evaluate(
 ) -> None:
     """Evaluate the weights in a file and print the table. Row by row, so that a stopped evaluation goes on."""
     from harness.arm import Arm
-    from harness.catalog import catalog
     from harness.cli.progress import Progress
-    from harness.compare.session import Session
-    from harness.compare.testset import Tests, TestSet, choose_metrics
-    from harness.compare.weights import evaluate_weights
     from harness.distributed import World
-    from harness.options import parse_choice, parse_choices
-    from harness.protocol import Protocol
+    from harness.masks.chosen import cache_of
+    from harness.pair.given import evaluate_weights
+    from harness.pair.session import Session
+    from harness.pair.testset import Tests, TestSet, choose_metrics
+    from harness.registry.catalog import catalog
+    from harness.registry.options import parse_choice, parse_choices
+    from harness.registry.protocol import Protocol
+    from harness.registry.specs import BenchmarkSpec
     from harness.report.formats import draw
     from harness.report.tables import pair_sheets
     from harness.results.store import Store
-    from harness.specs import BenchmarkSpec
     from harness.train.loop import Interrupted
 
     known = catalog()
     warn_broken(known)
     arm = Arm.of(known, parse_choice(baseline), parse_choices(plugins))
     source = known.mask_source(masks, needed=arm.needs_masks)
-    cache = source.cache() if source else None
+    cache = cache_of(source) if source else None
     sets = tuple(TestSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
     chosen = known.find(Protocol, protocol).spec
     world = World(0, 1, find_device(device))

@@ -39,10 +39,10 @@ def gallery(
 ) -> None:
     """Show the triplets of PAIR, e.g. ifrnet-s+hce+hir, that gain most and, as many, those that lose most: inputs,
     truth, both arms, their errors, and masks."""
-    from harness.catalog import catalog
-    from harness.compare.outcome import find_pair, read_pair
-    from harness.compare.request import Asked
     from harness.errors import HarnessError
+    from harness.outcome.pairs import find_pair, read_pair
+    from harness.pair.plan import Asked
+    from harness.registry.catalog import catalog
     from harness.report.gallery import exhibits, picks
     from harness.report.gallery_page import draw_gallery
     from harness.report.picture import check_format

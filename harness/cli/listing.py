@@ -10,8 +10,8 @@ import click
 from harness.cli.common import output, results_option, warn_broken
 
 if TYPE_CHECKING:
-    from harness.catalog import Entry
-    from harness.specs import Named, Spec
+    from harness.registry.catalog import Entry
+    from harness.registry.specs import Named, Spec
 
 
 @click.command("list")
@@ -20,7 +20,7 @@ def list_all(results: Path) -> None:
     """List what is installed and what has been run."""
     from rich.table import Table
 
-    from harness.catalog import HOOKS, catalog
+    from harness.registry.catalog import HOOKS, catalog
     from harness.results.store import Store
     from harness.train.recipe import names, summary
 
@@ -48,9 +48,9 @@ def list_all(results: Path) -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Show what NAME is: origin, options, and for a baseline its seam, parameters and costs."""
-    from harness.catalog import HOOKS, Entry, catalog
     from harness.errors import HarnessError, suggestion
-    from harness.specs import Spec
+    from harness.registry.catalog import HOOKS, Entry, catalog
+    from harness.registry.specs import Spec
     from harness.train.recipe import FOLDER
     from harness.train.recipe import names as recipes
 
@@ -81,7 +81,7 @@ def _state(entry: Entry[Named]) -> None:
 
 
 def _describe(entry: Entry[Spec]) -> None:
-    from harness.specs import BaselineSpec
+    from harness.registry.specs import BaselineSpec
 
     spec = entry.spec
     click.echo(f"{spec.name}: {spec.kind}, {spec.summary}")
@@ -98,9 +98,9 @@ def _describe(entry: Entry[Spec]) -> None:
 
 
 def _costs(entry: Entry[Spec]) -> dict[str, str]:
-    from harness.catalog import Chosen
     from harness.measure.cost import SIZE, cost
     from harness.model import Composed
+    from harness.registry.catalog import Chosen
 
     baseline = Chosen(entry, dict(entry.spec.preset), {}).build()
     counted = cost(Composed(baseline))

@@ -13,7 +13,6 @@ import sys
 import click
 
 from harness import __version__
-from harness.blame import blame
 from harness.cli.audit import audit
 from harness.cli.cost import cost
 from harness.cli.curves import curves
@@ -27,7 +26,8 @@ from harness.cli.suite import suite
 from harness.cli.table import table
 from harness.cli.weights import weights
 from harness.errors import HarnessError
-from harness.plugins import FAULTS, Broken, discover, in_one_line
+from harness.registry.blame import blame
+from harness.registry.plugins import FAULTS, Broken, discover, in_one_line
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -14,9 +14,9 @@ import click
 from harness.cli.common import find_device, stoppable, warn_broken
 
 if TYPE_CHECKING:
-    from harness.catalog import ChosenMasks
     from harness.data.benchmark import Benchmark, Triplet
     from harness.masks.build import Made, Pair
+    from harness.registry.catalog import ChosenMasks
 
 PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
 VIMEO90K = 51_313  # triplets of its training split
@@ -51,12 +51,13 @@ def build(
     Give the same command again to go on after a stop, or at the same time elsewhere to share the work.
     """
     from harness.masks.build import pairs_of
+    from harness.masks.chosen import cache_of
     from harness.masks.workers import share
 
     data, chosen = _opened(benchmark, source)
     whole = pairs_of(_triplets(data, split))
     pairs = _spread(_shard(whole, shard), triplets)
-    cache = chosen.cache()
+    cache = cache_of(chosen)
     place = str(find_device(device))
     with stoppable() as stop:
         made = _watched(share(cache, pairs, data.read, lambda: bool(stop), workers, place), len(pairs), workers)
@@ -76,10 +77,11 @@ def stats(benchmark: str, source: str | None, split: str) -> None:
     from statistics import mean
 
     from harness.masks.build import pairs_of
+    from harness.masks.chosen import cache_of
     from harness.masks.stats import Stats
 
     data, chosen = _opened(benchmark, source)
-    cache, found = chosen.cache(), Stats()
+    cache, found = cache_of(chosen), Stats()
     pairs = pairs_of(_triplets(data, split))
     for pair in pairs:
         kept = cache.read(*data.read(pair.triplet)[[0, -1]])
@@ -110,10 +112,11 @@ def stats(benchmark: str, source: str | None, split: str) -> None:
 def show(benchmark: str, source: str | None, split: str, wanted: str | None, count: int, path: Path) -> None:
     """Draw frames under their masks, with the names."""
     from harness.errors import HarnessError, suggestion
+    from harness.masks.chosen import cache_of
     from harness.report.overlay import Masked, draw_overlays
 
     data, chosen = _opened(benchmark, source)
-    cache, triplets = chosen.cache(), _triplets(data, split)
+    cache, triplets = cache_of(chosen), _triplets(data, split)
     named = [each for each in triplets if each.id == wanted][:1]
     if wanted is not None and not named:
         hint = suggestion(wanted, [each.id for each in triplets])
@@ -126,9 +129,9 @@ def show(benchmark: str, source: str | None, split: str, wanted: str | None, cou
 
 
 def _opened(benchmark: str, source: str | None) -> tuple[Benchmark, ChosenMasks]:
-    from harness.catalog import catalog
-    from harness.options import parse_choice
-    from harness.specs import BenchmarkSpec
+    from harness.registry.catalog import catalog
+    from harness.registry.options import parse_choice
+    from harness.registry.specs import BenchmarkSpec
 
     known = catalog()
     warn_broken(known)

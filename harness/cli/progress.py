@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from harness.hookspecs import hookimpl
+from harness.registry.hookspecs import hookimpl
 from harness.results.store import slug_of
 
 PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal

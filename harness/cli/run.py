@@ -45,14 +45,14 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
     The same command again finds the finished run, or goes on where it was stopped. With several seeds, one pair each.
     Under torchrun, or with --devices, the processes share every batch and every test set.
     """
-    from harness.catalog import catalog
     from harness.cli.devices import relaunch
     from harness.cli.progress import Progress
-    from harness.compare.outcome import read_pair
-    from harness.compare.pair import run_pair
-    from harness.compare.request import Asked
-    from harness.compare.session import Session
     from harness.distributed import joined
+    from harness.outcome.pairs import read_pair
+    from harness.pair.plan import Asked
+    from harness.pair.run import run_pair
+    from harness.pair.session import Session
+    from harness.registry.catalog import catalog
     from harness.report.figures import draw_figures
     from harness.report.formats import draw
     from harness.report.tables import sheets_of

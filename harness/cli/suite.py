@@ -13,9 +13,9 @@ from harness.cli.common import data_root_option, find_device, output, results_op
 from harness.cli.launching import launcher_options, launcher_words
 
 if TYPE_CHECKING:
-    from harness.compare.request import Asked, Request
+    from harness.pair.plan import Asked, Request
+    from harness.registry.launching import Launched
     from harness.results.store import Store
-    from harness.suites.launcher import Launched
     from harness.suites.suite import Suite
 
 
@@ -56,8 +56,8 @@ def suite(
     The same command again skips what is done and goes on where it was stopped. Where a pair fails, the others go on.
     With --launcher slurm each pair is a job of a cluster, and this returns at once: given again, it says how they are.
     """
-    from harness.catalog import catalog
     from harness.errors import HarnessError, suggestion
+    from harness.registry.catalog import catalog
     from harness.results.store import Store
     from harness.suites.suite import find_suite, suite_files
 
@@ -92,8 +92,8 @@ def suite(
 
 
 def _forecast(suite: Suite, pairs: Sequence[Asked], store: Store, device: str | None, jobs: int) -> None:
-    from harness.catalog import catalog
     from harness.measure.speed import device_name
+    from harness.registry.catalog import catalog
     from harness.report.forecast_table import forecast_sheet
     from harness.report.formats import draw
     from harness.suites.forecast import forecast
@@ -112,13 +112,13 @@ def _launch(
     how: Mapping[str, Any],
 ) -> Launched:
     """`more` are words for every command; `how` is the rest of a plan."""
-    from harness.catalog import catalog
-    from harness.suites.launch import launch
-    from harness.suites.launcher import Plan
+    from harness.launch.launchers import launch
+    from harness.registry.catalog import catalog
+    from harness.registry.launching import LaunchPlan
     from harness.suites.plan import jobs_of
 
     jobs = jobs_of([request.asked for request in requests], results, more)
-    plan = Plan(jobs=tuple(jobs), results=results.absolute(), note=_note, stop=stop, gpus=tuple(gpus), **how)
+    plan = LaunchPlan(jobs=tuple(jobs), results=results.absolute(), note=_note, stop=stop, gpus=tuple(gpus), **how)
     return launch(plan, catalog().plugins)
 
 

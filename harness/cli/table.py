@@ -45,9 +45,9 @@ def table(
 
 
 def _named(name: str, store: Store, mix_protocols: bool, show_unmatched: bool) -> list[Sheet]:
-    from harness.compare.outcome import find_pair
     from harness.errors import HarnessError, suggestion
-    from harness.plugins import discover
+    from harness.outcome.pairs import find_pair
+    from harness.registry.plugins import discover
     from harness.report.published import tables
     from harness.report.suite_table import published_sheet, suite_sheet
     from harness.suites.suite import find_suite, suite_files
@@ -78,7 +78,7 @@ def _pair(store: Store, name: str, show_unmatched: bool) -> list[Sheet]:
     """A difference that would be refused carries the reasons, where it is shown all the same."""
     from dataclasses import replace
 
-    from harness.compare.outcome import read_pair
+    from harness.outcome.pairs import read_pair
     from harness.report.tables import sheets_of
 
     pair = replace(read_pair(store, name), show_unmatched=show_unmatched)

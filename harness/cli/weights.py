@@ -10,8 +10,8 @@ import click
 from harness.cli.common import warn_broken
 
 if TYPE_CHECKING:
-    from harness.catalog import Catalog
-    from harness.specs import WeightsSpec
+    from harness.registry.catalog import Catalog
+    from harness.registry.specs import WeightsSpec
 
 
 @click.group()
@@ -22,7 +22,7 @@ def weights() -> None:
 @weights.command("list")
 def list_all() -> None:
     """List every file that something installed can use, and where it is, or where it was looked for."""
-    from harness.pretrained import find
+    from harness.weights.places import find
 
     for spec in _specs(_known()):
         size = f"{spec.size / 1e6:.1f} MB" if spec.size else "size unknown"
@@ -37,8 +37,8 @@ def list_all() -> None:
 def path(name: str) -> None:
     """Print where the weights NAME are; where they are not, every place that was looked at."""
     from harness.errors import HarnessError
-    from harness.pretrained import find
-    from harness.specs import WeightsSpec
+    from harness.registry.specs import WeightsSpec
+    from harness.weights.places import find
 
     spec = _known().find(WeightsSpec, name).spec
     found = find(spec)
@@ -53,8 +53,8 @@ def path(name: str) -> None:
 def verify(name: str | None) -> None:
     """Compare the weights NAME, or all that are here, with the sha256 that is known of them."""
     from harness.errors import HarnessError
-    from harness.pretrained import find, locate
-    from harness.specs import WeightsSpec
+    from harness.registry.specs import WeightsSpec
+    from harness.weights.places import find, locate
 
     known = _known()
     wrong = []
@@ -69,7 +69,7 @@ def verify(name: str | None) -> None:
 
 
 def _verdict(spec: WeightsSpec, found: Path) -> str:
-    from harness.masks.digest import digest
+    from harness.weights.digest import digest
 
     sha256 = digest(found)
     if not spec.sha256:
@@ -78,7 +78,7 @@ def _verdict(spec: WeightsSpec, found: Path) -> str:
 
 
 def _known() -> Catalog:
-    from harness.catalog import catalog
+    from harness.registry.catalog import catalog
 
     known = catalog()
     warn_broken(known)
@@ -86,12 +86,12 @@ def _known() -> Catalog:
 
 
 def _specs(known: Catalog) -> list[WeightsSpec]:
-    from harness.specs import WeightsSpec
+    from harness.registry.specs import WeightsSpec
 
     return [entry.spec for entry in known.entries(WeightsSpec)]
 
 
 def _looked_at(spec: WeightsSpec) -> str:
-    from harness.pretrained import places
+    from harness.weights.places import places
 
     return ", ".join(map(str, places(spec))) or "no place, for HARNESS_WEIGHTS is not set"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.model.contracts import FeaturePlugin, Features
 from harness.model.regions import Regions
-from harness.specs import Offers
+from harness.registry.specs import Offers
 
 
 class Null(FeaturePlugin):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from harness.catalog import catalog
 from harness.errors import HarnessError
 from harness.model.contracts import FeaturePlugin, Features
-from harness.options import parse_choices
-from harness.specs import Offers, PluginSpec
+from harness.registry.catalog import catalog
+from harness.registry.options import parse_choices
+from harness.registry.specs import Offers, PluginSpec
 
 if TYPE_CHECKING:
     from harness.model.regions import Regions

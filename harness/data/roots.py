@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.data.catalogue import FOLDERS, benchmarks
 from harness.errors import HarnessError
+from harness.registry.benchmarks import FOLDERS, benchmarks
 from harness.yamlfile import load_yaml
 
 

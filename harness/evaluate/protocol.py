@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.catalog import package_hash
 from harness.errors import HarnessError
 from harness.model import Composed, Frames
 from harness.model.padding import Padding
-from harness.protocol import Protocol, Settings
+from harness.registry.catalog import package_hash
+from harness.registry.protocol import Protocol, Settings
 
 # (img0, img1, t, label maps (2, H, W) or None) -> frame, images as float (1, 3, H, W) in [0, 1]
 Predict = Callable[[Tensor, Tensor, float, NDArray[np.integer] | None], Tensor]

@@ -23,7 +23,7 @@ from harness.errors import HarnessError
 from harness.evaluate.protocol import Predict, protocol_id
 from harness.evaluate.regions import Grouping
 from harness.masks.cache import MaskCache
-from harness.protocol import Protocol, Settings
+from harness.registry.protocol import Protocol, Settings
 from harness.results.rows import Row, append_row, key, merged, prepare, read_rows, write_rows
 
 Metric = Callable[[Tensor, Tensor], Tensor]

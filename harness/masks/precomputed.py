@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.masks.digest import digest
 from harness.masks.source import MaskSource
+from harness.weights.digest import digest
 
 SUFFIXES = (".png", ".npz")
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import HarnessError
-from harness.metrics.catalogue import ALEXNET, ALEXNET_TRUNK
 from harness.metrics.torchvision_ops import make_importable
-from harness.model.weights import read_state
-from harness.pretrained import find, locate
+from harness.registry.metrics import ALEXNET, ALEXNET_TRUNK
+from harness.weights.places import find, locate
+from harness.weights.read import read_state
 
 SMALLEST = 31
 """Pixels: below this side nothing is left after AlexNet's second pooling."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from harness.model.regions import Regions
-from harness.specs import Offers
+from harness.registry.specs import Offers
 
 
 @dataclass(frozen=True)

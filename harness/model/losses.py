@@ -7,7 +7,7 @@ from torch import Tensor
 
 from harness.model.contracts import Frames, MotionPrior, Prediction
 from harness.model.warp import resize, resize_flow, warp
-from harness.specs import MotionSeam
+from harness.registry.specs import MotionSeam
 
 EPSILON = 1e-3
 PRIOR_WEIGHT = 0.1

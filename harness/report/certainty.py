@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.compare.outcome import Column, PairOutcome
-from harness.compare.seeds import Certainty
+from harness.outcome.pairs import Column, PairOutcome
+from harness.outcome.seeds import Certainty
 from harness.report.sheet import Cell, Line, blank
 
 Noise = tuple[int, Mapping[Column, float]]

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from harness.compare.outcome import PairOutcome
-from harness.compare.seeds import of_all_seeds
-from harness.compare.statistics import curve_band
 from harness.errors import HarnessError
 from harness.files import write_text
+from harness.outcome.pairs import PairOutcome
+from harness.outcome.seeds import of_all_seeds
 from harness.report.picture import COLUMN, DIFFERENCE, PAGE, PLAIN, PLUGGED, save, styled, wrapped
 from harness.results.store import Store
+from harness.statistics.estimate import curve_band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

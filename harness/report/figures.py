@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.catalog import package_hash
-from harness.compare.outcome import PairOutcome
-from harness.compare.request import Request
 from harness.errors import HarnessError
 from harness.files import write_text
+from harness.outcome.pairs import PairOutcome
+from harness.pair.plan import Request
+from harness.registry.catalog import package_hash
 from harness.report.curves import Curves, curves_of, draw_curves
 from harness.report.formats import as_csv, as_markdown, as_svg
 from harness.report.gallery import exhibits, picks

@@ -15,15 +15,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.compare.outcome import ArmOutcome, Column, PairOutcome
-from harness.compare.request import Request
-from harness.compare.testset import file_hash
 from harness.data.benchmark import Benchmark, Triplet
 from harness.errors import HarnessError, suggestion
 from harness.evaluate.protocol import predictor
 from harness.evaluate.runner import to_image
+from harness.masks.chosen import cache_of
 from harness.metrics.pixelwise import decibels, squared_error
 from harness.model import Composed
+from harness.outcome.pairs import ArmOutcome, Column, PairOutcome
+from harness.pair.plan import Request
+from harness.pair.testset import file_hash
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
 Maps = NDArray[np.integer]  # (2, H, W)
@@ -141,7 +142,7 @@ def exhibits(pair: PairOutcome, request: Request, chosen: Sequence[Pick], side: 
     """
     networks = [_network(pair, arm, request, at) for at, arm in enumerate(pair.arms)]
     source = request.test_masks or request.masks
-    cache = source.cache() if source and request.arm.needs_masks else None
+    cache = cache_of(source) if source and request.arm.needs_masks else None
     result = []
     for pick, benchmark, triplet in _triplets(pair, request, chosen):
         frames = benchmark.read(triplet)

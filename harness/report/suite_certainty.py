@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.compare.outcome import PairOutcome
-from harness.compare.seeds import Certainty, floor
+from harness.outcome.pairs import PairOutcome
+from harness.outcome.seeds import Certainty, floor
 from harness.report.certainty import method_notes, noise_notes
 from harness.report.suite_numbers import Numbers, Values, columns_of
 from harness.results.store import Store

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from statistics import fmean
 
-from harness.compare.outcome import Column, Means, PairOutcome, means_of
-from harness.compare.seeds import Certainty, certainty, estimates
 from harness.errors import HarnessError
+from harness.outcome.pairs import Column, Means, PairOutcome, means_of
+from harness.outcome.seeds import Certainty, certainty, estimates
 from harness.report.published import PublishedRow, PublishedTable, Score, tables
 from harness.suites.found import Found, Rows
 from harness.suites.suite import Suite, SuiteRow

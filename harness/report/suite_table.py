@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from harness.compare.outcome import test_name
 from harness.errors import HarnessError
+from harness.outcome.pairs import test_name
 from harness.report.certainty import uncertainty_lines
 from harness.report.formats import ScoreCell
 from harness.report.published import PublishedTable, tables

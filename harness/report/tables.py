@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.catalog import catalog
-from harness.compare.outcome import ArmOutcome, Column, Means, PairOutcome, means_of
-from harness.compare.seeds import certainty, estimates, floor, of_all_seeds
+from harness.outcome.pairs import ArmOutcome, Column, Means, PairOutcome, means_of
+from harness.outcome.seeds import certainty, estimates, floor, of_all_seeds
+from harness.registry.catalog import catalog
+from harness.registry.specs import MetricSpec
 from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
 from harness.report.sheet import Cell, Line, Sheet, blank, scores
 from harness.results.store import Store
-from harness.specs import MetricSpec
 
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 
@@ -23,7 +23,7 @@ def sheets_of(store: Store, pair: PairOutcome) -> list[Sheet]:
 
 def pair_sheets(pairs: Sequence[PairOutcome], noise: Noise = (0, {})) -> list[Sheet]:
     """Scores and costs; further metrics; the difference by region. `pairs` are of the same comparison, one a seed, and
-    `noise` is that of `harness.compare.seeds.floor`. Raises HarnessError for unmatched arms."""
+    `noise` is that of `harness.outcome.seeds.floor`. Raises HarnessError for unmatched arms."""
     pair, gained = pairs[0], _mean([_gains(pair) for pair in pairs])
     sheets = [_scores(pairs, gained, noise)]
     further = [name for name in pair.record["metrics"] if name not in ("psnr", pair.record["ssim"])]

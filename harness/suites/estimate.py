@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from harness.arm import Arm
-from harness.compare.request import Request
 from harness.data.loader import Batch
 from harness.distributed import World
 from harness.evaluate.protocol import predictor
 from harness.model import Composed
+from harness.pair.plan import Request
 from harness.suites.state import Size
 from harness.train.engine import Engine
 from harness.train.recipe import Recipe

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from harness.compare.fingerprint import fingerprint
-from harness.compare.outcome import PairOutcome, read_pair
-from harness.compare.request import Request
 from harness.errors import HarnessError
 from harness.evaluate.protocol import protocol_id
+from harness.outcome.pairs import PairOutcome, read_pair
+from harness.pair.fingerprint import fingerprint
+from harness.pair.plan import Request
 from harness.results.store import Store, differences
 
 ELSEWHERE = ("data", "initial_weights", "environment")  # of a fingerprint: for the machine to say that runs the pair

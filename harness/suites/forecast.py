@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.catalog import Catalog
-from harness.compare.request import Asked
+from harness.pair.plan import Asked
+from harness.registry.catalog import Catalog
 from harness.results.store import Store
 from harness.suites.estimate import Estimate, estimate
 from harness.suites.state import ArmState, states

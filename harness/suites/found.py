@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from harness.compare.outcome import ArmOutcome, PairOutcome, read_pair
-from harness.compare.request import Asked
-from harness.compare.seeds import differing
-from harness.options import parse_choices
+from harness.outcome.pairs import ArmOutcome, PairOutcome, read_pair
+from harness.outcome.seeds import differing
+from harness.pair.plan import Asked
+from harness.registry.options import parse_choices
 from harness.results.store import Store
 from harness.suites.suite import Suite, SuiteRow
 

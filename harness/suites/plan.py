@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.compare.request import Asked
-from harness.suites.runner import Job
+from harness.pair.plan import Asked
+from harness.registry.launching import Job
 
 
 def jobs_of(pairs: Sequence[Asked], results: Path, more: Sequence[str]) -> list[Job]:

@@ -10,13 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from harness.arm import Arm
-from harness.compare.fingerprint import short
-from harness.compare.outcome import read_pair
-from harness.compare.pair import Shared
-from harness.compare.request import Request
 from harness.data.order import Order
 from harness.distributed import World
 from harness.errors import HarnessError
+from harness.outcome.pairs import read_pair
+from harness.pair.fingerprint import short
+from harness.pair.plan import Request
+from harness.pair.run import Shared
 from harness.results.store import RunFolder, Store
 from harness.suites.suite import Expected
 

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.compare.request import Asked
 from harness.errors import HarnessError, suggestion
-from harness.plugins import FAULTS, Plugins, in_one_line
+from harness.pair.plan import Asked
+from harness.registry.plugins import FAULTS, Plugins, in_one_line
 from harness.yamlfile import load_yaml
 
 FOLDER = Path(__file__).parent

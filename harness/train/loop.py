@@ -17,7 +17,7 @@ from harness.distributed import World, hashes
 from harness.files import append_line, sync, whole_lines, write_text
 from harness.model import Composed
 from harness.results.store import RunFolder
-from harness.train import audit, checkpoint, diverged
+from harness.train import checkpoint, diverged, trail
 from harness.train.engine import Engine
 from harness.train.recipe import Recipe
 from harness.train.step import training_step
@@ -114,7 +114,7 @@ def _begin(
     _check_weights(model, world)
     if world.writes:
         _cut_curve(run, first)
-        audit.begin(run, first, audit.batch_hash(hashes(model.baseline.state_dict()).values()), optimizer)
+        trail.begin(run, first, trail.batch_hash(hashes(model.baseline.state_dict()).values()), optimizer)
         training.notify("harness_run_started", run=run.name, step=first, steps=steps)
         run.set_status(state="training", step=first, steps=steps)
 
@@ -150,10 +150,10 @@ def _audit(
     world: World,
 ) -> None:
     """One row of the trail: what the step that was done was given."""
-    samples = world.gather([audit.sample_hashes(batch)])
+    samples = world.gather([trail.sample_hashes(batch)])
     if world.writes:
-        norm = audit.gradient_norm(model.parameters())
-        audit.append(run, done, audit.batch_hash(chain.from_iterable(samples)), learning_rate, optimizer, norm)
+        norm = trail.gradient_norm(model.parameters())
+        trail.append(run, done, trail.batch_hash(chain.from_iterable(samples)), learning_rate, optimizer, norm)
 
 
 def _write_row(

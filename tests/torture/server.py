@@ -36,12 +36,12 @@ def _import_everything() -> None:
     import torch
 
     from harness.arm import Arm
-    from harness.catalog import catalog
     from harness.cli import run
-    from harness.compare import pair
-    from harness.compare.fingerprint import installation
     from harness.measure.cost import cost
-    from harness.options import parse_choice
+    from harness.pair import run as pair
+    from harness.pair.fingerprint import installation
+    from harness.registry.catalog import catalog
+    from harness.registry.options import parse_choice
     from harness.report import figures, formats, tables
 
     assert run
@@ -108,8 +108,8 @@ def _child(asked: dict[str, Any], pipe: int) -> None:
 
 def _install(folder: str) -> None:
     """One more distribution, whatever is wrong with it."""
-    from harness.catalog import catalog
-    from harness.plugins import discover
+    from harness.registry.catalog import catalog
+    from harness.registry.plugins import discover
 
     sys.path.insert(0, folder)
     discover.cache_clear()
@@ -118,7 +118,7 @@ def _install(folder: str) -> None:
 
 def _wait_when_training_starts(gate: Path) -> None:
     """The first training of this process waits until something is written to the gate, a named pipe."""
-    from harness.plugins import Plugins
+    from harness.registry.plugins import Plugins
 
     notify = Plugins.notify
     waited: list[str] = []

@@ -10,8 +10,8 @@ from vfi_lite.efficientnet import EfficientNetLite2, load
 from vfi_lite.weights import EFFICIENTNET
 
 from harness import HarnessError
-from harness.masks.digest import digest
-from harness.pretrained import locate
+from harness.weights.digest import digest
+from harness.weights.places import locate
 
 # of efficientnet-lite-pytorch 0.1.0, torch 2.13 on a CPU: every hundredth logit, and the likeliest class
 LOGITS = (-0.29687, -0.33031, 0.89342, 0.10564, 1.35805, -1.63734, 2.13714, 0.87829, 0.41965, -1.32214)

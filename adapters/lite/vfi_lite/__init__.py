@@ -4,7 +4,7 @@ MobileSAM; small enough for a CPU."""
 from __future__ import annotations
 
 from harness import MaskSourceSpec, hookimpl
-from harness.specs import MaskPartSpec, WeightsSpec
+from harness.registry.specs import MaskPartSpec, WeightsSpec
 from vfi_lite.weights import EFFICIENTNET, MOBILE_SAM, YOLO
 
 

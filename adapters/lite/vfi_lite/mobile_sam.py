@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from harness import HarnessError
 from harness.masks import Box, Segmenter
 from harness.metrics.torchvision_ops import make_importable
-from harness.pretrained import locate
+from harness.weights.places import locate
 from vfi_lite.tinyvit import TinyViT
 from vfi_lite.weights import MOBILE_SAM
 

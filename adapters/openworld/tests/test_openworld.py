@@ -18,7 +18,7 @@ from vfi_openworld.hqsam import HQSam
 from vfi_openworld.tagger import Ram
 
 from harness import HarnessError
-from harness.data.clips import Clips
+from harness.data.sets.clips import Clips
 from harness.masks import Box, Pipeline
 
 BOXES = [Box("a", (20, 30, 60, 70), 0.9), Box("b", (0, 0, 128, 96), 0.5), Box("a", (100, 10, 127.5, 40), 0.3)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import MaskSourceSpec, hookimpl
-from harness.specs import MaskPartSpec, WeightsSpec
+from harness.registry.specs import MaskPartSpec, WeightsSpec
 from vfi_openworld.specs import GROUNDING_DINO, HQ_SAM, RAM, RAM_PLUS, TAGS, THRESHOLDS
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from harness import HarnessError
 from harness.masks import Tagger
-from harness.pretrained import locate
-from harness.specs import WeightsSpec
+from harness.registry.specs import WeightsSpec
+from harness.weights.places import locate
 from vfi_openworld import specs
 from vfi_openworld.hub import device_or_default
 from vfi_openworld.ram import RecognizeAnything, load

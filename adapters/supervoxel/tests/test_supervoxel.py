@@ -15,7 +15,7 @@ from vfi_supervoxel import harness_mask_sources
 from vfi_supervoxel.supervoxel import Supervoxel
 
 from harness import HarnessError
-from harness.data.clips import Clips
+from harness.data.sets.clips import Clips
 
 
 @pytest.fixture(scope="module", autouse=True)

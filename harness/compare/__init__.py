@@ -1,1 +1,0 @@
-"""The matched pair: what its arms share, what sets them apart, and how it is run."""

@@ -1,0 +1,172 @@
+"""The benchmark `clips`: any folder of videos, graded by the gap between the inputs as SNU-FILM is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.benchmark import Benchmark, Triplet
+from harness.data.folder import Clip, find, load, resolve, short_names
+from harness.data.manifest import Listed, read_list
+from harness.data.video import VERSION
+from harness.errors import HarnessError
+
+BUNDLED = Path(__file__).parents[1] / "bundled"
+LEVELS = {"easy": 1, "medium": 2, "hard": 4, "extreme": 8}
+"""Test levels, and frames from the centre to either input: gaps of 2, 4, 8, 16 between the inputs."""
+
+log = logging.getLogger(__name__)
+
+
+class Clips(Benchmark):
+    """Triplets of a folder of videos.
+
+    root     the folder; its subfolders `train` and `test` are searched too. Empty: the clips that come with the harness
+    half     halves frames whose shorter side is above 540 (1280x720 to 640x360, 1088x1920 to 544x960; 640x360 stays),
+             save for clips that have a `scale` in `clips.yaml`
+    gaps     frames from the centre of a training triplet to either input: "1-8", "2", "1+2+4+8"
+    list     CSV file of the test triplets with the columns level,clip,frame0,frame_gt,frame1 (frames as numbered in the
+             video, from 0), by its path or its name in `root`. Empty: gaps of 2, 4, 8, 16 around `centres`
+    centres  test triplets per clip and level, with the same centre frames on all levels, evenly spread; 0 for all
+
+    `clips.yaml` in the folder (see `harness.data.manifest`) may state each clip's split, shots, frame step and scale.
+    Splits it leaves open go by subfolder; then what the list names is for testing; where no clip is for testing yet,
+    every fifth by name is, at least one; the rest is for training. Frames that repeat their predecessor do not count,
+    and no triplet crosses the border of a shot: of stated ones, else of those that `harness.data.shots` finds.
+    Videos are decoded here, once, into the cache. Raises HarnessError where a file, a list or an option is wrong.
+    """
+
+    def __init__(
+        self, *, root: str = "", half: bool = True, gaps: str = "1-8", list: str = "", centres: int = 20
+    ) -> None:
+        folder = Path(root).expanduser() if root else BUNDLED
+        distances = _parse_gaps(gaps)
+        if centres < 0:
+            raise HarnessError(f"centres={centres}: give the number of test triplets per clip and level, or 0 for all")
+        videos = find(folder)
+        listed = read_list(_list_file(list, folder)) if list else ()
+        self._clips = {clip.name: clip for clip in load(folder, videos, listed, half)}
+        self._frames: dict[str, NDArray[np.uint8]] = {}
+        clips = tuple(self._clips.values())
+        self.test = tuple(_listed(listed, videos, self._clips) if listed else _graded(clips, centres))
+        self.levels = tuple(dict.fromkeys(triplet.level for triplet in self.test))
+        self.train = tuple(_train(clips, distances))
+        if not self.train and any(clip.split == "train" for clip in clips):
+            raise HarnessError(f"{folder}: no training clip is long enough for gaps={gaps}; give smaller ones")
+
+    def read(self, triplet: Triplet) -> NDArray[np.uint8]:
+        """I0, It, I1 as RGB (3, H, W, 3), a copy. Raises HarnessError where the cache was removed meanwhile."""
+        clip = self._clips[triplet.clip]
+        if triplet.clip not in self._frames:
+            self._frames[triplet.clip] = clip.decoded.open()
+        frames = self._frames[triplet.clip]
+        return np.stack([frames[number // clip.entry.frame_step] for number in triplet.frames])
+
+    def digest(self, split: Literal["train", "test"]) -> str:
+        """sha256 over the clips' content and what decides triplets and frames; paths are no part of it."""
+        clips = [
+            (clip.name, clip.split, clip.content, clip.scale, clip.entry.frame_step, clip.shots)
+            for clip in self._clips.values()
+            if clip.split == split
+        ]
+        triplets = [(each.id, each.level, each.t) for each in (self.train if split == "train" else self.test)]
+        return sha256(json.dumps([VERSION, clips, triplets]).encode()).hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_frames": {}}  # each process opens the cache itself
+
+
+def _list_file(name: str, folder: Path) -> Path:
+    given = Path(name).expanduser()
+    return given if given.exists() else folder / given
+
+
+def _parse_gaps(text: str) -> tuple[int, ...]:
+    gaps: set[int] = set()
+    for part in text.split("+"):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 1 <= low <= high:
+            raise HarnessError(f"gaps={text}: give frames to either side of the centre, such as 1-8, 2 or 1+2+4+8")
+        gaps.update(range(low, high + 1))
+    return tuple(sorted(gaps))
+
+
+def _triplet(clip: Clip, level: str, frames: tuple[int, int, int], t: float = 0.5) -> Triplet:
+    return Triplet("{}/{:05d}-{:05d}-{:05d}".format(clip.name, *frames), clip.name, level, frames, t)
+
+
+def _around(clip: Clip, distance: int) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Every shot and position in it that has `distance` frames on either side."""
+    for shot in clip.shots:
+        for centre in range(distance, len(shot) - distance):
+            yield shot, centre
+
+
+def _train(clips: Sequence[Clip], gaps: Sequence[int]) -> Iterator[Triplet]:
+    for clip in clips:
+        for gap in gaps if clip.split == "train" else ():
+            for shot, c in _around(clip, gap):
+                yield _triplet(clip, "train", (shot[c - gap], shot[c], shot[c + gap]))
+
+
+def _graded(clips: Sequence[Clip], centres: int) -> Iterator[Triplet]:
+    """Level by level, the same centre frames on each."""
+    widest = max(LEVELS.values())
+    chosen: list[tuple[Clip, tuple[int, ...], int]] = []
+    for clip in clips:
+        if clip.split != "test":
+            continue
+        places = list(_around(clip, widest))
+        if not places and clip.entry.split == "test":
+            raise HarnessError(_too_short(clip))
+        if not places:
+            short = clip
+            log.warning("%s; left out", _too_short(clip))
+        count = min(centres or len(places), len(places))
+        spread = (
+            [i * (len(places) - 1) // (count - 1) for i in range(count)] if count > 1 else [len(places) // 2] * count
+        )
+        chosen += [(clip, *places[i]) for i in spread]
+    if not chosen:
+        raise HarnessError(_too_short(short))
+    for level, d in LEVELS.items():
+        for clip, shot, c in chosen:
+            yield _triplet(clip, level, (shot[c - d], shot[c], shot[c + d]))
+
+
+def _too_short(clip: Clip) -> str:
+    needed = 2 * max(LEVELS.values()) + 1
+    return f"clip {clip.name}: its longest shot has {clip.length} distinct frames, a test clip needs {needed}"
+
+
+def _listed(lines: Sequence[Listed], videos: dict[str, Path], clips: dict[str, Clip]) -> Iterator[Triplet]:
+    names = short_names(videos)
+    seen: dict[str, str] = {}
+    for line in lines:
+        clip = clips[names[resolve(line, videos)]]
+        if clip.split != "test":
+            raise HarnessError(f"{line.where}: clip {line.clip} is for training; it cannot be tested on")
+        step, last = clip.entry.frame_step, clip.decoded.rows * clip.entry.frame_step - 1
+        for number in line.frames:
+            if number > last or number % step:
+                kind = f"frames 0 to {last}" + (f" in steps of {step}" if step > 1 else "")
+                raise HarnessError(f"{line.where}: clip {line.clip} has no frame {number}, it has {kind}")
+        first, middle, end = line.frames
+        if clip.entry.shots and not any(a <= first and end <= b for a, b in clip.entry.shots):
+            raise HarnessError(
+                f"{line.where}: frames {first} to {end} of {line.clip} are not within one shot of clips.yaml"
+            )
+        triplet = _triplet(clip, line.level, line.frames, (middle - first) / (end - first))
+        if twin := seen.get(triplet.id):
+            raise HarnessError(f"{line.where}: the same triplet as {twin}")
+        seen[triplet.id] = line.where
+        yield triplet

@@ -1,0 +1,83 @@
+"""Which jobs were handed to a cluster: a file each, `jobs/<slug>.json`, and `jobs/ended/<slug>.json` of what ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from harness.errors import HarnessError
+from harness.files import write_json
+from harness.registry.launching import Job
+
+PATIENCE = 60.0  # seconds to wait for another process that submits
+
+
+@dataclass(frozen=True)
+class Record:
+    """A job that was submitted: its id on the cluster, and what it runs and holds, as in `Job`."""
+
+    id: str
+    cluster: str
+    command: tuple[str, ...]
+    holds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The job records of a results folder."""
+
+    folder: Path
+
+    def outcome(self, slug: str) -> Path:
+        """What a job says itself, once it has ended: `code` and `reason`."""
+        return self.folder / "ended" / f"{slug}.json"
+
+    def read(self) -> dict[str, Record]:
+        """By slug. Raises HarnessError for a damaged one: its job may be running."""
+        records = {}
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                known = json.loads(path.read_text("utf-8"))
+                records[path.stem] = Record(
+                    str(known["id"]), str(known["cluster"]), tuple(known["command"]), tuple(known["holds"])
+                )
+            except (ValueError, KeyError, TypeError) as error:
+                raise HarnessError(
+                    f"{path}: damaged ({error}); delete it once no job of that name is queued or running"
+                ) from error
+        return records
+
+    def add(self, slug: str, record: Record) -> None:
+        write_json(self.folder / f"{slug}.json", asdict(record))
+
+    def ended(self, slug: str) -> dict[str, Any] | None:
+        """The outcome of the job last submitted, or None."""
+        try:
+            return dict(json.loads(self.outcome(slug).read_text("utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else submits meanwhile. Raises HarnessError where somebody does for longer than PATIENCE."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout:
+            raise HarnessError(f"{self.folder} is in use by another harness suite; try again when it is done") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def slug_of(job: Job) -> str:
+    """The name of its log."""
+    return job.log.stem

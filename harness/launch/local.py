@@ -1,0 +1,113 @@
+"""The running of a plan: a list of commands, several at a time, each in a process of its own with a log of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.registry.launching import Job
+
+POLL = 0.1  # seconds
+SAY_EVERY = 30.0  # seconds between lines about what runs
+
+Process = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`reason` is the last line of the log."""
+
+    job: Job
+    code: int
+    reason: str
+
+    def __str__(self) -> str:
+        ended = f"killed by {signal.Signals(-self.code).name}" if self.code < 0 else f"exit code {self.code}"
+        return f"{self.job.name} failed ({ended}): {self.reason or 'it said nothing'}; see {self.job.log}"
+
+
+def run_jobs(
+    jobs: Sequence[Job], at_once: int, slots: Sequence[str], note: Callable[[str], None], stop: Callable[[], int]
+) -> list[Failure]:
+    """Run every job, `at_once` at a time; what fails stops no other. Returns the failures.
+
+    slots  GPUs, as CUDA_VISIBLE_DEVICES has them: each job that runs gets one of its own; empty to leave that alone
+    stop   asked all the time; a signal's number once the user wants to stop, else 0. It goes to what runs, and nothing
+           else is started; returns when all have saved and ended. Whatever ends this function ends the processes too.
+    """
+    waiting, failures, said = deque(jobs), list[Failure](), time.monotonic()
+    running: dict[int, _Running] = {}  # by place, of which there are `at_once`
+    told = False
+    try:
+        while running or (waiting and not told):
+            while not told and len(running) < at_once and (job := _next(waiting, running.values())):
+                place = min(set(range(at_once)) - set(running))
+                running[place] = _Running.start(job, slots[place % len(slots)] if slots else None)
+                note(f"{job.name}: started, {len(jobs) - len(waiting)} of {len(jobs)}; log: {job.log}")
+            time.sleep(POLL)
+            if not told and (number := stop()):
+                told = True
+                for each in running.values():
+                    each.process.send_signal(number)
+            for place in [place for place, each in running.items() if each.process.poll() is not None]:
+                failures += _ended(running.pop(place), told, note)
+            if time.monotonic() - said > SAY_EVERY:
+                said = time.monotonic()
+                for each in running.values():
+                    note(f"{each.job.name}: {last_line(each.job.log) or 'starts'}")
+    finally:
+        for each in running.values():
+            each.process.kill()
+            each.process.wait()
+    return failures
+
+
+@dataclass(frozen=True)
+class _Running:
+    job: Job
+    process: Process
+    since: float
+
+    @classmethod
+    def start(cls, job: Job, gpu: str | None) -> _Running:
+        environment = {**os.environ, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})}
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        with job.log.open("wb") as log:
+            # a group of its own: Ctrl-C on a terminal is to reach it once, from here
+            process = subprocess.Popen(
+                job.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, process_group=0
+            )
+        return cls(job, process, time.monotonic())
+
+
+def _next(waiting: deque[Job], running: Iterable[_Running]) -> Job | None:
+    """The first job that shares nothing with those that run, taken from the queue."""
+    held = {key for each in running for key in each.job.holds}
+    job = next((job for job in waiting if not job.holds & held), None)
+    if job:
+        waiting.remove(job)
+    return job
+
+
+def _ended(each: _Running, told: bool, note: Callable[[str], None]) -> list[Failure]:
+    """Say how a process ended; its failure, if it was one. One that was told to stop may have stopped."""
+    code, seconds = each.process.returncode, time.monotonic() - each.since
+    stopped = told and code in (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
+    if code == 0 or stopped:
+        note(f"{each.job.name}: {'stopped' if stopped else 'done'} after {seconds:.0f} s")
+        return []
+    failure = Failure(each.job, code, last_line(each.job.log))
+    note(str(failure))
+    return [failure]
+
+
+def last_line(log: Path) -> str:
+    """What a command said last, without the name that it signs with."""
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1].removeprefix("harness: ").removeprefix("error: ") if lines else ""

@@ -1,0 +1,1 @@
+"""The readers: what records say of a pair. Imports no torch."""

@@ -1,0 +1,1 @@
+"""The makers: the plan of a pair, and its running."""

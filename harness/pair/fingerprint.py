@@ -1,0 +1,77 @@
+"""What decides a run's numbers, as one record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import distributions
+from typing import Any
+
+import av
+import numpy as np
+import torch
+
+from harness.arm import Arm
+from harness.masks.chosen import record_of
+from harness.registry.catalog import ChosenMasks, package_hash
+from harness.train.recipe import Recipe
+
+
+def fingerprint(
+    arm: Arm,
+    recipe: Recipe,
+    seed: int,
+    data: Mapping[str, str],
+    masks: ChosenMasks | None,
+    initial_weights: str,
+    device: torch.device,
+    processes: int = 1,
+) -> dict[str, Any]:
+    """The record of one run. `data` is the name and digest of the training data, `initial_weights` the sha256 of
+    the shared file, `masks` None for an arm that needs none; the number of `processes` moves bits."""
+    return {
+        "baseline": arm.baseline.record(),
+        "initial_weights": initial_weights,
+        "recipe": recipe.training(),
+        "seed": seed,
+        "data": dict(data),
+        "code": {
+            part: package_hash(f"harness.{part}") for part in ("arm", "data", "distributed", "masks", "model", "train")
+        },
+        "environment": environment(device) | ({"processes": processes} if processes > 1 else {}),
+        "arm": [plugin.record() for plugin in arm.plugins],
+        "masks": record_of(masks) if masks else None,
+    }
+
+
+def short(record: Mapping[str, Any]) -> str:
+    """8 hexadecimal digits for a run's name."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What of the machine and its software can move a bit of a training."""
+    on_gpu = device.type == "cuda"
+    return {
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "av": av.__version__,
+        "device": torch.cuda.get_device_name(device) if on_gpu else torch.backends.cpu.get_cpu_capability(),
+        "cuda": [torch.version.cuda, torch.backends.cudnn.version()]  # type: ignore[no-untyped-call]
+        if on_gpu
+        else None,
+        "threads": None if on_gpu else torch.get_num_threads(),
+    }
+
+
+def installation() -> dict[str, Any]:
+    """For env.json: enough to build the environment again."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name.lower())},
+        "torch": torch.__config__.show(),
+    }

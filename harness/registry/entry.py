@@ -1,0 +1,118 @@
+"""A name that is installed: the record behind it, who provides it, and the building of it with a user's options."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic_core import to_jsonable_python
+
+from harness.errors import HarnessError
+from harness.registry.options import Choice, Option, options_of, resolve
+from harness.registry.plugins import FAULTS, Origin, in_one_line
+from harness.registry.specs import Named, Spec
+
+Kind = TypeVar("Kind", bound=Named, covariant=True)
+
+
+@dataclass(frozen=True)
+class Entry(Generic[Kind]):
+    """A record that a hook returned, and who provides it. Those of a `Spec` have a factory."""
+
+    spec: Kind
+    origin: Origin
+
+    @property
+    def target(self) -> Spec:
+        assert isinstance(self.spec, Spec)
+        return self.spec
+
+    def factory(self) -> Callable[..., Any]:
+        """The class behind the spec, imported now. Raises HarnessError naming the distribution."""
+        module, _, name = self.target.factory.partition(":")
+        try:
+            return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+        except FAULTS as error:
+            raise self.blame("cannot be imported", error) from error
+
+    def blame(self, what: str, error: BaseException) -> HarnessError:
+        """The one line for a failure inside somebody's code."""
+        return HarnessError(f"{self.spec.kind} {self.spec.name} of {self.origin} {what}: {in_one_line(error)}")
+
+    def options(self) -> dict[str, Option]:
+        factory = self.factory()
+        try:
+            return options_of(factory, self.target.preset)
+        except FAULTS as error:
+            raise self.blame("has a signature that cannot be read", error) from error
+
+    def settle(self, choice: Choice) -> Chosen:
+        """Every option checked and settled."""
+        factory = self.factory()
+        try:
+            return Chosen(self, resolve(factory, self.target.preset, choice), choice.options)
+        except HarnessError:
+            raise
+        except FAULTS as error:
+            raise self.blame("has a signature that cannot be read", error) from error
+
+    def code(self) -> str:
+        """Hash of the source of the package that the factory lives in; of the core, the part that it lives in."""
+        module = self.target.factory.partition(":")[0]
+        package = module.partition(".")[0]
+        return package_hash(module.rpartition(".")[0] if package == "harness" else package)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An entry with every option settled."""
+
+    entry: Entry[Named]
+    options: Mapping[str, Any]
+    given: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.entry.spec.name
+
+    @property
+    def label(self) -> str:
+        """The name with the options that the user gave: `hir(stages=L)`."""
+        given = ",".join(f"{key}={value}" for key, value in sorted(self.given.items()))
+        return f"{self.name}({given})" if given else self.name
+
+    def build(self, *arguments: Any) -> Any:
+        """The thing itself. What a factory raises is blamed on its distribution, unless it is a HarnessError."""
+        try:
+            return self.entry.factory()(*arguments, **self.options)
+        except HarnessError:
+            raise
+        except ValueError as error:
+            raise HarnessError(f"{self.label}: {error}") from error
+        except FAULTS as error:
+            raise self.entry.blame("cannot be built", error) from error
+
+    def record(self) -> dict[str, Any]:
+        """What a fingerprint keeps of it."""
+        options = to_jsonable_python(dict(self.options), fallback=str)
+        return {"name": self.name, "options": options, "code": self.entry.code()}
+
+
+@functools.cache
+def package_hash(name: str) -> str:
+    """Hash of the Python source of a package, or of a module that is none; the same wherever it is installed."""
+    module = importlib.import_module(name)
+    roots = [Path(folder) for folder in getattr(module, "__path__", [])]
+    files = [(path.relative_to(root), path) for root in roots for path in root.rglob("*.py")]
+    if not roots and module.__file__:
+        files = [(Path(Path(module.__file__).name), Path(module.__file__))]
+    digest = hashlib.sha256()
+    for relative, path in sorted(files):
+        digest.update(f"{relative.as_posix()}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,105 @@
+"""Every hook of the harness. An entry point in group `harness` names a module that implements some of them."""
+
+# mypy: disable-error-code="empty-body"
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click import Group
+
+    from harness.registry.launching import Launched, LaunchPlan
+    from harness.registry.protocol import Protocol
+    from harness.registry.specs import (
+        BaselineSpec,
+        BenchmarkSpec,
+        MaskPartSpec,
+        MaskSourceSpec,
+        MetricSpec,
+        PluginSpec,
+        WeightsSpec,
+    )
+
+GROUP = "harness"
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def harness_baselines() -> Iterable[BaselineSpec]:
+    """VFI networks to train and evaluate."""
+
+
+@hookspec
+def harness_plugins() -> Iterable[PluginSpec]:
+    """Modules that act at the seam between a baseline's encoder and its decoder."""
+
+
+@hookspec
+def harness_mask_sources() -> Iterable[MaskSourceSpec]:
+    """Sources of label maps for a pair of frames."""
+
+
+@hookspec
+def harness_mask_parts() -> Iterable[MaskPartSpec]:
+    """Taggers, detectors and segmenters that mask pipelines are made of."""
+
+
+@hookspec
+def harness_weights() -> Iterable[WeightsSpec]:
+    """Files of weights that are not trained here, and where to get them."""
+
+
+@hookspec
+def harness_benchmarks() -> Iterable[BenchmarkSpec]:
+    """Sets of triplets to train and test on."""
+
+
+@hookspec
+def harness_metrics() -> Iterable[MetricSpec]:
+    """What is measured of an interpolated frame."""
+
+
+@hookspec
+def harness_protocols() -> Iterable[Protocol]:
+    """Named ways to run a network on test frames; a baseline brings the one that its authors used."""
+
+
+@hookspec
+def harness_tables() -> Iterable[Path]:
+    """YAML files of suites: the arms, benchmarks and published numbers of a table."""
+
+
+@hookspec(firstresult=True)
+def harness_launch(plan: LaunchPlan) -> Launched | None:
+    """Run a suite's jobs elsewhere, where `plan.launcher` is yours; else None."""
+
+
+@hookspec
+def harness_commands(cli: Group) -> None:
+    """Add commands to the `harness` command line."""
+
+
+@hookspec
+def harness_run_started(run: str, step: int, steps: int) -> None:
+    """Training of a run starts, or goes on, at `step` of `steps`. Observers' exceptions are logged, never raised."""
+
+
+@hookspec
+def harness_step_done(run: str, step: int, loss: float, seconds: float) -> None:
+    """The loss of one more curve row is known: its mean over the row's steps, and the seconds a step took."""
+
+
+@hookspec
+def harness_eval_done(run: str, done: int, total: int) -> None:
+    """`done` of `total` test triplets have their row."""
+
+
+@hookspec
+def harness_run_finished(run: str) -> None:
+    """A run is trained and evaluated."""

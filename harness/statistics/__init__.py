@@ -1,0 +1,1 @@
+"""How sure a paired difference is: pure functions of numbers."""

@@ -1,0 +1,1 @@
+"""Files of weights that are not trained here: where they are, what they are, and reading them safely."""

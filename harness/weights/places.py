@@ -1,0 +1,48 @@
+"""Weights that are not trained here: where a file of them is looked for. Nothing is ever downloaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.registry.specs import WeightsSpec
+
+
+def find(spec: WeightsSpec, given: str = "") -> Path | None:
+    """The file or folder: as given, in `HARNESS_WEIGHTS`, a hub's cache or a package; None where it is nowhere."""
+    return next((path for path in places(spec, given) if path.exists()), None)
+
+
+def locate(spec: WeightsSpec, given: str = "") -> Path:
+    """The same. Raises HarnessError with what is missing, where to get it and where to put it."""
+    path = find(spec, given)
+    if path is None:
+        missing = f"{given}: no such file" if given else f"the weights '{spec.name}' ({spec.file}) are not here"
+        raise HarnessError(
+            f"{missing}; get them from {spec.source} and put them into a folder named in HARNESS_WEIGHTS"
+        )
+    return path
+
+
+def places(spec: WeightsSpec, given: str = "") -> Iterator[Path]:
+    """Where the file may be, in the order in which it is looked for. A path that is given is the only place."""
+    if given:
+        yield Path(given).expanduser()
+        return
+    for folder in filter(None, os.environ.get("HARNESS_WEIGHTS", "").split(os.pathsep)):
+        root = Path(folder).expanduser()
+        yield root / spec.file
+        yield from sorted(root.glob(f"*/{spec.file}"))
+    if spec.hub == "torch":
+        home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
+        yield Path(home).expanduser() / "hub" / "checkpoints" / spec.file
+    elif spec.hub:
+        home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+        repository = Path(home).expanduser() / "hub" / f"models--{spec.hub.replace('/', '--')}" / "snapshots"
+        yield from sorted(repository.glob("*"))
+    if spec.package and (package := find_spec(spec.package)) is not None:
+        for folder in package.submodule_search_locations or ():
+            yield from sorted(Path(folder).rglob(spec.file))
