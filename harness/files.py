@@ -88,13 +88,18 @@ def whole_lines(path: Path) -> list[str]:
     """The lines of an appended file; one that a crash tore is left out. No file, no lines.
 
     Raises HarnessError where it is no text."""
+    return lines_and_rest(path)[0]
+
+
+def lines_and_rest(path: Path) -> tuple[list[str], str]:
+    """The same, and what stands after the last line's end."""
     try:
-        text = path.read_text("utf-8")
+        *lines, rest = path.read_bytes().decode().split("\n")
     except FileNotFoundError:
-        return []
+        return [], ""
     except UnicodeDecodeError as error:
         raise HarnessError(f"{path}: damaged: byte {error.start} is no text; move it away, it is made anew") from error
-    return text.split("\n")[:-1]
+    return lines, rest
 
 
 def _remove_abandoned(path: Path) -> None:

@@ -15,20 +15,21 @@ from harness.cli.common import results_option
 def audit(pair: str, results: Path) -> None:
     """Compare the arms of PAIR: fingerprints, and what each was given; names the first step that differs."""
     from harness.errors import HarnessError
-    from harness.outcome.audit import audit as compare
     from harness.outcome.pairs import find_pair, read_pair
+    from harness.outcome.refusals import refusals, verdict
+    from harness.report.certainty import audited
     from harness.results.store import Store
 
     store = Store(results)
-    outcome = read_pair(store, find_pair(store, pair))
+    name = find_pair(store, pair)
+    record = store.pair(name)
+    # the trails themselves, not what the pair's record keeps of them
+    outcome = read_pair(store, name, record.model_copy(update={"verdict": None}))
     if len(outcome.arms) < 2:
-        raise HarnessError(f"{outcome.name} has one arm: there is nothing to compare it with")
-    one, other = (arm.run for arm in outcome.arms)
-    assert one is not None
-    assert other is not None
-    found = compare(one, other)
-    if differing := outcome.unmatched():
-        raise HarnessError(f"{outcome.name}: the arms are not matched: {'; '.join(differing)}")
-    click.echo(f"{outcome.name}: fingerprints equal but for the plug-ins")
-    click.echo(found.summary)
+        raise HarnessError(f"{name} has one arm: there is nothing to compare it with")
+    if differing := refusals(outcome):
+        raise HarnessError(f"{name}: the arms are not matched: {'; '.join(differing)}")
+    found = verdict(outcome)
+    click.echo(f"{name}: fingerprints equal but for the plug-ins")
+    click.echo(audited(found) or "Audit: no trail yet.")
     click.echo(f"gradient norms are equal at {found.equal_gradients} of them")

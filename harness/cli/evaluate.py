@@ -39,16 +39,19 @@ def evaluate(
     from harness.arm import Arm
     from harness.cli.progress import Progress
     from harness.distributed import World
+    from harness.evaluate.plan import TestPlan
+    from harness.evaluate.testset import TestSet
     from harness.masks.chosen import cache_of
+    from harness.outcome.pairs import read_evaluation
     from harness.pair.given import evaluate_weights
     from harness.pair.session import Session
-    from harness.pair.testset import Tests, TestSet, choose_metrics
+    from harness.pair.testset import Tests, choose_metrics
     from harness.registry.catalog import catalog
     from harness.registry.options import parse_choice, parse_choices
     from harness.registry.protocol import Protocol
     from harness.registry.specs import BenchmarkSpec
     from harness.report.formats import draw
-    from harness.report.tables import pair_sheets
+    from harness.report.tables import evaluation_sheets
     from harness.results.store import Store
     from harness.train.loop import Interrupted
 
@@ -60,12 +63,14 @@ def evaluate(
     sets = tuple(TestSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
     chosen = known.find(Protocol, protocol).spec
     world = World(0, 1, find_device(device))
-    tests = Tests(sets, chosen, *choose_metrics(known, parse_choices(metrics)), cache, world, workers)
+    plan = TestPlan(chosen, *choose_metrics(known, parse_choices(metrics)), triplets, workers)
+    tests = Tests(plan, sets, cache, world)
+    store = Store(results)
     with Progress([arm.slug]).watching(known.plugins.manager) as progress, stoppable() as stop:
-        session = Session(Store(results), known.plugins.notify, progress.note, lambda: bool(stop), world)
+        session = Session(store, known.plugins.notify, progress.note, lambda: bool(stop), world)
         try:
-            outcome = evaluate_weights(arm, weights, tests, source, session)
+            name = evaluate_weights(arm, weights, tests, source, session)
         except Interrupted as interrupted:
             progress.note(f"{interrupted}; the same command goes on from there")
             raise SystemExit(128 + stop[0]) from None
-    draw(pair_sheets([outcome]), output())
+    draw(evaluation_sheets(read_evaluation(store, name)), output())

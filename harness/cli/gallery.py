@@ -39,9 +39,8 @@ def gallery(
 ) -> None:
     """Show the triplets of PAIR, e.g. ifrnet-s+hce+hir, that gain most and, as many, those that lose most: inputs,
     truth, both arms, their errors, and masks."""
-    from harness.errors import HarnessError
     from harness.outcome.pairs import find_pair, read_pair
-    from harness.pair.plan import Asked
+    from harness.pair.plan import settle
     from harness.registry.catalog import catalog
     from harness.report.gallery import exhibits, picks
     from harness.report.gallery_page import draw_gallery
@@ -53,9 +52,7 @@ def gallery(
     path = file or store.figures(outcome.name) / "gallery.png"
     check_format(path)
     chosen = picks(outcome, count, levels)
-    if "asked" not in outcome.record:
-        raise HarnessError(f"{outcome.name} was made by a version that did not keep what was asked: run it again")
     known = catalog()
     warn_broken(known)
-    request = Asked(**outcome.record["asked"]).settle(known, find_device(device))
-    click.echo(draw_gallery(exhibits(outcome, request, chosen, crop), path))
+    plan = settle(outcome.record.asked, known, find_device(device))
+    click.echo(draw_gallery(exhibits(outcome, plan, chosen, crop), path))

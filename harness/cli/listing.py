@@ -12,6 +12,7 @@ from harness.cli.common import output, results_option, warn_broken
 if TYPE_CHECKING:
     from harness.registry.catalog import Entry
     from harness.registry.specs import Named, Spec
+    from harness.results.store import RunFolder
 
 
 @click.command("list")
@@ -38,10 +39,18 @@ def list_all(results: Path) -> None:
     if runs:
         console.print(f"\nruns in {results}:")
     for run in runs:
-        status = run.status()
-        progress = f"step {status.get('step', 0)} of {status.get('steps', '?')}"
-        console.print(f"  {run.name}  {status.get('state', 'not started')}, {progress}", highlight=False)
+        console.print(f"  {run.name}  {_progress(run)}", highlight=False)
     warn_broken(known)
+
+
+def _progress(run: RunFolder) -> str:
+    from harness.errors import HarnessError
+
+    try:
+        status = run.status()
+    except HarnessError as error:
+        return str(error)
+    return f"{status.state}, step {status.step} of {status.steps}" if status else "not started"
 
 
 @click.command()

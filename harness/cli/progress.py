@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from harness.registry.hookspecs import hookimpl
-from harness.results.store import slug_of
+from harness.results.records import slug_of
 
 PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
 

@@ -49,13 +49,14 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
     from harness.cli.progress import Progress
     from harness.distributed import joined
     from harness.outcome.pairs import read_pair
-    from harness.pair.plan import Asked
+    from harness.pair.plan import settle
     from harness.pair.run import run_pair
     from harness.pair.session import Session
     from harness.registry.catalog import catalog
     from harness.report.figures import draw_figures
     from harness.report.formats import draw
     from harness.report.tables import sheets_of
+    from harness.results.records import Asked
     from harness.results.store import Store
     from harness.train.loop import Interrupted
 
@@ -65,13 +66,13 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
         check_devices(find_device(device), devices)
         raise SystemExit(relaunch(devices))
     with joined(find_device(device)) as world:
-        requests = [Asked(**asked, seed=seed).settle(known, world.device, workers) for seed in seeds]
-        store, arms = Store(results), [arm.slug for arm in requests[0].arms]
+        plans = [settle(Asked(**asked, seed=seed), known, world.device, workers) for seed in seeds]
+        store, arms = Store(results), [arm.slug for arm in plans[0].arms]
         with Progress(arms, world.writes).watching(known.plugins.manager) as progress, stoppable() as stop:
             notify = known.plugins.notify if world.writes else lambda hook, **facts: None
             session = Session(store, notify, progress.note, lambda: bool(stop), world)
             try:
-                names = [run_pair(request, session) for request in requests]
+                names = [run_pair(plan, session) for plan in plans]
             except Interrupted as interrupted:
                 progress.note(f"{interrupted}; the same command goes on from there")
                 # where another process got the signal, this one does not know its number
@@ -79,6 +80,6 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
             if not world.writes:
                 return
             pairs = [read_pair(store, name) for name in names]
-            folders = [draw_figures(*of, store, progress.note) for of in zip(pairs, requests, strict=True)]
+            folders = [draw_figures(*of, store, progress.note) for of in zip(pairs, plans, strict=True)]
     draw(sheets_of(store, pairs[0]), output())
     click.echo(f"table, curves and gallery: {folders[-1]}")

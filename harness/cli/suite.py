@@ -9,29 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import data_root_option, find_device, output, results_option, stoppable, warn_broken
+from harness.cli.common import (
+    data_root_option,
+    find_device,
+    output,
+    parse_seeds,
+    results_option,
+    stoppable,
+    warn_broken,
+)
 from harness.cli.launching import launcher_options, launcher_words
 
 if TYPE_CHECKING:
-    from harness.pair.plan import Asked, Request
+    from harness.pair.plan import Plan
     from harness.registry.launching import Launched
+    from harness.results.records import Asked
     from harness.results.store import Store
     from harness.suites.suite import Suite
-
-
-def _seeds(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
-    """`0,1,2`; none for those of the suite."""
-    words = [word.strip() for word in value.split(",")] if value else []
-    if not all(word.isdecimal() and int(word) < 2**31 for word in words):
-        raise click.BadParameter(f"'{value}' is no list of seeds such as 0,1,2", context, option)
-    return tuple(dict.fromkeys(map(int, words)))
 
 
 @click.command()
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="List the runs, with time, memory and disk measured on a few steps.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 256), metavar="N", help="Pairs at a time.")
-@click.option("--seeds", callback=_seeds, default=None, metavar="LIST", help="E.g. 0,1,2.  [default: the suite's]")
+@click.option("--seeds", callback=parse_seeds, default=None, metavar="LIST", help="E.g. 0,1,2.  [default: the suite's]")
 @click.option("--only", multiple=True, metavar="ROW", help="This row alone, by its label; may be given again.")
 @click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
 @click.option("--workers", default=0, show_default=True, type=click.IntRange(0, 256), help="Processes that read data.")
@@ -57,6 +58,7 @@ def suite(
     With --launcher slurm each pair is a job of a cluster, and this returns at once: given again, it says how they are.
     """
     from harness.errors import HarnessError, suggestion
+    from harness.pair.plan import settle
     from harness.registry.catalog import catalog
     from harness.results.store import Store
     from harness.suites.suite import find_suite, suite_files
@@ -75,9 +77,9 @@ def suite(
         _forecast(chosen, pairs, store, device, jobs)
         return
     at = find_device(device if launcher == "local" else "cpu")  # a cluster's nodes are other machines
-    requests = [asked.settle(known, at) for asked in pairs]  # what is misspelt is refused now, not hours later
+    plans = [settle(asked, known, at) for asked in pairs]  # what is misspelt is refused now, not hours later
     if launcher != "local":
-        requests = _unfinished(requests, store)
+        plans = _unfinished(plans, store)
     more = [*(["--device", device] if device else []), *(["--workers", str(workers)] if workers else [])]
     how = {
         "launcher": launcher,
@@ -87,7 +89,7 @@ def suite(
         "at_once": jobs,
     }
     with stoppable() as received:
-        launched = _launch(requests, results, more, _gpus(device), lambda: received[0] if received else 0, how)
+        launched = _launch(plans, results, more, _gpus(device), lambda: received[0] if received else 0, how)
     _finish(found, store, launched, received[0] if received else 0)
 
 
@@ -104,7 +106,7 @@ def _forecast(suite: Suite, pairs: Sequence[Asked], store: Store, device: str | 
 
 
 def _launch(
-    requests: Sequence[Request],
+    plans: Sequence[Plan],
     results: Path,
     more: Sequence[str],
     gpus: Sequence[str],
@@ -117,22 +119,22 @@ def _launch(
     from harness.registry.launching import LaunchPlan
     from harness.suites.plan import jobs_of
 
-    jobs = jobs_of([request.asked for request in requests], results, more)
-    plan = LaunchPlan(jobs=tuple(jobs), results=results.absolute(), note=_note, stop=stop, gpus=tuple(gpus), **how)
-    return launch(plan, catalog().plugins)
+    jobs = jobs_of(plans, results, more)
+    wanted = LaunchPlan(jobs=tuple(jobs), results=results.absolute(), note=_note, stop=stop, gpus=tuple(gpus), **how)
+    return launch(wanted, catalog().plugins)
 
 
-def _unfinished(requests: Sequence[Request], store: Store) -> list[Request]:
+def _unfinished(plans: Sequence[Plan], store: Store) -> list[Plan]:
     """Those that are worth a job."""
     from harness.suites.finished import finished
     from harness.suites.plan import name_of
 
     left = []
-    for request in requests:
-        if pair := finished(request, store):
-            _note(f"{name_of(request.asked)}: done already, as {pair}")
+    for plan in plans:
+        if pair := finished(plan, store):
+            _note(f"{name_of(plan)}: done already, as {pair}")
         else:
-            left.append(request)
+            left.append(plan)
     return left
 
 

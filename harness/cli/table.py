@@ -79,11 +79,12 @@ def _pair(store: Store, name: str, show_unmatched: bool) -> list[Sheet]:
     from dataclasses import replace
 
     from harness.outcome.pairs import read_pair
+    from harness.outcome.refusals import refusals
     from harness.report.tables import sheets_of
 
     pair = replace(read_pair(store, name), show_unmatched=show_unmatched)
     sheets = sheets_of(store, pair)
-    unmatched = "; ".join(pair.unmatched())
+    unmatched = "; ".join(refusals(pair))
     if not (show_unmatched and unmatched):
         return sheets
     warning = f"NOT MATCHED: the arms differ in {unmatched}; the difference is no measure of the plug-ins."

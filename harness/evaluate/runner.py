@@ -11,22 +11,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.data.benchmark import Benchmark, Triplet
+from harness.data.benchmark import Triplet
 from harness.distributed import World
 from harness.errors import HarnessError
+from harness.evaluate.plan import TestPlan
 from harness.evaluate.protocol import Predict, protocol_id
 from harness.evaluate.regions import Grouping
+from harness.evaluate.testset import TestSet
 from harness.masks.cache import MaskCache
-from harness.registry.protocol import Protocol, Settings
-from harness.results.rows import Row, append_row, key, merged, prepare, read_rows, write_rows
+from harness.registry.protocol import Settings
+from harness.results.records import benchmark_of
+from harness.results.rows import Row, append_row, merged, prepare, read_rows, write_rows
 
-Metric = Callable[[Tensor, Tensor], Tensor]
+AGAIN = "move it away; the same command makes it anew"
 
 AHEAD = 2
 """Triplets that are read ahead by each thread."""
@@ -40,43 +44,39 @@ class Evaluation:
     groupings  by which PSNR is measured apart; `regions` names the masks behind one of them
     weights    first digits of the sha256 of the network's file
     world      processes that share the triplets; every one gets the same rows in the end
-    workers    threads that read ahead, in each process
     """
 
-    benchmark: Benchmark
-    data_id: str
-    triplets: Sequence[Triplet]
-    protocol: Protocol
-    metrics: Mapping[str, Metric]
+    plan: TestPlan
+    tests: TestSet
     groupings: Sequence[Grouping]
     masks: MaskCache | None
     regions: str
     weights: str
     world: World
-    workers: int = 1
 
     @property
     def settings(self) -> Settings:
         """The protocol's, on this benchmark."""
-        return self.protocol.settings_on(self.data_id.rpartition("-")[0])
+        return self.plan.protocol.settings_on(benchmark_of(self.tests.data_id))
 
     @property
     def columns(self) -> list[str]:
         """Names of all values of a row."""
-        return [*self.metrics, *(name for grouping in self.groupings for name in grouping.columns)]
+        return [*self.plan.metrics, *(name for grouping in self.groupings for name in grouping.columns)]
 
-    def key(self, triplet: Triplet) -> Row:
-        """The row's columns that are no values."""
-        return {
-            "data": self.data_id,
-            "level": triplet.level,
-            "triplet": triplet.id,
-            "clip": triplet.clip,
-            "protocol": protocol_id(self.protocol),
-            "weights": self.weights,
-            "masks": self.masks.folder.name if self.masks else "none",
-            "regions": self.regions,
-        }
+    def row(self, triplet: Triplet, values: Mapping[str, float] = MappingProxyType({})) -> Row:
+        """The triplet's row with these values."""
+        return Row(
+            data=self.tests.data_id,
+            level=triplet.level,
+            triplet=triplet.id,
+            clip=triplet.clip,
+            protocol=protocol_id(self.plan.protocol),
+            weights=self.weights,
+            masks=self.masks.folder.name if self.masks else "none",
+            regions=self.regions,
+            values=dict(values),
+        )
 
 
 @dataclass(frozen=True)
@@ -94,19 +94,20 @@ def evaluate(
     """Bring the rows of `path` up to date; values that are there are not computed again. False if asked to stop."""
     wanted, world = evaluation.columns, evaluation.world
     world.from_first(lambda: _gather(evaluation, path, wanted))
-    known = merged(read_rows(path))
-    done = {of for of, row in known.items() if all(row.get(name) for name in wanted)}
-    missing = [triplet for triplet in evaluation.triplets if key(evaluation.key(triplet)) not in done]
+    triplets = evaluation.tests.triplets
+    known = merged(read_rows(path, AGAIN))
+    done = {of for of, row in known.items() if row.has(wanted)}
+    missing = [triplet for triplet in triplets if evaluation.row(triplet).key not in done]
     mine, own = world.share(missing), path if world.size == 1 else _part(path, world.rank)
     columns = prepare(own, wanted)
-    total = len(evaluation.triplets)
+    total = len(triplets)
     progress(total - len(missing), total)
     stopped = False
     for count, (triplet, sample) in enumerate(_read_ahead(evaluation, mine), start=1):
         if stopped := stop():
             break
         values = measure(evaluation, predict, triplet, sample)
-        append_row(own, columns, evaluation.key(triplet) | {name: repr(value) for name, value in values.items()})
+        append_row(own, columns, evaluation.row(triplet, values))
         progress(min(total - len(missing) + count * world.size, total), total)
     stopped = any(world.any_of([stopped]))
     world.from_first(lambda: _gather(evaluation, path, wanted))
@@ -123,10 +124,10 @@ def _gather(evaluation: Evaluation, path: Path, wanted: Sequence[str]) -> None:
     parts = sorted(path.parent.glob(f"{path.stem}.part*{path.suffix}"))
     columns = prepare(path, wanted)
     if parts:
-        order = {key(evaluation.key(triplet)): at for at, triplet in enumerate(evaluation.triplets)}
-        rows = [row for file in (path, *parts) for row in read_rows(file)]
+        order = {evaluation.row(triplet).key: at for at, triplet in enumerate(evaluation.tests.triplets)}
+        rows = [row for file in (path, *parts) for row in read_rows(file, AGAIN)]
         # rows of other evaluations stay where they are, before these
-        write_rows(path, columns, sorted(rows, key=lambda row: order.get(key(row), -1)))
+        write_rows(path, columns, sorted(rows, key=lambda row: order.get(row.key, -1)))
         for part in parts:
             part.unlink()
 
@@ -139,11 +140,11 @@ def measure(evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: 
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             frame = predict(img0, img1, triplet.t, sample.maps)
     except ValueError as error:
-        raise HarnessError(f"{evaluation.data_id}, {triplet.level} {triplet.id}: {error}") from error
+        raise HarnessError(f"{evaluation.tests.data_id}, {triplet.level} {triplet.id}: {error}") from error
     with torch.inference_mode():
         if evaluation.settings.rounding:
             frame = (frame * 255).round() / 255
-        values = [metric(frame, truth).double() for metric in evaluation.metrics.values()]
+        values = [metric(frame, truth).double() for metric in evaluation.plan.metrics.values()]
         for grouping, groups in zip(evaluation.groupings, sample.groups, strict=True):
             values.append(grouping.psnr(frame, truth, groups.to(evaluation.world.device)))
         return dict(zip(evaluation.columns, torch.cat(values).tolist(), strict=True))
@@ -151,7 +152,7 @@ def measure(evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: 
 
 def read(evaluation: Evaluation, triplet: Triplet) -> Sample:
     """Frames, masks and groups of a triplet."""
-    frames = evaluation.benchmark.read(triplet)
+    frames = evaluation.tests.benchmark.read(triplet)
     maps = evaluation.masks.maps(frames[0], frames[2]) if evaluation.masks else None
     return Sample(frames, maps, [grouping.groups(frames[0], frames[2]) for grouping in evaluation.groupings])
 
@@ -165,10 +166,10 @@ def _read_ahead(evaluation: Evaluation, triplets: Sequence[Triplet]) -> Iterator
     """Every triplet and its sample, in order, a bounded number of them in memory."""
     waiting: deque[tuple[Triplet, Future[Sample]]] = deque()
     rest = iter(triplets)
-    with ThreadPoolExecutor(evaluation.workers) as pool:
+    with ThreadPoolExecutor(evaluation.plan.workers) as pool:
         try:
             while True:
-                while len(waiting) < AHEAD * evaluation.workers and (triplet := next(rest, None)) is not None:
+                while len(waiting) < AHEAD * evaluation.plan.workers and (triplet := next(rest, None)) is not None:
                     waiting.append((triplet, pool.submit(read, evaluation, triplet)))
                 if not waiting:
                     return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -16,24 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from harness.model.compose import Composed
 from harness.model.contracts import Frames
 from harness.model.regions import Regions
+from harness.results.records import Cost
 
 SIZE = (720, 1280)  # the size of every cost in the paper
-
-
-@dataclass(frozen=True)
-class Cost:
-    """parameters         of the whole network; `parameters_plugins` of its plug-ins
-    macs               multiply-accumulates of one pair of frames: convolutions, matrix products, attention
-    macs_thop          the convention behind the paper's cost column: transposed convolutions counted over their
-                       output, which is 4 times too much at stride 2; attention not counted
-    macs_warp          of bilinear sampling, 4 a value, in neither of the two: nobody in the field counts it
-    """
-
-    parameters: int
-    parameters_plugins: int
-    macs: int
-    macs_thop: int
-    macs_warp: int
 
 
 def cost(model: Composed, size: tuple[int, int] = SIZE) -> Cost:

@@ -1,1 +1,1 @@
-"""The readers: what records say of a pair. Imports no torch."""
+"""The readers: what records say of pairs. Imports no torch."""

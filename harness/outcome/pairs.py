@@ -1,26 +1,27 @@
-"""What a pair measured so far, read from the store: rows, aggregates, and whether its arms are matched."""
+"""What was measured so far, read from the store: rows and aggregates of a pair, or of given weights."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import pandas as pd
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import HarnessError, suggestion
-from harness.outcome.audit import Audit, audit
-from harness.results.rows import KEYS, Row, merged, read_rows
-from harness.results.store import RunFolder, Store, differences, slug_of
+from harness.results.records import Cost, Measured, PairRecord, Status, Tested, benchmark_of, slug_of
+from harness.results.rows import Row
+from harness.results.store import RunFolder, Store
+from harness.results.trail import Point
+
+if TYPE_CHECKING:  # a table of what nobody has measured needs no pandas
+    import pandas as pd
 
 log = logging.getLogger("harness")
 
-OWN_TO_AN_ARM = ("arm", "masks")  # of a fingerprint; two arms are matched when all else is equal
 ROW_KEYS = ["test", "level", "triplet", "clip"]
-RECORDED = ("title", "labels", "network_masks", "tests", "protocol", "regions", "masks", "recipe", "steps", "seed")
+MEAN = "mean of the two frames"
 
 
 class Column(NamedTuple):
@@ -30,26 +31,62 @@ class Column(NamedTuple):
     level: str
 
 
+Triplet = tuple[str, str, str]
+"""Benchmark, level, id."""
+
 Means = dict[Column, dict[str, float]]
-"""Of each column, the mean over its triplets of each metric that was measured."""
+"""Of each column, the mean over its triplets of each metric that was measured for all of them."""
+
+Gaps = dict[Column, dict[str, str]]
+"""Of each column, the metrics that have no mean, and for how many triplets they have a value: `1 of 2`."""
 
 
 def means_of(rows: pd.DataFrame) -> Means:
-    """nan values (a region that a triplet does not have) are left out of their mean."""
-    means = rows.drop(columns=["triplet", "clip"]).groupby(["test", "level"], sort=False).mean()
-    return {Column(*at): dict(zip(means.columns, values, strict=True)) for (at, *values) in means.itertuples()}
+    """A metric that lacks a triplet, or is not finite there, has no mean. A part of a frame (`psnr@fast`) that a
+    triplet does not have is left out of its mean."""
+    means: Means = {}
+    for column, of_column in _columns(rows):
+        found = {name: values for name, values in of_column.items() if _whole(name, values)}
+        means[column] = {name: float(values.mean()) for name, values in found.items()}
+    return means
+
+
+def gaps_of(rows: pd.DataFrame) -> Gaps:
+    """What `means_of` has no mean of."""
+    gaps: Gaps = {}
+    for column, of_column in _columns(rows):
+        broken = {name: values for name, values in of_column.items() if not _whole(name, values)}
+        if broken:
+            gaps[column] = {name: f"{sum(map(math.isfinite, v))} of {len(v)}" for name, v in broken.items()}
+    return gaps
+
+
+def _columns(rows: pd.DataFrame) -> list[tuple[Column, dict[str, pd.Series[float]]]]:
+    found = []
+    for at, of_level in rows.drop(columns=["triplet", "clip"]).groupby(["test", "level"], sort=False):
+        test, level = at
+        metrics = of_level.drop(columns=["test", "level"])
+        found.append((Column(str(test), str(level)), {str(name): metrics[name] for name in metrics.columns}))
+    return found
+
+
+def _whole(metric: str, values: pd.Series[float]) -> bool:
+    return "@" in metric or all(map(math.isfinite, values))
 
 
 @dataclass(frozen=True)
 class ArmOutcome:
     """One arm. `rows` has a line per test triplet (test, level, triplet, clip, then every metric), none of a test set
-    before all of it is measured; `metrics` is metrics.json, `status` status.json; empty for what is not there yet."""
+    before all of it is measured; `frames` are the hashes of what each was measured on. `measured`, `status` and `cost`
+    are None for what is not there yet."""
 
     label: str
     run: RunFolder | None
     rows: pd.DataFrame
-    metrics: Mapping[str, Any]
-    status: Mapping[str, Any]
+    frames: Mapping[Triplet, str]
+    measured: Measured | None = None
+    status: Status | None = None
+    cost: Cost | None = None
 
     @property
     def evaluated(self) -> bool:
@@ -63,76 +100,49 @@ class ArmOutcome:
         """step, epoch, loss, total, learning_rate, seconds."""
         if self.run is None or not self.run.curve.exists():
             raise HarnessError(f"{self.label} has no curve yet")
-        exact = dict.fromkeys(("loss", "total", "learning_rate"), float)
-        try:
-            return pd.read_csv(self.run.curve, converters=exact)
-        except (ValueError, pd.errors.ParserError) as error:
-            raise HarnessError(f"{self.run.curve}: damaged ({error}); the run's own command makes it anew") from error
+        import pandas as pd
+
+        return pd.DataFrame(self.run.points(), columns=list(Point._fields))
 
     @property
     def seconds_per_step(self) -> float | None:
         """Median over the curve."""
-        return None if self.run is None or not self.run.curve.exists() else float(self.curve()["seconds"].median())
+        seconds = [point.seconds for point in self.run.points()] if self.run else []
+        return median(seconds) if seconds else None
 
 
 @dataclass(frozen=True)
-class PairOutcome:
-    """A pair: the reference that is no network, then the arms, the plain one first. With `show_unmatched` the
-    difference of arms that are not matched is given, not refused."""
+class Outcome:
+    """What was tested: the reference that is no network, then the arms."""
 
     name: str
-    record: Mapping[str, Any]
+    record: Tested
     reference: ArmOutcome
     arms: tuple[ArmOutcome, ...]
-    show_unmatched: bool = False
 
     @property
     def columns(self) -> list[Column]:
         """Every level of every test set, in the order in which they were asked for."""
-        return [Column(test_name(tests["data"]), level) for tests in self.record["tests"] for level in tests["levels"]]
+        return [Column(tests.name, level) for tests in self.record.tests for level in tests.levels]
 
     def column_label(self, column: Column) -> str:
         """The level; with its benchmark where there are several."""
-        return column.level if len(self.record["tests"]) == 1 else f"{column.test} {column.level}"
+        return column.level if len(self.record.tests) == 1 else f"{column.test} {column.level}"
 
-    def unmatched(self) -> list[str]:
-        """What the arms should share and do not: settings, or the first step that was given something else."""
-        if len(self.arms) < 2:
-            return []
-        shared = []
-        for arm in self.arms:
-            assert arm.run is not None
-            if not arm.run.config.exists():
-                return []  # nothing to compare yet
-            fingerprint = arm.run.settings().get("fingerprint", {})
-            shared.append({key: value for key, value in fingerprint.items() if key not in OWN_TO_AN_ARM})
-        trail = self.audit()
-        return differences(shared[0], shared[1]) + ([trail.difference] if trail and trail.difference else [])
 
-    def audit(self) -> Audit | None:
-        """The arms' trails compared; None where there is one arm."""
-        runs = [arm.run for arm in self.arms if arm.run is not None]
-        return audit(*runs) if len(runs) == 2 else None
+@dataclass(frozen=True)
+class PairOutcome(Outcome):
+    """A pair, the plain arm first. With `show_unmatched` the difference of arms that are not matched is given, not
+    refused; see `harness.outcome.difference`."""
 
-    def difference(self) -> pd.DataFrame | None:
-        """Second arm minus first, triplet by triplet (test, level, triplet, clip, then every metric of both).
-
-        None until both are evaluated. Raises HarnessError where the arms are not matched, unless `show_unmatched`.
-        """
-        if len(self.arms) < 2 or not all(arm.evaluated for arm in self.arms):
-            return None
-        unmatched = self.unmatched()
-        if unmatched and not self.show_unmatched:
-            raise HarnessError(f"{self.name}: no difference between unmatched runs: {'; '.join(unmatched)}")
-        one, other = (arm.rows.set_index(ROW_KEYS) for arm in self.arms)
-        both = [name for name in one.columns if name in other.columns]
-        return (other[both] - one[both]).dropna(how="all").reset_index()
+    record: PairRecord
+    show_unmatched: bool = False
 
     @property
     def bit_equal(self) -> bool:
         """Whether training gave both arms the same baseline weights, bit for bit, as a control must."""
-        hashes = [arm.metrics.get("baseline_sha256") for arm in self.arms]
-        return len(hashes) == 2 and hashes[0] is not None and hashes[0] == hashes[1]
+        hashes = [arm.measured.baseline_sha256 for arm in self.arms if arm.measured]
+        return len(hashes) == 2 and hashes[0] == hashes[1]
 
 
 def find_pair(store: Store, name: str) -> str:
@@ -151,61 +161,58 @@ def find_pair(store: Store, name: str) -> str:
     raise HarnessError(f"no pair '{name}' in {store.root}{hint or '; harness run makes one'}")
 
 
-def read_pair(store: Store, name: str) -> PairOutcome:
-    """Everything that is known of a pair."""
-    path = store.pair_file(name)
-    try:
-        record = json.loads(path.read_text())
-        arms = [store.run(run) for run in record["runs"]]
-        for key in RECORDED:
-            _ = record[key]
-        for tests in record["tests"]:
-            _ = tests["data"], tests["partial"], dict(tests["levels"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HarnessError(f"{path}: damaged ({error}); the command that made the pair writes it again") from error
-    reference = ArmOutcome(
-        "mean of the two frames", None, rows_of(store.reference, record, {"weights": "none", "masks": "none"}), {}, {}
-    )
-    return PairOutcome(
-        name,
-        record,
-        reference,
-        tuple(
-            _arm(*of) for of in zip(arms, record["labels"], record["network_masks"], [record] * len(arms), strict=True)
-        ),
-    )
+def read_pair(store: Store, name: str, record: PairRecord | None = None) -> PairOutcome:
+    """Everything that is known of a pair; `record` where it was read already.
+
+    Raises HarnessError for a record that is damaged or of a newer version.
+    """
+    record = record or store.pair(name)
+    arms = zip(map(store.run, record.runs), record.labels, record.network_masks, strict=True)
+    return PairOutcome(name, record, _reference(store, record), tuple(_arm(*of, record) for of in arms))
 
 
-def _arm(run: RunFolder, label: str, masks: str, record: Mapping[str, Any]) -> ArmOutcome:
-    metrics = run.read_metrics()
-    rows = rows_of(run.samples, record, {"weights": str(metrics.get("weights")), "masks": masks})
-    return ArmOutcome(label, run, rows, metrics, run.status())
+def read_evaluation(store: Store, name: str) -> Outcome:
+    """What was measured of given weights. Raises HarnessError for a record that is damaged or of a newer version."""
+    record = store.read_evaluation(name)
+    rows = store.evaluation_rows(name)
+    found = rows_of(rows, record, {"weights": record.weights, "masks": record.network_masks[0]})
+    arm = ArmOutcome(record.labels[0], None, *found, cost=record.cost)
+    return Outcome(name, record, _reference(store, record), (arm,))
 
 
-def rows_of(path: Path, record: Mapping[str, Any], of: Mapping[str, str]) -> pd.DataFrame:
-    """The rows of a pair's own triplets under its own protocol: of each test set all, or none while some are missing.
+def _reference(store: Store, record: Tested) -> ArmOutcome:
+    return ArmOutcome(MEAN, None, *rows_of(store.read_reference(), record, {"weights": "none", "masks": "none"}))
+
+
+def _arm(run: RunFolder, label: str, masks: str, record: PairRecord) -> ArmOutcome:
+    measured = run.measured()
+    rows = run.read_rows() if measured else []
+    found = rows_of(rows, record, {"weights": measured.weights if measured else "", "masks": masks})
+    return ArmOutcome(label, run, *found, measured, run.status(), measured.cost if measured else None)
+
+
+def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple[pd.DataFrame, dict[Triplet, str]]:
+    """The rows of a record's own triplets under its own protocol, and the hashes of their frames: of each test set all,
+    or none while some are missing.
 
     `of` are further values that the rows must have: the network's weights and the masks that it was given."""
-    wanted = dict(of) | {"protocol": record["protocol"], "regions": record["regions"]}
-    found: dict[tuple[str, str, str], Row] = {}
-    for row in merged(read_rows(path)).values():
-        if all(row.get(name) == value for name, value in wanted.items()):
-            found[row["data"], row["level"], row["triplet"]] = row
-    rows: list[dict[str, Any]] = []
-    for tests in record["tests"]:
-        keys = [(tests["data"], level, triplet) for level, ids in tests["levels"].items() for triplet in ids]
+    import pandas as pd
+
+    wanted = {**of, "protocol": record.protocol, "regions": record.regions}
+    found = {
+        (row.data, row.level, row.triplet): row
+        for row in rows
+        if all(getattr(row, name) == value for name, value in wanted.items())
+    }
+    kept: list[Row] = []
+    for tests in record.tests:
+        keys = [(tests.data, level, triplet) for level, ids in tests.levels.items() for triplet in ids]
         if all(at in found for at in keys):
-            rows += [_values(found[at]) for at in keys]
-    frame = pd.DataFrame(rows)
-    return frame if rows else pd.DataFrame(columns=ROW_KEYS)
+            kept += [found[at] for at in keys]
+    seen = {(benchmark_of(row.data), row.level, row.triplet): row.frames for row in kept}
+    return pd.DataFrame(map(_line, kept)) if kept else pd.DataFrame(columns=ROW_KEYS), seen
 
 
-def _values(row: Row) -> dict[str, Any]:
-    """A line of the data frame: the metrics as numbers, nan for what was not measured."""
-    at = {"test": test_name(row["data"]), "level": row["level"], "triplet": row["triplet"], "clip": row["clip"]}
-    return at | {name: float(value or "nan") for name, value in row.items() if name not in KEYS}
-
-
-def test_name(data: str) -> str:
-    """The benchmark of a `data` value: `snu-film` of `snu-film-1a2b3c4d`."""
-    return data.rpartition("-")[0]
+def _line(row: Row) -> dict[str, Any]:
+    at = {"test": benchmark_of(row.data), "level": row.level, "triplet": row.triplet, "clip": row.clip}
+    return at | dict(row.values)

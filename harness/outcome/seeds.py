@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HarnessError
+from harness.outcome.difference import difference
 from harness.outcome.pairs import Column, PairOutcome, read_pair
-from harness.results.store import Store, differences
-from harness.statistics.estimate import LEVEL, Estimate, estimate, holm, noise_floor
+from harness.outcome.refusals import refusals
+from harness.results.store import Store
+
+if TYPE_CHECKING:
+    from harness.statistics.estimate import Estimate
 
 log = logging.getLogger("harness")
 
-OWN_TO_A_SEED = ("seed", "initial_weights")  # of a fingerprint
+PLUGINS = ("plugins", "masks", "test_masks")
+"""Of a comparison: what a control and the pair that it is for do not have in common."""
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 def of_all_seeds(store: Store, pair: PairOutcome) -> list[PairOutcome]:
-    """The evaluated pairs that were asked for alike but for their seed, by seed; this one too, or where there is no
-    evaluated one, this one alone."""
-    if any(arm.run is not None and not arm.run.config.exists() for arm in pair.arms):
+    """The evaluated pairs of the same comparison, by seed; this one too, or where there is no evaluated one, this one
+    alone. Pairs that the same words ask for and that are another comparison are named."""
+    if any(arm.run is not None and not arm.run.started for arm in pair.arms):
         return [pair]  # never started: there is nothing yet to hold others against
-    found = {pair.record["seed"]: pair} if all(arm.evaluated for arm in pair.arms) else {}
-    for other in _asked_alike(store, pair, {}) if len(pair.arms) == 2 else []:
-        seed = other.record["seed"]
-        if seed in found or other.name == pair.name or not all(arm.evaluated for arm in other.arms):
+    found = {pair.record.seed: pair} if all(arm.evaluated for arm in pair.arms) else {}
+    records, compared = store.pair_records() if len(pair.arms) == 2 else {}, pair.record.comparison
+    for name, record in reversed(records.items()):
+        if (
+            record.seed in found
+            or name == pair.name
+            or not record.comparison.is_called_the_same(pair.record.comparison)
+        ):
             continue
-        if changed := differing(pair, other):
-            log.warning("%s is left out: made under other settings: %s", other.name, changed[0])
+        other = read_pair(store, name, record)
+        if not all(arm.evaluated for arm in other.arms):
+            continue
+        if changed := compared.differences(record.comparison):
+            log.warning("%s is left out: made under other settings: %s", name, changed[0])
         else:
-            found[seed] = other
-    if found and pair.record.get("seed") not in found:
+            found[record.seed] = other
+    if found and pair.record.seed not in found:
         log.warning("%s is not finished: it is left out", pair.name)
     return [found[seed] for seed in sorted(found)] or [pair]
 
@@ -56,12 +65,16 @@ def estimates(pairs: Sequence[PairOutcome]) -> dict[Column, Estimate]:
 
     Empty where there is no difference yet. Raises HarnessError where arms are not matched, unless that is to be shown.
     """
+    import pandas as pd
+
+    from harness.statistics.estimate import estimate  # imports scipy, which a table without differences does not need
+
     rows = []
     for pair in pairs:
-        difference = pair.difference()
-        if difference is None:
+        gained = difference(pair)
+        if gained is None:
             return {}
-        rows.append(difference.assign(seed=pair.record["seed"], value=difference["psnr"]))
+        rows.append(gained.assign(seed=pair.record.seed, value=gained["psnr"]))
     found: dict[Column, Estimate] = {}
     for (test, level), values in pd.concat(rows).groupby(["test", "level"], sort=False):
         try:
@@ -73,6 +86,10 @@ def estimates(pairs: Sequence[PairOutcome]) -> dict[Column, Estimate]:
 
 def certainty(cells: Mapping[Key, Estimate]) -> dict[Key, Certainty]:
     """Of all cells that are read together: Holm's correction is over every one of them that has a p-value."""
+    if not cells:
+        return {}
+    from harness.statistics.estimate import LEVEL, holm
+
     p_values = {at: found.p_value for at, found in cells.items() if found.p_value is not None}
     adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     return {
@@ -83,54 +100,23 @@ def certainty(cells: Mapping[Key, Estimate]) -> dict[Key, Certainty]:
 
 def floor(store: Store, pair: PairOutcome) -> tuple[int, dict[Column, float]]:
     """The noise floor: how far two trainings of the plain baseline differ, from the A/A pairs (`--with null`) in the
-    store that were otherwise asked for alike. Their number, and dB by column."""
-    controls = [
-        control
-        for control in _asked_alike(store, pair, {"plugins": "null", "masks": "", "test_masks": ""})
-        if all(arm.evaluated for arm in control.arms)
-        and not control.unmatched()
-        and not differences(_trained(pair, 0), _trained(control, 0))
-        and all(control.record[name] == pair.record[name] for name in ("tests", "protocol"))
+    store that are otherwise of the same comparison. Their number, and dB by column."""
+    found = [
+        read_pair(store, name, record)
+        for name, record in store.pair_records().items()
+        if [plugin.name for plugin in record.comparison.plugins] == ["null"]
+        and record.comparison.is_same(pair.record.comparison, PLUGINS)
     ]
+    controls = [each for each in found if all(arm.evaluated for arm in each.arms) and not refusals(each)]
+    if not controls:
+        return 0, {}
+    from harness.statistics.estimate import noise_floor
+
     values: dict[Column, list[float]] = {}
     for control in controls:
         one, other = (arm.means() for arm in control.arms)
         for at in pair.columns:
-            if at in one and at in other:
+            if "psnr" in one.get(at, {}) and "psnr" in other.get(at, {}):
                 values.setdefault(at, []).append(other[at]["psnr"] - one[at]["psnr"])
-    floors = {at: noise_floor(found) for at, found in values.items()}
-    return len(controls), {at: found for at, found in floors.items() if found is not None}
-
-
-def _asked_alike(store: Store, pair: PairOutcome, other: Mapping[str, str]) -> list[PairOutcome]:
-    """Pairs whose words are those of this one, with `other` words in their place and any seed."""
-    if "asked" not in pair.record:
-        return []  # given weights, which were not asked for as a pair
-    wanted = _words(pair.record) | dict(other)
-    found = []
-    for name in reversed(store.pairs()):
-        try:
-            record = json.loads(store.pair_file(name).read_text("utf-8"))
-            if {**_words(record), **{key: record["asked"][key] for key in other}} == wanted:
-                found.append(read_pair(store, name))
-        except (OSError, ValueError, KeyError, TypeError, HarnessError):
-            continue  # damaged: it is in no table, and the command that asks for it says why
-    return found
-
-
-def _words(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record["asked"].items() if key not in ("seed", "metrics")}
-
-
-def differing(pair: PairOutcome, other: PairOutcome, arm: int = -1) -> list[str]:
-    """What, besides the seed, an arm of two pairs does not have in common: how it was trained, and how tested."""
-    tested = ("tests", "protocol")
-    one, two = ({name: each.record[name] for name in tested} for each in (pair, other))
-    return differences(_trained(pair, arm), _trained(other, arm)) + differences(one, two)
-
-
-def _trained(pair: PairOutcome, arm: int) -> dict[str, Any]:
-    """All that decides the weights of an arm, but for its seed."""
-    run = pair.arms[arm].run
-    fingerprint = run.settings().get("fingerprint", {}) if run is not None else {}
-    return {key: value for key, value in fingerprint.items() if key not in OWN_TO_A_SEED}
+    floors = {at: noise_floor(of_column) for at, of_column in values.items()}
+    return len(controls), {at: floor_ for at, floor_ in floors.items() if floor_ is not None}

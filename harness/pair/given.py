@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -11,16 +11,18 @@ from harness.arm import Arm
 from harness.evaluate.protocol import predictor
 from harness.masks.chosen import record_of
 from harness.measure.cost import cost
-from harness.outcome.pairs import ArmOutcome, PairOutcome, rows_of
 from harness.pair.fingerprint import environment, short
 from harness.pair.session import Session
 from harness.pair.testset import Tests, file_hash
 from harness.registry.catalog import ChosenMasks, package_hash
+from harness.results.envelope import write
+from harness.results.records import EvalRecord
 from harness.weights.read import load_weights
 
 
-def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks | None, session: Session) -> PairOutcome:
-    """The rows of one network and of the mean of the two frames; rows that are there are not made again.
+def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks | None, session: Session) -> str:
+    """Measure one network, and the mean of the two frames; rows that are there are not made again. The name of the
+    evaluation, of which a record is kept.
 
     Raises HarnessError for weights of another network, Interrupted when asked to stop.
     """
@@ -30,12 +32,22 @@ def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks |
     sha = file_hash(weights)[:12]
     cache = tests.region_masks if arm.needs_masks else None
     # options, masks and code decide the rows too, and are in no training's fingerprint here
-    settings = {
+    settings: dict[str, Any] = {
         "arm": [arm.baseline.record(), *(plugin.record() for plugin in arm.plugins)],
         "masks": record_of(masks) if masks else None,
         "environment": environment(tests.world.device),
         "code": [package_hash(f"harness.{part}") for part in ("masks", "model")],
     }
+    record = EvalRecord(
+        title=f"{arm.label} with {weights.name} on {', '.join(each.data_id for each in tests.sets)}",
+        labels=(arm.label,),
+        masks=masks.label if masks else None,
+        network_masks=(cache.folder.name if cache else "none",),
+        **tests.record(),
+        weights=sha,
+        settings=settings,
+        cost=cost(model),
+    )
     name = f"{arm.slug}.{sha}.{short(settings)}"
     path = session.store.evaluation(name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,14 +57,7 @@ def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks |
         session.notify("harness_eval_done", run=f"{arm.slug}.weights.{sha}", done=done, total=total)
 
     with FileLock(path.with_suffix(".lock")):
-        tests.evaluate(lambda settings: predictor(model, settings), path, session, cache, sha, progress)
-    record = {
-        "title": f"{arm.label} with {weights.name} on {', '.join(each.data_id for each in tests.sets)}",
-        "masks": masks.label if masks else None,
-        **tests.record(),
-    }
-    of = {"weights": sha, "masks": cache.folder.name if cache else "none"}
-    reference = rows_of(session.store.reference, record, {"weights": "none", "masks": "none"})
-    mean = ArmOutcome("mean of the two frames", None, reference, {}, {})
-    measured = ArmOutcome(arm.label, None, rows_of(path, record, of), {"cost": asdict(cost(model))}, {})
-    return PairOutcome(name, record, mean, (measured,))
+        rows = path.with_suffix(".csv")
+        tests.evaluate(lambda settings: predictor(model, settings), rows, session, cache, sha, progress)
+        write(path, record)
+    return name

@@ -1,13 +1,11 @@
-"""The matched pair: one request, two arms that share everything but the plug-ins, one record to read tables from."""
+"""The matched pair: one plan, two arms that share everything but the plug-ins, one record to read tables from."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 
@@ -15,20 +13,24 @@ from harness.arm import Arm
 from harness.data.benchmark import Benchmark
 from harness.data.loader import Samples
 from harness.data.order import Order
-from harness.distributed import World
+from harness.distributed import World, hashes
 from harness.errors import HarnessError
 from harness.evaluate.protocol import predictor
-from harness.files import write_json
+from harness.evaluate.testset import TestSet
 from harness.masks.cache import MaskCache
 from harness.masks.chosen import cache_of
 from harness.measure.cost import SIZE, cost
 from harness.model import Composed
+from harness.outcome.verdict import judge
+from harness.pair.comparison import comparison_of
 from harness.pair.fingerprint import fingerprint, installation, short
 from harness.pair.initial import initial_weights, state_hash
-from harness.pair.plan import Request
+from harness.pair.plan import Plan
 from harness.pair.session import Session
-from harness.pair.testset import Tests, TestSet, file_hash
-from harness.results.store import RunFolder, Store, differences
+from harness.pair.testset import Tests, file_hash
+from harness.results.comparison import Comparison, differences
+from harness.results.records import Fingerprint, Measured, PairRecord, RunRecord, Status
+from harness.results.store import RunFolder, Store
 from harness.train import checkpoint
 from harness.train.engine import Engine
 from harness.train.loop import Training, train
@@ -49,73 +51,90 @@ class Shared:
     weights_sha256: str
 
     @classmethod
-    def of(cls, request: Request, store: Store, world: World) -> Shared:
-        benchmark: Benchmark = request.benchmark.build()
+    def of(cls, plan: Plan, store: Store, world: World) -> Shared:
+        benchmark: Benchmark = plan.benchmark.build()
         if not benchmark.train:
-            raise HarnessError(f"{request.benchmark.label} has no training triplets; train on another with --data")
-        order = Order(len(benchmark.train), request.recipe.batch, request.asked.seed)
-        steps = request.recipe.total_steps(order.steps_per_epoch)
-        masks = cache_of(request.masks) if request.masks else None
-        test_masks = cache_of(request.test_masks) if request.test_masks else masks
-        tests = Tests(
-            tuple(TestSet.of(chosen, request.recipe.test_triplets) for chosen in request.tests),
-            request.protocol,
-            request.metrics,
-            request.unavailable,
-            masks,
-            world,
-            max(request.workers, 1),
-        )
-        initial = world.from_first(lambda: initial_weights(request.arm, request.asked.seed, store))
+            raise HarnessError(f"{plan.benchmark.label} has no training triplets; train on another with --data")
+        order = Order(len(benchmark.train), plan.training.recipe.batch, plan.training.seed)
+        steps = plan.training.recipe.total_steps(order.steps_per_epoch)
+        masks = cache_of(plan.masks) if plan.masks else None
+        test_masks = cache_of(plan.test_masks) if plan.test_masks else masks
+        sets = tuple(TestSet.of(chosen, plan.testing.per_level) for chosen in plan.tests)
+        tests = Tests(plan.testing, sets, masks, world)
+        initial = world.from_first(lambda: initial_weights(plan.arm, plan.training.seed, store))
         return cls(benchmark, masks, test_masks, tests, order, steps, *initial)
 
-    def fingerprint(self, request: Request, arm: Arm) -> dict[str, Any]:
-        data = {"name": request.benchmark.name, "digest": self.benchmark.digest("train")}
-        masks = request.masks if arm.needs_masks else None
-        world, seed = self.tests.world, request.asked.seed
-        return fingerprint(arm, request.recipe, seed, data, masks, self.weights_sha256, world.device, world.size)
+    def fingerprint(self, plan: Plan, arm: Arm) -> Fingerprint:
+        data = {"name": plan.benchmark.name, "digest": self.benchmark.digest("train")}
+        masks = plan.masks if arm.needs_masks else None
+        world, training = self.tests.world, plan.training
+        return Fingerprint.model_validate(
+            fingerprint(arm, training.recipe, training.seed, data, masks, self.weights_sha256, world.device, world.size)
+        )
+
+    def comparison(self, plan: Plan) -> Comparison:
+        """What is compared, content included."""
+        return comparison_of(plan, self.benchmark.digest("train"), tuple(tests.content for tests in self.tests.sets))
+
+    def runs(self, plan: Plan, store: Store) -> list[tuple[RunFolder, RunRecord]]:
+        """Of each arm; the name is the fingerprint's."""
+        found = []
+        for arm in plan.arms:
+            print_ = self.fingerprint(plan, arm)
+            run = store.run(f"{arm.slug}.s{plan.training.seed}.{short(print_.model_dump(mode='json'))}")
+            found.append((run, RunRecord(label=arm.label, fingerprint=print_)))
+        return found
 
 
-def run_pair(request: Request, session: Session) -> str:
+def run_pair(plan: Plan, session: Session) -> str:
     """Train and evaluate both arms, the mean of the two frames beside them; the pair's name.
 
     What is done already is found and used; what was stopped goes on. Raises Interrupted when asked to stop.
     """
-    check(request)
+    check(plan)
     world = session.world
-    shared = Shared.of(request, session.store, world)
-    records = [shared.fingerprint(request, arm) for arm in request.arms]
-    runs = [
-        session.store.run(f"{arm.slug}.s{request.asked.seed}.{short(record)}")
-        for arm, record in zip(request.arms, records, strict=True)
-    ]
-    pair = f"{runs[-1].name}-{_tested(request)}"
-    world.check_same({"what decides the numbers": records})
-    _try_masks(request, shared)
+    shared = Shared.of(plan, session.store, world)
+    runs = shared.runs(plan, session.store)
+    record = _pair_record(plan, [run for run, _ in runs], shared)
+    pair = f"{runs[-1][0].name}-{_tested(record.comparison)}"
+    world.check_same({"what decides the numbers": [record for _, record in runs]})
+    _try_masks(plan, shared)
     shared.tests.evaluate_reference(session)
     if world.writes:
-        _write_pair(session.store.pair_file(pair), request, runs, shared)
-    for arm, record, run in zip(request.arms, records, runs, strict=True):
-        with run.locked() if world.writes else nullcontext(), Engine.of(request.recipe, request.device).settings():
+        session.store.write_pair(pair, record)  # also where it is there: the newest file is the pair last run
+    for arm, (run, its_record) in zip(plan.arms, runs, strict=True):
+        with run.locked() if world.writes else nullcontext(), Engine.of(plan.training.recipe, plan.device).settings():
             if world.writes:
-                _mention_others(run, record, session)
-                run.claim(record, installation(), arm.label)
-            _run_arm(arm, request, shared, run, session)
+                _mention_others(run, its_record, session)
+                run.claim(its_record, installation())
+            _run_arm(arm, plan, shared, run, session)
+    if world.writes and len(runs) == 2:
+        verdict = judge(runs[0][0], runs[1][0])
+        session.store.write_pair(pair, record.model_copy(update={"verdict": verdict}))
     return pair
 
 
-def check(request: Request) -> None:
+def _tested(compared: Comparison) -> str:
+    """8 digits for how a pair is tested: the same runs tested otherwise are another pair."""
+    return short(
+        compared.model_dump(
+            mode="json", include={"tests": {"__all__": {"content"}}, "test_masks": True, "protocol": True}
+        )
+    )
+
+
+def check(plan: Plan) -> None:
     """Build everything once: what is refused is refused now, and not after the training of the arm before it."""
-    arm = request.arm
-    multiple = arm.build(request.asked.seed).baseline.size_multiple
-    crop = request.recipe.augment.crop
+    arm = plan.arm
+    multiple = arm.build(plan.training.seed).baseline.size_multiple
+    crop = plan.training.recipe.augment.crop
     if crop % multiple:
         raise HarnessError(f"augment.crop={crop} is no multiple of {multiple}, which {arm.baseline.name} needs")
 
 
-def _try_masks(request: Request, shared: Shared) -> None:
+def _try_masks(plan: Plan, shared: Shared) -> None:
     """Look up one pair of frames of each kind: masks that are missing are to be known before days of training."""
-    if not request.arm.needs_masks:
+    if not plan.arm.needs_masks:
         return
     for benchmark, triplet, cache in [
         (shared.benchmark, shared.benchmark.train[0], shared.masks),
@@ -126,33 +145,26 @@ def _try_masks(request: Request, shared: Shared) -> None:
             cache.maps(frames[0], frames[2])
 
 
-def _run_arm(arm: Arm, request: Request, shared: Shared, run: RunFolder, session: Session) -> None:
+def _run_arm(arm: Arm, plan: Plan, shared: Shared, run: RunFolder, session: Session) -> None:
     last = session.world.from_first(lambda: checkpoint.latest(run.checkpoints))
     if last is None or last.step < shared.steps:
-        last = _train(arm, request, shared, run, session)
+        last = _train(arm, plan, shared, run, session)
     # a model of its own for the test: plain float32, whatever the training did to its memory format or its code
-    model = arm.build(request.asked.seed)
+    model = arm.build(plan.training.seed)
     load_weights(model, last.weights, arm.label)
     masks = shared.test_masks if arm.needs_masks else None
-    _evaluate(model.to(request.device), last, shared.tests, masks, run, session)
+    _evaluate(model.to(plan.device), last, shared.tests, masks, run, session)
 
 
-def _train(arm: Arm, request: Request, shared: Shared, run: RunFolder, session: Session) -> checkpoint.Checkpoint:
-    model = arm.build(request.asked.seed)
+def _train(arm: Arm, plan: Plan, shared: Shared, run: RunFolder, session: Session) -> checkpoint.Checkpoint:
+    model = arm.build(plan.training.seed)
     initial = safetensors.torch.load_file(shared.weights)
     model.baseline.load_state_dict({name.removeprefix("baseline."): value for name, value in initial.items()})
-    training = Training(
-        Samples(shared.benchmark, shared.order, request.recipe.augment, shared.masks if arm.needs_masks else None),
-        request.recipe,
-        shared.steps,
-        request.asked.seed,
-        request.device,
-        request.workers,
-        session.stop,
-        session.notify,
-        session.world,
+    masks = shared.masks if arm.needs_masks else None
+    samples = Samples(shared.benchmark, shared.order, plan.training.recipe.augment, masks)
+    return train(
+        model, Training(plan.training, samples, shared.steps, session.stop, session.notify, session.world), run
     )
-    return train(model, training, run)
 
 
 def _evaluate(
@@ -167,60 +179,67 @@ def _evaluate(
         session.notify("harness_eval_done", run=run.name, done=done, total=total)
 
     weights = file_hash(last.weights)[:12]
-    tests.evaluate(lambda settings: predictor(model, settings), run.samples, session, masks, weights, progress)
+    tests.evaluate(lambda settings: predictor(model, settings), run.rows, session, masks, weights, progress)
     if not session.world.writes:
         return
-    known = run.read_metrics()
-    facts = {
-        "weights": weights,
-        "weights_file": str(last.weights.relative_to(run.path)),
-        "baseline_sha256": state_hash(model.baseline.state_dict()),
-        "cost_size": list(SIZE),
-        "cost": known["cost"] if known.get("weights") == weights else asdict(cost(model)),
-    }
-    if facts != known:
-        write_json(run.metrics, facts)
-    run.set_status(state="evaluated", step=last.step, steps=last.step)
+    if (known := _known(run)) is None or known.weights != weights:
+        tensors = hashes(model.baseline.state_dict())
+        known = Measured(
+            weights=weights,
+            weights_file=str(last.weights.relative_to(run.path)),
+            baseline_sha256=state_hash(model.baseline.state_dict()),
+            tensors=tensors,
+            cost_size=SIZE,
+            cost=cost(model),
+        )
+        run.set_measured(known)
+    run.set_status(Status(state="evaluated", step=last.step, steps=last.step))
     session.notify("harness_run_finished", run=run.name)
 
 
-def _mention_others(run: RunFolder, record: Mapping[str, Any], session: Session) -> None:
+def _known(run: RunFolder) -> Measured | None:
+    """What was measured before; None too where that is damaged: it is measured again."""
+    try:
+        return run.measured()
+    except HarnessError:
+        return None
+
+
+def _mention_others(run: RunFolder, record: RunRecord, session: Session) -> None:
     """Say why a run starts anew though there is one of the same arm and seed."""
-    if run.config.exists():
+    if run.started:
         return
     stem = run.name.rpartition(".")[0]
     others = [other for other in session.store.runs() if other.name.rpartition(".")[0] == stem]
     if others:
-        newest = max(others, key=lambda other: other.config.stat().st_mtime)
-        changed = differences(newest.settings().get("fingerprint"), json.loads(json.dumps(record)))
+        newest = max(others, key=lambda other: other.path.stat().st_mtime)
+        try:
+            was = newest.record().fingerprint
+        except HarnessError as error:
+            session.note(f"{error}: it is left alone, and a new run starts")
+            return
+        changed = differences(was.model_dump(mode="json"), record.fingerprint.model_dump(mode="json"))
         more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
         session.note(f"{newest.name} was made under other settings ({'; '.join(changed[:2])}{more}): a new run starts")
 
 
-def _tested(request: Request) -> str:
-    """8 digits for how a pair is tested: the same runs tested otherwise are another pair."""
-    masks = request.test_masks.label if request.test_masks else None
-    tests = [[chosen.label for chosen in request.tests], request.recipe.test_triplets, masks]
-    return short({"tests": tests, "protocol": [request.protocol.name, request.protocol.version]})
-
-
-def _write_pair(path: Path, request: Request, runs: Sequence[RunFolder], shared: Shared) -> None:
-    title = f"{request.arm.label} on {request.benchmark.label}, recipe {request.asked.recipe} ({shared.steps} steps)"
-    caches = [shared.test_masks if arm.needs_masks else None for arm in request.arms]
-    record = {
-        "title": title,
-        "runs": [run.name for run in runs],
-        "labels": [arm.label for arm in request.arms],
-        "seed": request.asked.seed,
-        "recipe": request.asked.recipe,
-        "steps": shared.steps,
-        "tier": Engine.of(request.recipe, request.device).tier,
-        "train": request.benchmark.label,
-        "masks": request.masks.label if request.masks else None,
-        "test_masks": request.test_masks.label if request.test_masks else None,
-        "network_masks": [cache.folder.name if cache else "none" for cache in caches],
+def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared) -> PairRecord:
+    caches = [shared.test_masks if arm.needs_masks else None for arm in plan.arms]
+    recipe = plan.asked.recipe
+    return PairRecord(
+        title=f"{plan.arm.label} on {plan.benchmark.label}, recipe {recipe} ({shared.steps} steps)",
+        runs=tuple(run.name for run in runs),
+        labels=tuple(arm.label for arm in plan.arms),
+        seed=plan.training.seed,
+        recipe=recipe,
+        steps=shared.steps,
+        tier=Engine.of(plan.training.recipe, plan.device).tier,
+        train=plan.benchmark.label,
+        masks=plan.masks.label if plan.masks else None,
+        test_masks=plan.test_masks.label if plan.test_masks else None,
+        network_masks=tuple(cache.folder.name if cache else "none" for cache in caches),
         **shared.tests.record(),
-        "asked": asdict(request.asked),
-        "command": request.asked.command(),
-    }
-    write_json(path, record)  # also where it is there: the newest file is the pair last run
+        asked=plan.asked,
+        command=plan.asked.command(),
+        comparison=shared.comparison(plan),
+    )

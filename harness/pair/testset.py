@@ -1,10 +1,9 @@
-"""What arms are tested on and how: benchmarks, protocol, metrics; the same for every arm and for the mean of frames."""
+"""What arms are tested on and how: the same for every arm and for the mean of the two frames."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,61 +11,31 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.data.benchmark import Benchmark, Triplet
 from harness.distributed import World
 from harness.errors import HarnessError
+from harness.evaluate.plan import Metric, TestPlan
 from harness.evaluate.protocol import Predict, mean_of_frames, protocol_id
 from harness.evaluate.regions import ByMasks, ByMotion, Grouping
-from harness.evaluate.runner import Evaluation, Metric, evaluate
+from harness.evaluate.runner import Evaluation, evaluate
+from harness.evaluate.testset import TestSet
 from harness.masks.cache import MaskCache
 from harness.pair.session import Session
-from harness.registry.catalog import Catalog, Chosen, package_hash
+from harness.registry.catalog import Catalog
 from harness.registry.options import Choice
-from harness.registry.protocol import Protocol, Settings
+from harness.registry.protocol import Settings
 from harness.registry.specs import MetricSpec
+from harness.results.records import METRICS
 from harness.train.loop import Interrupted
-
-METRICS = "psnr,ssim"
-"""What is measured where the user names nothing."""
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """`data_id` names benchmark and content for every row; `triplets` are those that are asked for."""
-
-    benchmark: Benchmark
-    data_id: str
-    triplets: list[Triplet]
-
-    @classmethod
-    def of(cls, chosen: Chosen, per_level: int | None) -> TestSet:
-        """Build the benchmark, and take at most `per_level` triplets of each level."""
-        benchmark: Benchmark = chosen.build()
-        if not benchmark.test:
-            raise HarnessError(f"{chosen.label} has no test triplets; name another benchmark with --test")
-        content = benchmark.digest("test") + package_hash("harness.data") + chosen.entry.code()
-        data_id = f"{chosen.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
-        return cls(benchmark, data_id, spread(benchmark.test, per_level))
-
-    def record(self) -> dict[str, Any]:
-        """For the record of a pair: content, what is missing of the whole, ids of the triplets by level."""
-        levels: dict[str, list[str]] = defaultdict(list)
-        for triplet in self.triplets:
-            levels[triplet.level].append(triplet.id)
-        return {"data": self.data_id, "partial": self.benchmark.partial, "levels": dict(levels)}
 
 
 @dataclass(frozen=True)
 class Tests:
-    """All test sets, and how they are run. `unavailable` are metrics that cannot be measured here, with the reason."""
+    """All test sets, and how they are run."""
 
+    plan: TestPlan
     sets: tuple[TestSet, ...]
-    protocol: Protocol
-    metrics: Mapping[str, Metric]
-    unavailable: Mapping[str, str]
     region_masks: MaskCache | None
     world: World
-    workers: int = 1
 
     def __post_init__(self) -> None:
         names = [tests.data_id.rpartition("-")[0] for tests in self.sets]
@@ -76,13 +45,13 @@ class Tests:
             raise HarnessError(f"two test sets are called {twice}: their columns could not be told apart; test on one")
 
     def record(self) -> dict[str, Any]:
-        """What a table needs to find the rows again, and to say how they were made."""
+        """Of a record what a table needs to find the rows again, and to say how they were made."""
         return {
-            "tests": [tests.record() for tests in self.sets],
-            "protocol": protocol_id(self.protocol),
-            "ssim": self.protocol.ssim,
-            "metrics": list(self.metrics),
-            "unavailable": dict(self.unavailable),
+            "tests": tuple(tests.record() for tests in self.sets),
+            "protocol": protocol_id(self.plan.protocol),
+            "ssim": self.plan.protocol.ssim,
+            "metrics": tuple(self.plan.metrics),
+            "unavailable": dict(self.plan.unavailable),
             "regions": self._regions,
         }
 
@@ -95,19 +64,7 @@ class Tests:
         groupings: list[Grouping] = [ByMotion()]
         if self.region_masks:
             groupings.insert(0, ByMasks(self.region_masks))
-        return Evaluation(
-            tests.benchmark,
-            tests.data_id,
-            tests.triplets,
-            self.protocol,
-            self.metrics,
-            groupings,
-            masks,
-            self._regions,
-            weights,
-            self.world,
-            self.workers,
-        )
+        return Evaluation(self.plan, tests, groupings, masks, self._regions, weights, self.world)
 
     def evaluate(
         self,
@@ -166,18 +123,6 @@ def choose_metrics(known: Catalog, choices: Sequence[Choice]) -> tuple[dict[str,
         except HarnessError as error:
             unavailable[column] = str(error)
     return metrics, unavailable
-
-
-def spread(triplets: Sequence[Triplet], per_level: int | None) -> list[Triplet]:
-    """At most `per_level` triplets of each level, evenly spread over the level's own order."""
-    levels: dict[str, list[Triplet]] = defaultdict(list)
-    for triplet in triplets:
-        levels[triplet.level].append(triplet)
-    chosen: list[Triplet] = []
-    for of_level in levels.values():
-        count = min(per_level or len(of_level), len(of_level))
-        chosen += [of_level[(2 * i + 1) * len(of_level) // (2 * count)] for i in range(count)]
-    return chosen
 
 
 def file_hash(path: Path) -> str:

@@ -112,7 +112,8 @@ class Catalog:
         """A mask source. Of one that is made of parts, `detector=NAME` puts another part in the place of its own,
         `tagger=` leaves one out, and `detector.KEY=VALUE` is an option of that part."""
         entry = self.find(MaskSourceSpec, choice.name)
-        names: dict[str, str] = {self._part(name).spec.part: name for name in entry.spec.parts}
+        defaults: dict[str, str] = {self._part(name).spec.part: name for name in entry.spec.parts}
+        names = dict(defaults)
         own: dict[str, str] = {}
         of_parts: dict[str, dict[str, str]] = {role: {} for role in PARTS}
         for key, value in choice.options.items():
@@ -129,8 +130,10 @@ class Catalog:
         for role in of_parts:
             if of_parts[role] and role not in parts:
                 raise HarnessError(f"{choice.name}: options for a {role}, but it has none")
-        options = entry.settle(Choice(choice.name, own)).options
-        return ChosenMasks(entry, options, choice.options, self._weights(entry.spec), parts)
+        source = entry.settle(Choice(choice.name, own))
+        given = dict(source.given) | {role: name for role, name in names.items() if name != defaults.get(role)}
+        given |= {f"{role}.{key}": text for role, part in parts.items() for key, text in part.given.items()}
+        return ChosenMasks(entry, source.options, given, self._weights(entry.spec), parts)
 
     def _part(self, name: str) -> Entry[MaskPartSpec]:
         return self.find(MaskPartSpec, name)
@@ -139,7 +142,8 @@ class Catalog:
         entry = self._part(name)
         if entry.spec.part != role:
             raise HarnessError(f"{role}={name}: {name} is a {entry.spec.part}")
-        return ChosenPart(entry, entry.settle(Choice(name, options)).options, options, self._weights(entry.spec))
+        part = entry.settle(Choice(name, options))
+        return ChosenPart(entry, part.options, part.given, self._weights(entry.spec))
 
     def _weights(self, spec: MaskSourceSpec | MaskPartSpec) -> tuple[WeightsSpec, ...]:
         return tuple(self.find(WeightsSpec, name).spec for name in spec.weights)

@@ -52,10 +52,12 @@ class Entry(Generic[Kind]):
             raise self.blame("has a signature that cannot be read", error) from error
 
     def settle(self, choice: Choice) -> Chosen:
-        """Every option checked and settled."""
+        """Every option checked and settled. A default that is spelled out counts as not given."""
         factory = self.factory()
         try:
-            return Chosen(self, resolve(factory, self.target.preset, choice), choice.options)
+            options, defaults = resolve(factory, self.target.preset, choice), self.options()
+            given = {key: text for key, text in choice.options.items() if options[key] != defaults[key].default}
+            return Chosen(self, options, given)
         except HarnessError:
             raise
         except FAULTS as error:

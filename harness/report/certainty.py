@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.outcome.pairs import Column, PairOutcome
+from harness.outcome.refusals import verdict
 from harness.outcome.seeds import Certainty
 from harness.report.sheet import Cell, Line, blank
+from harness.results.records import Verdict
 
 Noise = tuple[int, Mapping[Column, float]]
 """Number of A/A pairs, and their noise floor in dB by column."""
@@ -45,13 +47,23 @@ def uncertainty_notes(pairs: Sequence[PairOutcome], sure: Mapping[Column, Certai
     notes: list[str] = []
     if len(pair.arms) < 2:
         return notes
-    if (trail := pair.audit()) is not None and trail.steps:
-        notes.append(trail.summary)
-    if "tier" in pair.record:
-        notes.append(f"Trained on: {pair.record['tier']}.")
+    if summary := audited(verdict(pair)):
+        notes.append(summary)
+    if pair.record.tier:
+        notes.append(f"Trained on: {pair.record.tier}.")
     notes += _judged(pairs, sure)
     notes += noise_notes(noise, {at: pair.column_label(at) for at in pair.columns})
     return notes
+
+
+def audited(found: Verdict) -> str:
+    """What the audit trails say, in one line; nothing where there is none yet."""
+    if found.refusals:
+        return f"Audit: the arms differ: {found.refusals[0]}."
+    if not found.steps:
+        return ""
+    steps = f"{found.steps} audited step" + ("s" if found.steps > 1 else "")
+    return f"Audit: the same initial weights, and the same batch, learning rate and optimiser at {steps}."
 
 
 def noise_notes(noise: Noise, labels: Mapping[Column, str], of: str = "") -> list[str]:

@@ -14,11 +14,11 @@ import pandas as pd
 
 from harness.errors import HarnessError
 from harness.files import write_text
+from harness.outcome.difference import refuse
 from harness.outcome.pairs import PairOutcome
 from harness.outcome.seeds import of_all_seeds
 from harness.report.picture import COLUMN, DIFFERENCE, PAGE, PLAIN, PLUGGED, save, styled, wrapped
 from harness.results.store import Store
-from harness.statistics.estimate import curve_band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,17 +64,17 @@ def curves_of(pair: PairOutcome, store: Store) -> Curves:
     """
     started = [arm for arm in pair.arms if arm.run is not None and arm.run.curve.exists()]
     if not started:
-        raise HarnessError(f"{pair.name} has no curve yet: {pair.record.get('command', 'harness run')} trains it")
+        raise HarnessError(f"{pair.name} has no curve yet: {pair.record.asked.command()} trains it")
     labels = tuple(arm.label for arm in started)
     seeds = of_all_seeds(store, pair) if _trained(pair) else [pair]
     losses = pd.concat([_losses(each, labels) for each in seeds], ignore_index=True)
     if losses.empty:
         raise HarnessError(f"{pair.name}: no step that {' and '.join(labels)} both have; wait for a few more")
     window = 2 * max(round(losses["step"].nunique() * SMOOTHING / 2), 2) + 1  # odd, so that it is centred
-    numbers = sorted(each.record["seed"] for each in seeds)
+    numbers = sorted(each.record.seed for each in seeds)
     named = f"seed {numbers[0]}" if len(numbers) == 1 else f"seeds {', '.join(map(str, numbers))}"
-    title = f"{pair.record['train']}, recipe {pair.record['recipe']}, {named}"
-    last, steps = losses["step"].max(), pair.record["steps"]
+    title = f"{pair.record.train}, recipe {pair.record.recipe}, {named}"
+    last, steps = losses["step"].max(), pair.record.steps
     notes = [f"In training, step {last} of {steps}."] if last < steps else []
     notes += [f"{arm.label} has no curve yet." for arm in pair.arms if arm.label not in labels]
     difference = _difference(losses, labels, window) if len(labels) == 2 else None
@@ -89,16 +89,18 @@ def curves_of(pair: PairOutcome, store: Store) -> Curves:
 def _losses(pair: PairOutcome, labels: Sequence[str]) -> pd.DataFrame:
     """Of one seed. Raises HarnessError where its arms are not matched."""
     arms = [arm for arm in pair.arms if arm.label in labels]
-    if len(arms) > 1 and (unmatched := pair.unmatched()):
-        raise HarnessError(f"{pair.name}: no difference between unmatched runs: {'; '.join(unmatched)}")
+    if len(arms) > 1:
+        refuse(pair)
     curves = [arm.curve().set_index("step")["loss"].rename(arm.label) for arm in arms]
     losses = pd.concat(curves, axis=1, join="inner").reset_index()
-    losses.insert(0, "seed", pair.record["seed"])
+    losses.insert(0, "seed", pair.record.seed)
     return losses
 
 
 def _difference(losses: pd.DataFrame, labels: Sequence[str], window: int) -> pd.DataFrame:
     """step, mean, low, high: over seeds, or of one seed within the window."""
+    from harness.statistics.estimate import curve_band  # imports scipy
+
     values = losses.assign(value=losses[labels[1]] - losses[labels[0]])[["step", "seed", "value"]]
     smooth = curve_band(values, window)
     if values["seed"].nunique() == 1:
@@ -125,7 +127,7 @@ def limits(difference: pd.DataFrame) -> tuple[float, float]:
 def _trained(pair: PairOutcome) -> bool:
     """Whether the curves of all arms go to the last step."""
     started = all(arm.run is not None and arm.run.curve.exists() for arm in pair.arms)
-    return started and all(arm.curve()["step"].max() == pair.record["steps"] for arm in pair.arms)
+    return started and all(arm.curve()["step"].max() == pair.record.steps for arm in pair.arms)
 
 
 def draw_curves(pairs: Sequence[Curves], folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.files import write_text
 from harness.outcome.pairs import PairOutcome
-from harness.pair.plan import Request
+from harness.pair.plan import Plan
 from harness.registry.catalog import package_hash
 from harness.report.curves import Curves, curves_of, draw_curves
 from harness.report.formats import as_csv, as_markdown, as_svg
@@ -21,7 +21,7 @@ from harness.results.store import Store
 PICTURES = ("curves.png", "gallery.png")
 
 
-def draw_figures(pair: PairOutcome, request: Request, store: Store, note: Callable[[str], None]) -> Path:
+def draw_figures(pair: PairOutcome, plan: Plan, store: Store, note: Callable[[str], None]) -> Path:
     """Write table, curves and gallery into the pair's folder, which is returned.
 
     Pictures are left alone while all that they show is the same. What cannot be drawn is told to `note`: the numbers
@@ -38,7 +38,7 @@ def draw_figures(pair: PairOutcome, request: Request, store: Store, note: Callab
             return folder
         note("drawing curves and gallery")
         draw_curves([curves], folder)
-        draw_gallery(exhibits(pair, request, picks(pair)), folder / "gallery.png")
+        draw_gallery(exhibits(pair, plan, picks(pair)), folder / "gallery.png")
         write_text(record, shown)
     except HarnessError as error:
         note(f"not all figures can be drawn: {error}")
@@ -48,7 +48,7 @@ def draw_figures(pair: PairOutcome, request: Request, store: Store, note: Callab
 def _digest(pair: PairOutcome, curves: Curves) -> str:
     """Of all that the pictures show, and of the code that draws them."""
     parts = [curves.title, curves.caption, curves.losses.to_csv(index=False), package_hash("harness.report")]
-    parts += [f"{arm.metrics.get('weights')}\n{arm.rows.to_csv(index=False)}" for arm in pair.arms]
+    parts += [f"{arm.measured and arm.measured.weights}\n{arm.rows.to_csv(index=False)}" for arm in pair.arms]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
 
 

@@ -22,8 +22,9 @@ from harness.evaluate.runner import to_image
 from harness.masks.chosen import cache_of
 from harness.metrics.pixelwise import decibels, squared_error
 from harness.model import Composed
+from harness.outcome.difference import difference
 from harness.outcome.pairs import ArmOutcome, Column, PairOutcome
-from harness.pair.plan import Request
+from harness.pair.plan import Plan
 from harness.pair.testset import file_hash
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -93,9 +94,9 @@ def picks(pair: PairOutcome, count: int = 1, levels: Sequence[str] = ()) -> list
 
     Raises HarnessError where the arms are not evaluated or not matched, or for a level that the pair has not.
     """
-    rows = pair.arms[0].rows if len(pair.arms) == 1 else pair.difference()
+    rows = pair.arms[0].rows if len(pair.arms) == 1 else difference(pair)
     if rows is None or rows.empty:
-        raise HarnessError(f"{pair.name} is not evaluated yet: {pair.record.get('command', 'harness run')} does it")
+        raise HarnessError(f"{pair.name} is not evaluated yet: {pair.record.asked.command()} does it")
     known = {pair.column_label(column): column for column in pair.columns}
     for level in levels:
         if level not in known and all(level != column.level for column in known.values()):
@@ -134,25 +135,25 @@ def most_different(errors: Sequence[NDArray[np.float64]], side: int) -> Place:
     return Place(int(top), int(left), height, width)
 
 
-def exhibits(pair: PairOutcome, request: Request, chosen: Sequence[Pick], side: int | None = None) -> list[Exhibit]:
+def exhibits(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick], side: int | None = None) -> list[Exhibit]:
     """Read, mask and predict what was picked. `side` of the crop in pixels; None for a third of the frame's shorter
     side.
 
     Raises HarnessError where a network or a triplet is no longer what was measured.
     """
-    networks = [_network(pair, arm, request, at) for at, arm in enumerate(pair.arms)]
-    source = request.test_masks or request.masks
-    cache = cache_of(source) if source and request.arm.needs_masks else None
+    networks = [_network(pair, arm, plan, at) for at, arm in enumerate(pair.arms)]
+    source = plan.test_masks or plan.masks
+    cache = cache_of(source) if source and plan.arm.needs_masks else None
     result = []
-    for pick, benchmark, triplet in _triplets(pair, request, chosen):
+    for pick, benchmark, triplet in _triplets(pair, plan, chosen):
         frames = benchmark.read(triplet)
         maps = cache.maps(frames[0], frames[2]) if cache else None
-        result.append(_exhibit(pair, request, networks, (pick, triplet), frames, maps, side))
+        result.append(_exhibit(pair, plan, networks, (pick, triplet), frames, maps, side))
     return result
 
 
-def _triplets(pair: PairOutcome, request: Request, chosen: Sequence[Pick]) -> Iterator[tuple[Pick, Benchmark, Triplet]]:
-    for test in request.tests:
+def _triplets(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick]) -> Iterator[tuple[Pick, Benchmark, Triplet]]:
+    for test in plan.tests:
         wanted = [pick for pick in chosen if pick.column.test == test.name]
         benchmark: Benchmark | None = test.build() if wanted else None
         known = {(each.level, each.id): each for each in benchmark.test} if benchmark else {}
@@ -163,20 +164,21 @@ def _triplets(pair: PairOutcome, request: Request, chosen: Sequence[Pick]) -> It
             yield pick, benchmark, triplet
 
 
-def _network(pair: PairOutcome, arm: ArmOutcome, request: Request, at: int) -> Composed:
+def _network(pair: PairOutcome, arm: ArmOutcome, plan: Plan, at: int) -> Composed:
     """The very network that was tested."""
     assert arm.run is not None
-    weights = arm.run.path / str(arm.metrics.get("weights_file"))
-    if not weights.is_file() or file_hash(weights)[:12] != arm.metrics.get("weights"):
+    assert arm.measured is not None
+    weights = arm.run.path / arm.measured.weights_file
+    if not weights.is_file() or file_hash(weights)[:12] != arm.measured.weights:
         raise _changed(pair, f"{weights} is not there, or not what was tested")
-    model = request.arms[at].build(request.asked.seed)
+    model = plan.arms[at].build(plan.training.seed)
     model.load_state_dict(safetensors.torch.load_file(weights))
-    return model.to(request.device)
+    return model.to(plan.device)
 
 
 def _exhibit(
     pair: PairOutcome,
-    request: Request,
+    plan: Plan,
     networks: Sequence[Composed],
     what: tuple[Pick, Triplet],
     frames: Pixels,
@@ -184,7 +186,7 @@ def _exhibit(
     side: int | None,
 ) -> Exhibit:
     pick, triplet = what
-    made = [_made(request, model, pick, frames, triplet.t, maps) for model in networks]
+    made = [_made(plan, model, pick, frames, triplet.t, maps) for model in networks]
     height, width = frames.shape[1:3]
     place = most_different([squared for _, squared in made], side or max(min(height, width) // 3, 48))
     views = []
@@ -210,11 +212,11 @@ def _exhibit(
 
 
 def _made(
-    request: Request, model: Composed, pick: Pick, frames: Pixels, t: float, maps: Maps | None
+    plan: Plan, model: Composed, pick: Pick, frames: Pixels, t: float, maps: Maps | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """The frame (H, W, 3) as it was measured, and its squared error (H, W)."""
-    settings = request.protocol.settings_on(pick.column.test)
-    img0, truth, img1 = (to_image(image, request.device) for image in frames)
+    settings = plan.testing.protocol.settings_on(pick.column.test)
+    img0, truth, img1 = (to_image(image, plan.device) for image in frames)
     frame = predictor(model, settings)(img0, img1, t, maps)
     if settings.rounding:
         frame = (frame * 255).round() / 255
@@ -238,7 +240,7 @@ def _headline(pair: PairOutcome, pick: Pick) -> str:
 
 
 def _changed(pair: PairOutcome, what: str) -> HarnessError:
-    again = pair.record.get("command", "harness run")
+    again = pair.record.asked.command()
     return HarnessError(f"{what}: code, data or weights changed since the pair was tested; test it again: {again}")
 
 

@@ -8,7 +8,9 @@ from decimal import Decimal
 from statistics import fmean
 
 from harness.errors import HarnessError
+from harness.outcome.difference import difference
 from harness.outcome.pairs import Column, Means, PairOutcome, means_of
+from harness.outcome.refusals import refusals
 from harness.outcome.seeds import Certainty, certainty, estimates
 from harness.report.published import PublishedRow, PublishedTable, Score, tables
 from harness.suites.found import Found, Rows
@@ -105,7 +107,7 @@ def _measured(suite: Suite, found: Mapping[int, Found]) -> Series:
     if not evaluated:
         return ({},) * (len(suite.columns) + 1)
     scores = [_at(suite, each.arm.means(), each.pair) for each in evaluated]
-    costs = [each.arm.metrics["cost"]["macs_thop"] / 1e12 for each in evaluated if "cost" in each.arm.metrics]
+    costs = [each.arm.cost.macs_thop / 1e12 for each in evaluated if each.arm.cost]
     return (*mean(scores), {"cost": costs[0]} if costs else {})
 
 
@@ -121,7 +123,7 @@ def _compared(suite: Suite, row: SuiteRow, rows: Rows, show_unmatched: bool, rem
         if base is None or not (base.evaluated and found.arm.evaluated):
             continue
         pair = replace(found.pair, arms=(base, found.arm), show_unmatched=show_unmatched)
-        if unmatched := "; ".join(pair.unmatched()):
+        if unmatched := "; ".join(refusals(pair)):
             verdict = "shown though the arms are NOT MATCHED" if show_unmatched else "refused, the arms are not matched"
             remarks.append(f"{row.label} minus {other.label}, seed {seed}: {verdict}: {unmatched}.")
         if not unmatched or show_unmatched:
@@ -131,9 +133,9 @@ def _compared(suite: Suite, row: SuiteRow, rows: Rows, show_unmatched: bool, rem
 
 def _gain(suite: Suite, pair: PairOutcome) -> Series:
     """Second arm minus first, without the cost."""
-    difference = pair.difference()
-    assert difference is not None  # both arms are evaluated
-    return _at(suite, means_of(difference), pair)
+    gained = difference(pair)
+    assert gained is not None  # both arms are evaluated
+    return _at(suite, means_of(gained), pair)
 
 
 def _sure(suite: Suite, compared: Mapping[str, Sequence[PairOutcome]]) -> dict[str, dict[Column, Certainty]]:
@@ -144,7 +146,7 @@ def _sure(suite: Suite, compared: Mapping[str, Sequence[PairOutcome]]) -> dict[s
         for label, pairs in compared.items()
         if pairs
     }
-    matched = [label for label in found if not any(pair.unmatched() for pair in compared[label])]
+    matched = [label for label in found if not any(refusals(pair) for pair in compared[label])]
     judged = certainty({(label, at): estimate for label in matched for at, estimate in found[label].items()})
     return {
         label: {at: judged.get((label, at), Certainty(estimate)) for at, estimate in cells.items()}
@@ -154,6 +156,6 @@ def _sure(suite: Suite, compared: Mapping[str, Sequence[PairOutcome]]) -> dict[s
 
 def _at(suite: Suite, means: Means, pair: PairOutcome) -> Series:
     """Means at the suite's columns. What the pair's protocol calls SSIM is `ssim`."""
-    names = {"psnr": "psnr", pair.record["ssim"]: "ssim"}
+    names = {"psnr": "psnr", pair.record.ssim: "ssim"}
     at = [means.get(column, {}) for column in columns_of(suite)]
     return tuple({names[name]: value for name, value in values.items() if name in names} for values in at)

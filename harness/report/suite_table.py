@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.errors import HarnessError
-from harness.outcome.pairs import test_name
 from harness.report.certainty import uncertainty_lines
 from harness.report.formats import ScoreCell
 from harness.report.published import PublishedTable, tables
@@ -28,7 +27,7 @@ def suite_sheet(
 ) -> Sheet:
     """Raises HarnessError where two protocols meet in the table, unless they are to be mixed."""
     rows = find_rows(suite, store)
-    protocols = {found.pair.record["protocol"]: found.pair.name for _, found in _all(rows)}
+    protocols = {found.pair.record.protocol: found.pair.name for _, found in _all(rows)}
     if len(protocols) > 1 and not mix_protocols:
         two = " and ".join(f"{protocol} ({pair})" for protocol, pair in list(protocols.items())[:2])
         raise HarnessError(f"{name}: two protocols in one table: {two}; run one of them anew, or give --mix-protocols")
@@ -162,18 +161,14 @@ def _how(rows: Rows) -> Iterator[str]:
 def _tested(found: Found) -> Iterator[tuple[str, str]]:
     """Kind of remark, and the remark."""
     data = found.pair.record
-    yield "protocol", f"Measured under protocol {data['protocol']}."
-    for tests in data["tests"]:
-        counts = ", ".join(f"{level} {len(ids)}" for level, ids in tests["levels"].items())
-        name = test_name(tests["data"])
-        yield f"triplets {name}", f"Test triplets of {tests['data']}: {counts}."
-        if tests["partial"]:
-            yield f"partial {name}", f"{tests['data']} is PARTIAL: {tests['partial']}."
-    if data["masks"] and found.arm is not found.pair.arms[0]:
-        yield (
-            "masks",
-            f"Masks: {data['masks']}" + (f", in testing {data['test_masks']}." if data["test_masks"] else "."),
-        )
+    yield "protocol", f"Measured under protocol {data.protocol}."
+    for tests in data.tests:
+        counts = ", ".join(f"{level} {len(ids)}" for level, ids in tests.levels.items())
+        yield f"triplets {tests.name}", f"Test triplets of {tests.data}: {counts}."
+        if tests.partial:
+            yield f"partial {tests.name}", f"{tests.data} is PARTIAL: {tests.partial}."
+    if data.masks and found.arm is not found.pair.arms[0]:
+        yield "masks", f"Masks: {data.masks}" + (f", in testing {data.test_masks}." if data.test_masks else ".")
 
 
 def _seeds(rows: Rows) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.outcome.pairs import ArmOutcome, Column, Means, PairOutcome, means_of
+from harness.outcome.difference import difference
+from harness.outcome.exact import exact_in, static_notes, without_exact
+from harness.outcome.pairs import ArmOutcome, Column, Gaps, Means, Outcome, PairOutcome, gaps_of, means_of
 from harness.outcome.seeds import certainty, estimates, floor, of_all_seeds
 from harness.registry.catalog import catalog
 from harness.registry.specs import MetricSpec
@@ -25,18 +27,32 @@ def pair_sheets(pairs: Sequence[PairOutcome], noise: Noise = (0, {})) -> list[Sh
     """Scores and costs; further metrics; the difference by region. `pairs` are of the same comparison, one a seed, and
     `noise` is that of `harness.outcome.seeds.floor`. Raises HarnessError for unmatched arms."""
     pair, gained = pairs[0], _mean([_gains(pair) for pair in pairs])
-    sheets = [_scores(pairs, gained, noise)]
-    further = [name for name in pair.record["metrics"] if name not in ("psnr", pair.record["ssim"])]
-    sheets += [_metric(pairs, gained, name) for name in further if pair.reference.evaluated]
+    sheets = [_scores(pairs, gained, noise), *_further(pairs, gained)]
     regions = [str(name) for name in pair.reference.rows.columns if "@" in str(name)]
     if gained and regions:
         sheets.append(_regions(pair, gained, regions))
     return sheets
 
 
+def evaluation_sheets(outcome: Outcome) -> list[Sheet]:
+    """Of given weights: scores and costs, and further metrics."""
+    lines = [*_arm([outcome.reference], outcome.columns, outcome.record.ssim)]
+    lines += _arm(outcome.arms, outcome.columns, outcome.record.ssim)
+    labels = (*map(outcome.column_label, outcome.columns), *COSTS)
+    notes = (*_notes(outcome), *_gap_notes(outcome), *static_notes([outcome]), *_untrained([outcome]))
+    return [Sheet(outcome.record.title, labels, tuple(lines), notes), *_further([outcome], {})]
+
+
+def _further(outcomes: Sequence[Outcome], gained: Means) -> list[Sheet]:
+    """A table for each metric beside PSNR and SSIM."""
+    first = outcomes[0]
+    names = [name for name in first.record.metrics if name not in ("psnr", first.record.ssim)]
+    return [_metric(outcomes, gained, name) for name in names if first.reference.evaluated]
+
+
 def _gains(pair: PairOutcome) -> Means:
-    difference = pair.difference()
-    return {} if difference is None else means_of(difference)
+    gained = difference(pair)
+    return {} if gained is None else means_of(gained)
 
 
 def _mean(of_seeds: Sequence[Means]) -> Means:
@@ -55,47 +71,109 @@ def _mean(of_seeds: Sequence[Means]) -> Means:
 
 def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     pair = pairs[0]
-    ssim, columns = pair.record["ssim"], pair.columns
-    lines = [_arm([pair.reference], columns, ssim)]
-    lines += [_arm(arms, columns, ssim) for arms in zip(*(pair.arms for pair in pairs), strict=True)]
+    ssim, columns = pair.record.ssim, pair.columns
+    lines = _arm([pair.reference], columns, ssim)
+    lines += [line for arms in zip(*(pair.arms for pair in pairs), strict=True) for line in _arm(arms, columns, ssim)]
     sure = certainty(estimates(pairs)) if gained else {}
     if gained:
-        cells = [scores(gained[at]["psnr"], gained[at][ssim], "+") if at in gained else Cell() for at in columns]
+        cells = [_pair_of(gained.get(at, {}), ssim, "+") or Cell() for at in columns]
         cells = [replace(cell, best=at in sure and sure[at].claimed) for at, cell in zip(columns, cells, strict=True)]
         lines.append(Line("difference", (*cells, *_cost_difference(*pair.arms)), rule=True))
+        lines += _difference_without_static(pairs)
     lines += uncertainty_lines(sure, columns, len(COSTS))
+    notes = _notes(pair)
     labels = (*map(pair.column_label, columns), *COSTS)
-    seeds = ", ".join(str(pair.record["seed"]) for pair in pairs if "seed" in pair.record)
-    title = pair.record["title"] + (
-        f", mean over seeds {seeds}" if len(pairs) > 1 else f", seed {seeds}" if seeds else ""
-    )
-    return Sheet(
-        title, labels, tuple(lines), (*_notes(pair), *uncertainty_notes(pairs, sure, noise), *_untrained(pairs))
-    )
+    seeds = ", ".join(str(pair.record.seed) for pair in pairs)
+    title = f"{pair.record.title}, {'mean over seeds' if len(pairs) > 1 else 'seed'} {seeds}"
+    if pair.bit_equal:
+        notes.append("Both arms ended with the same baseline weights, bit for bit.")
+    notes += [note for each in pairs for note in _gap_notes(each)] + static_notes(pairs)
+    notes += [*uncertainty_notes(pairs, sure, noise), *_untrained(pairs)]
+    return Sheet(title, labels, tuple(lines), tuple(notes))
 
 
-def _arm(of_seeds: Sequence[ArmOutcome], columns: list[Column], ssim: str) -> Line:
-    """One arm, its scores averaged over seeds."""
+def _arm(of_seeds: Sequence[ArmOutcome], columns: list[Column], ssim: str) -> list[Line]:
+    """One arm, its scores averaged over seeds; below, where a frame came out equal to the truth, without these."""
     arm = of_seeds[0]
-    if all(each.evaluated for each in of_seeds):
-        means = _mean([each.means() for each in of_seeds])
-        cells = [scores(means[at]["psnr"], means[at][ssim]) if at in means else Cell("...") for at in columns]
-    else:
-        cells = [Cell(state_of(arm)), *blank(len(columns) - 1)]
-    cost, seconds = arm.metrics.get("cost"), arm.seconds_per_step
-    costs = [
-        _number(cost["parameters"] / 1e6, 3) if cost else Cell(),
-        _number(cost["macs"] / 1e9, 1) if cost else Cell(),
-        _number(cost["macs_thop"] / 1e9, 1) if cost else Cell(),
+    if not all(each.evaluated for each in of_seeds):
+        return [Line(arm.label, (Cell(state_of(arm)), *blank(len(columns) - 1), *_costs(arm)))]
+    means, gaps = _mean([each.means() for each in of_seeds]), _gaps(of_seeds)
+    cells = [_pair_of(means.get(at, {}), ssim) or Cell(_gap(gaps.get(at, {}), ssim)) for at in columns]
+    lines = [Line(arm.label, (*cells, *_costs(arm)))]
+    if any(exact_in(each.rows) for each in of_seeds):
+        moving = _mean([means_of(without_exact(each.rows)) for each in of_seeds])
+        cells = [_pair_of(moving.get(at, {}), ssim) or Cell() for at in columns]
+        lines.append(Line(f"{arm.label}, without static triplets", (*cells, *blank(len(COSTS)))))
+    return lines
+
+
+def _difference_without_static(pairs: Sequence[PairOutcome]) -> list[Line]:
+    """The difference over triplets that neither arm has exactly; nothing where there are no others."""
+    ssim, gains = pairs[0].record.ssim, []
+    for pair in pairs:
+        exact = {(*at, id_) for arm in pair.arms for at, ids in exact_in(arm.rows).items() for id_ in ids}
+        gained = difference(pair)
+        if not exact or gained is None:
+            return []
+        keys = list(gained[["test", "level", "triplet"]].itertuples(index=False, name=None))
+        gains.append(means_of(gained[[key not in exact for key in keys]]))
+    means = _mean(gains)
+    cells = [_pair_of(means.get(at, {}), ssim, "+") or Cell() for at in pairs[0].columns]
+    return [Line("difference, without static triplets", (*cells, *blank(len(COSTS))))]
+
+
+def _costs(arm: ArmOutcome) -> list[Cell]:
+    cost, seconds = arm.cost, arm.seconds_per_step
+    return [
+        _number(cost.parameters / 1e6, 3) if cost else Cell(),
+        _number(cost.macs / 1e9, 1) if cost else Cell(),
+        _number(cost.macs_thop / 1e9, 1) if cost else Cell(),
         _number(seconds, 3) if seconds is not None else Cell(),
     ]
-    return Line(arm.label, (*cells, *costs))
+
+
+def _pair_of(means: Mapping[str, float], ssim: str, sign: str = "") -> Cell | None:
+    """PSNR and SSIM where both have a mean."""
+    return scores(means["psnr"], means[ssim], sign) if "psnr" in means and ssim in means else None
+
+
+def _gaps(of_seeds: Sequence[ArmOutcome]) -> Gaps:
+    """Of the first seed that has one."""
+    found: Gaps = {}
+    for arm in of_seeds:
+        for at, gaps in gaps_of(arm.rows).items() if arm.evaluated else ():
+            found[at] = gaps | found.get(at, {})
+    return found
+
+
+def _gap(gaps: Mapping[str, str], ssim: str) -> str:
+    """For how many triplets there are scores, where not for all."""
+    return "/".join(gaps.get(name, "all") for name in ("psnr", ssim)) if gaps else "..."
+
+
+def _gap_notes(outcome: Outcome) -> list[str]:
+    """Which metrics were not measured for every triplet."""
+    return [
+        f"{arm.label}, {outcome.column_label(at)}: {name} is known for {count} triplets: no mean, and no difference."
+        for arm in (outcome.reference, *outcome.arms)
+        if arm.evaluated
+        for at, gaps in gaps_of(arm.rows).items()
+        for name, count in gaps.items()
+    ]
+
+
+def _loses(means: Means, reference: Means) -> bool:
+    """Whether PSNR is nowhere above the reference's, where both are known."""
+    known = [at for at in means if "psnr" in means[at] and "psnr" in reference.get(at, {})]
+    return all(means[at]["psnr"] <= reference[at]["psnr"] for at in known)
 
 
 def state_of(arm: ArmOutcome) -> str:
     """How far an arm is that has no scores yet."""
-    step, steps = arm.status.get("step", 0), arm.status.get("steps")
-    return f"step {step} of {steps}" if steps and step < steps else "not evaluated" if steps else "not run"
+    if arm.status is None:
+        return "not run"
+    step, steps = arm.status.step, arm.status.steps
+    return f"step {step} of {steps}" if step < steps else "not evaluated"
 
 
 def _number(value: float, digits: int, sign: str = "") -> Cell:
@@ -103,27 +181,32 @@ def _number(value: float, digits: int, sign: str = "") -> Cell:
 
 
 def _cost_difference(one: ArmOutcome, other: ArmOutcome) -> list[Cell]:
-    a, b = one.metrics.get("cost"), other.metrics.get("cost")
+    a, b = one.cost, other.cost
     if not a or not b:
         return list(blank(len(COSTS)))
     return [
-        _number((b["parameters"] - a["parameters"]) / 1e6, 3, "+"),
-        _number((b["macs"] - a["macs"]) / 1e9, 1, "+"),
-        _number((b["macs_thop"] - a["macs_thop"]) / 1e9, 1, "+"),
+        _number((b.parameters - a.parameters) / 1e6, 3, "+"),
+        _number((b.macs - a.macs) / 1e9, 1, "+"),
+        _number((b.macs_thop - a.macs_thop) / 1e9, 1, "+"),
         Cell(),  # the arms were not timed side by side: see harness cost
     ]
 
 
-def _metric(pairs: Sequence[PairOutcome], gained: Means, name: str) -> Sheet:
-    """One more metric, all arms."""
+def _metric(pairs: Sequence[Outcome], gained: Means, name: str) -> Sheet:
+    """One more metric, all arms. Where it was not measured for every triplet it has no mean: `1 of 2`."""
     lines, pair, spec = [], pairs[0], _spec(name)
     digits = spec.digits if spec else 4
     for of_seeds in zip(*((pair.reference, *pair.arms) for pair in pairs), strict=True):
         means = _mean([arm.means() for arm in of_seeds]) if all(arm.evaluated for arm in of_seeds) else {}
-        lines.append(Line(of_seeds[0].label, tuple(_value(means, at, name, digits) for at in pair.columns)))
+        gaps = _gaps(of_seeds)
+        cells = [_value(means, at, name, digits) for at in pair.columns]
+        cells = [
+            Cell(gaps[at][name]) if name in gaps.get(at, {}) else c for at, c in zip(pair.columns, cells, strict=True)
+        ]
+        lines.append(Line(of_seeds[0].label, tuple(cells)))
     if gained:
-        cells = tuple(_value(gained, at, name, digits + 1, "+") for at in pair.columns)
-        lines.append(Line("difference", cells, rule=True))
+        cells = [_value(gained, at, name, digits + 1, "+") for at in pair.columns]
+        lines.append(Line("difference", tuple(cells), rule=True))
     better = f"{'higher' if spec.higher_is_better else 'lower'} is better" if spec else ""
     title = f"{name} ({', '.join(filter(None, (spec.unit, better)))})" if spec else name
     return Sheet(title, tuple(map(pair.column_label, pair.columns)), tuple(lines))
@@ -147,7 +230,7 @@ def _regions(pair: PairOutcome, gained: Means, regions: list[str]) -> Sheet:
         for at in pair.columns
         if at in gained
     ]
-    masks = pair.record["masks"]
+    masks = pair.record.masks
     inside = f"inside and outside of the masks ({masks}) of either input, and of those " if masks else ""
     moving = "that move by so many pixels between the inputs (still < 2, slow < 8, fast < 24)"
     note = f"Mean over images of the PSNR of the pixels {inside}{moving}."
@@ -155,38 +238,36 @@ def _regions(pair: PairOutcome, gained: Means, regions: list[str]) -> Sheet:
     return Sheet("Where the difference in PSNR is (dB)", columns, tuple(lines), (note,))
 
 
-def _notes(pair: PairOutcome) -> list[str]:
-    data = pair.record
+def _notes(outcome: Outcome) -> list[str]:
+    data = outcome.record
     counts = ", ".join(
-        f"{pair.column_label(at)} {len(tests['levels'][at.level])}"
-        for tests in data["tests"]
-        for at in pair.columns
-        if tests["data"].rpartition("-")[0] == at.test
+        f"{outcome.column_label(at)} {len(tests.levels[at.level])}"
+        for tests in data.tests
+        for at in outcome.columns
+        if tests.name == at.test
     )
-    masks = f"; masks: {data['masks']}" if data["masks"] else ""
-    tested = f", at test time {data['test_masks']}" if data.get("test_masks") else ""
+    masks = f"; masks: {data.masks}" if data.masks else ""
+    tested = f", at test time {data.test_masks}" if data.test_masks else ""
     notes = [
-        f"PSNR (dB) / SSIM, protocol {data['protocol']}, test triplets: {counts}{masks}{tested}",
+        f"PSNR (dB) / SSIM, protocol {data.protocol}, test triplets: {counts}{masks}{tested}",
         "MACs of one 1280x720 pair; thop: transposed convolutions counted over their output, as in the paper",
     ]
-    notes += [f"{tests['data']} is PARTIAL: {tests['partial']}." for tests in data["tests"] if tests["partial"]]
-    notes += [f"{name} is not available: {reason}" for name, reason in data["unavailable"].items()]
-    if pair.bit_equal:
-        notes.append("Both arms ended with the same baseline weights, bit for bit.")
+    notes += [f"{tests.data} is PARTIAL: {tests.partial}." for tests in data.tests if tests.partial]
+    notes += [f"{name} is not available: {reason}" for name, reason in data.unavailable.items()]
     return notes
 
 
-def _untrained(pairs: Sequence[PairOutcome]) -> list[str]:
+def _untrained(pairs: Sequence[Outcome]) -> list[str]:
     """What must be said of arms that are nowhere better than no network, with the first seed."""
     pair = pairs[0]
     evaluated = [arm for arm in pair.arms if arm.evaluated]
     if not evaluated or not pair.reference.evaluated:
         return []
     mean = pair.reference.means()
-    losing = [a.label for a in evaluated if all(a.means()[at]["psnr"] <= mean[at]["psnr"] for at in a.means())]
+    losing = [arm.label for arm in evaluated if _loses(arm.means(), mean)]
     if not losing:
         return []
-    after = f"After {pair.record['steps']} steps " if "steps" in pair.record else ""
+    after = f"After {pair.record.steps} steps " if isinstance(pair, PairOutcome) else ""
     verb = "beats" if len(losing) == 1 else "beat"
     told = " yet, and the difference says nothing about the plug-ins" if len(pair.arms) == 2 else ""
     return [f"{after}{' and '.join(losing)} nowhere {verb} the mean of the two frames: no motion is learnt{told}."]

@@ -1,71 +1,106 @@
-"""samples.csv: one row a test triplet, appended as soon as it is known."""
+"""rows.csv: one row a test triplet, appended as soon as it is known."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from harness.files import append_line, whole_lines, write_text
+from harness.results import lines
+from harness.results.envelope import Frozen, damaged
 
 KEYS = ("data", "level", "triplet", "clip", "protocol", "weights", "masks", "regions")
 """What decides the values of a row: benchmark and content, triplet, protocol, network, the masks it was given, and
-those that regional values are measured by. The columns after these are metrics; `nan` where one has no value."""
+those that regional values are measured by."""
 
-Row = dict[str, str]
+SEEN = ("frames", "maps")
+"""Hashes of what was read for it. The columns after these are metrics."""
 
-
-def read_rows(path: Path) -> list[Row]:
-    """The whole rows, as written, by column; one that a crash tore is left out. No file, no rows."""
-    lines = list(csv.reader(whole_lines(path)))
-    return [dict(zip(lines[0], line, strict=True)) for line in lines[1:] if len(line) == len(lines[0])]
+Key = tuple[str, ...]
+"""Values of KEYS."""
 
 
-def merged(rows: Iterable[Row]) -> dict[tuple[str, ...], Row]:
-    """One row for each key, with every value that is known of it; of several, the last written."""
-    found: dict[tuple[str, ...], Row] = {}
+class Row(Frozen):
+    """One test triplet.
+
+    frames  hash of the three frames as they were read; maps  of the label maps that the network was given, "none"
+            without masks; both empty in rows of the landed schema
+    values  of each metric that was measured; nan where it has no value here, as a region without pixels
+    """
+
+    data: str
+    level: str
+    triplet: str
+    clip: str
+    protocol: str
+    weights: str
+    masks: str
+    regions: str
+    frames: str = ""
+    maps: str = ""
+    values: Mapping[str, float] = {}
+
+    @property
+    def key(self) -> Key:
+        return tuple(getattr(self, name) for name in KEYS)
+
+    def has(self, metrics: Iterable[str]) -> bool:
+        """Whether each of the metrics was measured."""
+        return all(name in self.values for name in metrics)
+
+
+def read_rows(path: Path, remedy: str, checked: bool = True) -> list[Row]:
+    """The whole rows; none where there is no file. Those of the landed schema are not `checked`.
+
+    Raises HarnessError naming the file and a line that is not as it was written.
+    """
+    table = lines.read(path, remedy, checked)
+    try:
+        return [_row(line) for line in table.lines]
+    except (ValueError, KeyError) as error:
+        raise damaged(path, error, remedy) from error
+
+
+def merged(rows: Iterable[Row]) -> dict[Key, Row]:
+    """One row for each key: the last written, with the values of those before it that were measured on the same
+    frames and maps."""
+    found: dict[Key, Row] = {}
     for row in rows:
-        of = key(row)
-        found[of] = found.get(of, {}) | {name: value for name, value in row.items() if value}
+        before = found.get(row.key)
+        if before is not None and (before.frames, before.maps) == (row.frames, row.maps):
+            row = row.model_copy(update={"values": {**before.values, **row.values}})
+        found[row.key] = row
     return found
 
 
-def key(row: Mapping[str, str]) -> tuple[str, ...]:
-    """Values of KEYS; empty for those that the row does not have."""
-    return tuple(row.get(name, "") for name in KEYS)
-
-
 def prepare(path: Path, metrics: Iterable[str]) -> list[str]:
-    """Make the file ready to append rows with these metrics to: header, no torn line. Returns all its columns."""
-    rows = read_rows(path)
-    before = list(rows[0]) if rows else []
-    columns = list(dict.fromkeys([*KEYS, *before, *metrics]))
-    text = "".join(
-        _line([row.get(name, "") for name in columns]) + "\n"
-        for row in (dict(zip(columns, columns, strict=True)), *rows)
-    )
-    if not path.exists() or path.read_text("utf-8") != text:
-        write_text(path, text)
+    """Make the file ready to append rows with these metrics to: header, no torn line, no damaged one. Returns all its
+    columns."""
+    lines.mend(path)
+    rows = read_rows(path, "")
+    measured = dict.fromkeys(name for row in rows for name in row.values)
+    columns = list(dict.fromkeys([*KEYS, *SEEN, *measured, *metrics]))
+    before = path.read_bytes() if path.exists() else None
+    if before != lines.text_of(columns, map(_line, rows)).encode():
+        write_rows(path, columns, rows)
     return columns
 
 
-def append_row(path: Path, columns: Sequence[str], row: Mapping[str, str]) -> None:
+def append_row(path: Path, columns: Sequence[str], row: Row) -> None:
     """One more row of a prepared file."""
-    append_line(path, _line([row.get(name, "") for name in columns]))
+    lines.append(path, columns, _line(row))
 
 
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
     """The file anew, with these rows."""
-    write_text(path, _text(columns, rows))
+    lines.write(path, columns, map(_line, rows))
 
 
-def _text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
-    lines = [_line(columns), *(_line([row.get(name, "") for name in columns]) for row in rows)]
-    return "\n".join(lines) + "\n"
+def _line(row: Row) -> Mapping[str, str]:
+    fields = {name: getattr(row, name) for name in (*KEYS, *SEEN)}
+    return fields | {name: repr(value) for name, value in row.values.items()}
 
 
-def _line(values: Sequence[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(values)
-    return line.getvalue()
+def _row(line: Mapping[str, str]) -> Row:
+    fields = {name: line[name] for name in KEYS} | {name: line.get(name, "") for name in SEEN}
+    values = {name: float(text) for name, text in line.items() if text and name not in fields}
+    return Row.model_validate({**fields, "values": values})

@@ -1,20 +1,22 @@
 """Where results live: one folder a run, one file a pair, one a set of initial weights.
 
-    runs/<arm>.s<seed>.<fingerprint8>/  config.yaml env.json status.json curve.csv audit.csv samples.csv metrics.json
-                                                checkpoints/
-    pairs/<arm>.s<seed>.<fingerprint8>.json     the runs of a pair and its test triplets, named before they run
-    reference/mean-of-frames.csv                rows of what is no network
-    init/<baseline>.s<seed>.<hash8>.safetensors initial weights, shared by all arms
-    evaluations/<arm>.<weights12>.csv           rows of weights that were given, not trained
-    figures/<pair>/                             table, curves and gallery; figures/curves/ for those of several pairs
+    runs/<arm>.s<seed>.<fingerprint8>/  run.json status.json measured.json env.json curve.csv audit.csv rows.csv
+                                        checkpoints/
+    pairs/<arm>.s<seed>.<fingerprint8>-<tested8>.json   the runs of a pair and its test triplets, named before they run
+    reference/rows.csv                                  rows of what is no network
+    init/<baseline>.s<seed>.<hash8>.safetensors         initial weights, shared by all arms
+    evaluations/<arm>.<weights12>.<settings8>.json .csv weights that were given, not trained, and their rows
+    figures/<pair>/                                     table, curves and gallery; figures/curves/ of several pairs
 
-No date in any name: running the same thing again finds it.
+No date in any name: running the same thing again finds it. A results folder is data, and not trusted: what has a name
+or a content that is not written here is named and left out.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,16 +24,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from harness import files
 from harness.errors import HarnessError
+from harness.results import landed
+from harness.results.comparison import differences
+from harness.results.envelope import read, write
+from harness.results.records import (
+    EvalRecord,
+    Measured,
+    PairRecord,
+    RunRecord,
+    Status,
+    remedy_of,
+)
+from harness.results.rows import Row, merged, read_rows
+from harness.results.trail import Given, Point, read_curve, read_trail
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+=_.-]{0,200}")
+
+EVALUATED = "move it away; harness eval, given again, makes it anew"
+
+log = logging.getLogger("harness")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of one run."""
+    """The files of one run. What reads them raises HarnessError for one that is damaged, of a newer schema, or another
+    thing's."""
 
     path: Path
 
@@ -41,7 +62,7 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        return self.path / "config.yaml"
+        return self.path / "run.json"
 
     @property
     def curve(self) -> Path:
@@ -52,39 +73,63 @@ class RunFolder:
         return self.path / "audit.csv"
 
     @property
-    def samples(self) -> Path:
-        return self.path / "samples.csv"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.json"
+    def rows(self) -> Path:
+        return self.path / ("samples.csv" if self.landed else "rows.csv")
 
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
-    def status(self) -> dict[str, Any]:
-        """`state` (training, trained, evaluated; paused by a full disk), `step`, `steps`; empty before it started."""
-        try:
-            return dict(json.loads((self.path / "status.json").read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return {}
+    @property
+    def remedy(self) -> str:
+        return remedy_of(self.name)
 
-    def read_metrics(self) -> dict[str, Any]:
-        """metrics.json; empty before evaluation."""
-        try:
-            return dict(json.loads(self.metrics.read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return {}
+    @property
+    def landed(self) -> bool:
+        """Whether it is of the first schema, whose files had no version and no checksums."""
+        return not self.config.exists() and landed.config(self.path).exists()
 
-    def set_status(self, **facts: Any) -> None:
-        before = self.status()
-        if before | facts != before:
-            files.write_json(self.path / "status.json", before | facts)
+    @property
+    def started(self) -> bool:
+        """Whether it has a record."""
+        return self.config.exists() or self.landed
 
-    def settings(self) -> dict[str, Any]:
-        """What config.yaml records. Raises HarnessError where it is gone or damaged."""
-        return read_record(self.config)
+    def record(self) -> RunRecord:
+        """What the run is."""
+        if self.landed:
+            return landed.run(self.path, self.remedy)
+        return read(self.config, RunRecord, self.remedy)
+
+    def status(self) -> Status | None:
+        """How far it is; None before it started."""
+        path = self.path / "status.json"
+        return read(path, Status, self.remedy, landed.status) if path.exists() else None
+
+    def measured(self) -> Measured | None:
+        """What was tested; None before that."""
+        path = self.path / ("metrics.json" if self.landed else "measured.json")
+        return read(path, Measured, self.remedy, landed.measured) if path.exists() else None
+
+    def points(self) -> list[Point]:
+        """The curve."""
+        return read_curve(self.curve, self.remedy, not self.landed)
+
+    def trail(self) -> list[Given]:
+        """The audit trail."""
+        return read_trail(self.audit, self.remedy, not self.landed)
+
+    def read_rows(self) -> list[Row]:
+        """What was measured."""
+        return list(merged(read_rows(self.rows, self.remedy, not self.landed)).values())
+
+    def set_status(self, status: Status) -> None:
+        with suppress(HarnessError):  # a damaged one is written anew
+            if self.status() == status:
+                return
+        write(self.path / "status.json", status)
+
+    def set_measured(self, measured: Measured) -> None:
+        write(self.path / "measured.json", measured)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -101,30 +146,34 @@ class RunFolder:
             holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
             yield
         except (OSError, HarnessError) as error:
-            if files.disk_is_full(error) and self.status():
-                with suppress(OSError):
-                    self.set_status(state="paused")
+            if files.disk_is_full(error):
+                with suppress(OSError, HarnessError):
+                    if status := self.status():
+                        self.set_status(status.model_copy(update={"state": "paused"}))
             raise
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
 
-    def claim(self, fingerprint: Mapping[str, Any], environment: Mapping[str, Any], label: str) -> None:
-        """Write config.yaml, or check that the one there says the same.
+    def claim(self, record: RunRecord, installation: Mapping[str, Any]) -> None:
+        """Write the run's record, or check that the one there says the same. A damaged one is written anew: the run's
+        name holds its fingerprint.
 
         Raises HarnessError naming the first setting that differs: nothing in the folder is touched then.
         """
         if self.config.exists():
-            recorded = self.settings().get("fingerprint", {})
-            differing = differences(recorded, json.loads(json.dumps(fingerprint)))
-            if differing:
-                raise HarnessError(
-                    f"{self.path} was made under other settings: {differing[0]}; move it away or use --results DIR"
-                )
-            return
-        files.write_json(self.path / "env.json", environment)
-        record = {"label": label, "fingerprint": json.loads(json.dumps(fingerprint))}
-        files.write_text(self.config, yaml.safe_dump(record, sort_keys=False))
+            try:
+                was, now = (each.fingerprint.model_dump(mode="json") for each in (self.record(), record))
+            except HarnessError as error:
+                log.warning("%s", error)
+            else:
+                if differing := differences(was, now):
+                    raise HarnessError(
+                        f"{self.path} was made under other settings: {differing[0]}; move it away or use --results DIR"
+                    )
+                return
+        files.write_json(self.path / "env.json", installation)
+        write(self.config, record)
 
 
 @dataclass(frozen=True)
@@ -134,64 +183,77 @@ class Store:
     root: Path
 
     def run(self, name: str) -> RunFolder:
-        return RunFolder(self.root / "runs" / name)
+        """Raises HarnessError for a name that would lead out of the store."""
+        return RunFolder(self.root / "runs" / _checked(name))
 
     def runs(self) -> list[RunFolder]:
-        return [RunFolder(path.parent) for path in sorted(self.root.glob("runs/*/config.yaml"))]
+        """Those that have a record."""
+        folders = (RunFolder(path) for path in sorted(self.root.glob("runs/*")) if NAME.fullmatch(path.name))
+        return [run for run in folders if run.started]
 
     def initial_weights(self, name: str) -> Path:
         return self.root / "init" / f"{name}.safetensors"
 
+    def pairs(self) -> list[str]:
+        """Names of all pairs, the most recently written last. A file whose name is none is named and left out."""
+        found = []
+        for path in self.root.glob("pairs/*.json"):
+            if NAME.fullmatch(path.stem) and path.stem.strip("."):
+                with suppress(FileNotFoundError):
+                    found.append((path.stat().st_mtime, path.stem))
+            else:
+                log.warning("%r is no name of a pair: left out", str(path))
+        return [name for _, name in sorted(found)]
+
+    def pair(self, name: str) -> PairRecord:
+        """Raises HarnessError for a record that is damaged, of a newer schema, or another thing's."""
+        return read(self.pair_file(name), PairRecord, remedy_of(name.rpartition("-")[0]), self._landed_pair)
+
+    def pair_records(self) -> dict[str, PairRecord]:
+        """Those that can be read, the one last written last; others are named and left out."""
+        found = {}
+        for name in self.pairs():
+            try:
+                found[name] = self.pair(name)
+            except HarnessError as error:
+                log.warning("left out: %s", error)
+        return found
+
+    def write_pair(self, name: str, record: PairRecord) -> None:
+        write(self.pair_file(name), record)
+
     def pair_file(self, name: str) -> Path:
-        return self.root / "pairs" / f"{name}.json"
+        return self.root / "pairs" / f"{_checked(name)}.json"
 
     def evaluation(self, name: str) -> Path:
-        """Rows of weights that were not trained here."""
-        return self.root / "evaluations" / f"{name}.csv"
+        """Of weights that were not trained here: the record; the rows are beside it."""
+        return self.root / "evaluations" / f"{_checked(name)}.json"
+
+    def read_evaluation(self, name: str) -> EvalRecord:
+        return read(self.evaluation(name), EvalRecord, EVALUATED)
+
+    def evaluation_rows(self, name: str) -> list[Row]:
+        return list(merged(read_rows(self.evaluation(name).with_suffix(".csv"), EVALUATED)).values())
 
     @property
     def reference(self) -> Path:
         """Rows of the mean of the two frames, of whatever was tested in this store."""
-        return self.root / "reference" / "mean-of-frames.csv"
+        return self.root / "reference" / "rows.csv"
 
-    def pairs(self) -> list[str]:
-        """Names of all pairs, the most recently written last."""
-        return [path.stem for path in sorted(self.root.glob("pairs/*.json"), key=lambda p: (p.stat().st_mtime, p.name))]
+    def read_reference(self) -> list[Row]:
+        """The same, with those of the landed schema."""
+        remedy = "move it away; harness run, given again, makes its rows anew"
+        of_landed = read_rows(landed.reference(self.root), remedy, checked=False)
+        return list(merged([*of_landed, *read_rows(self.reference, remedy)]).values())
 
     def figures(self, pair: str) -> Path:
         return self.root / "figures" / pair
 
-
-def slug_of(run: str) -> str:
-    """The arm of a run or pair: `ifrnet-s+hce` of `ifrnet-s+hce.s0.1a2b3c4d`."""
-    return run.rsplit(".", 2)[0]
+    def _landed_pair(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        return landed.pair(found, lambda run: self.run(run).record())
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """A YAML record of the store. Raises HarnessError where it is damaged or absent."""
-    try:
-        record = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise HarnessError(f"{path}: there is no such record") from None
-    except yaml.YAMLError as error:
-        raise HarnessError(f"{path}: damaged: {' '.join(str(error).split())}") from error
-    if not isinstance(record, dict):
-        raise HarnessError(f"{path}: damaged: no record in it")
-    return record
-
-
-def differences(one: Any, other: Any, at: str = "") -> list[str]:
-    """The settings in which two nested records differ, as `recipe.batch: 4 -> 8`."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return [
-            line
-            for key in sorted(one.keys() | other.keys())
-            for line in differences(one.get(key), other.get(key), f"{at}.{key}" if at else key)
-        ]
-    return [] if one == other else [f"{at}: {_brief(one)} -> {_brief(other)}"]
-
-
-def _brief(value: Any) -> str:
-    """The value, a hash by its first digits."""
-    text = str(value)
-    return f"{text[:8]}..." if len(text) == 64 and " " not in text else text
+def _checked(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise HarnessError(f"{name!r} is no name of a run or pair")
+    return name

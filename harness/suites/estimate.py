@@ -17,7 +17,7 @@ from harness.data.loader import Batch
 from harness.distributed import World
 from harness.evaluate.protocol import predictor
 from harness.model import Composed
-from harness.pair.plan import Request
+from harness.pair.plan import Plan
 from harness.suites.state import Size
 from harness.train.engine import Engine
 from harness.train.recipe import Recipe
@@ -43,14 +43,14 @@ class Estimate:
     measured: int
 
 
-def estimate(arm: Arm, request: Request, sizes: Mapping[str, Size]) -> Estimate:
-    """Measure an arm by a request's recipe and protocol; `sizes` are those of its test frames, by benchmark."""
+def estimate(arm: Arm, plan: Plan, sizes: Mapping[str, Size]) -> Estimate:
+    """Measure an arm by a plan's recipe and protocol; `sizes` are those of its test frames, by benchmark."""
     model = arm.build(0)
     weights = sum(value.nbytes for value in model.state_dict().values())
-    triplet = {name: _test(model.to(request.device), request, name, size) for name, size in sizes.items()}
-    engine = Engine.of(request.recipe, request.device)
+    triplet = {name: _test(model.to(plan.device), plan, name, size) for name, size in sizes.items()}
+    engine = Engine.of(plan.training.recipe, plan.device)
     with engine.settings():
-        step, memory, measured = _train(engine.place(model), request.recipe, engine, weights)
+        step, memory, measured = _train(engine.place(model), plan.training.recipe, engine, weights)
     # beside the weights the optimiser keeps two numbers for each
     return Estimate(step, triplet, memory, KEPT * 3 * weights, measured)
 
@@ -96,21 +96,21 @@ class _Saved:
         return tensor
 
 
-def _test(model: Composed, request: Request, benchmark: str, size: Size) -> float:
+def _test(model: Composed, plan: Plan, benchmark: str, size: Size) -> float:
     """Seconds of one triplet: the network under the protocol, and the metrics; not the reading of frames."""
-    smaller = math.ceil(math.sqrt(size[0] * size[1] / LARGEST)) if request.device.type == "cpu" else 1
+    smaller = math.ceil(math.sqrt(size[0] * size[1] / LARGEST)) if plan.device.type == "cpu" else 1
     width, height = (side // smaller for side in size)
-    frames = [torch.rand(1, 3, height, width, device=request.device) for _ in range(3)]
+    frames = [torch.rand(1, 3, height, width, device=plan.device) for _ in range(3)]
     maps = blocks(height, width) if len(model.plugin) else None
-    predict = predictor(model, request.protocol.settings_on(benchmark))
+    predict = predictor(model, plan.testing.protocol.settings_on(benchmark))
     times = []
     for _ in range(2):
         started = time.perf_counter()
         with torch.inference_mode():
             frame = predict(frames[0], frames[2], 0.5, maps)
-            for metric in request.metrics.values():
+            for metric in plan.testing.metrics.values():
                 metric(frame, frames[1])
-        _wait(request.device)
+        _wait(plan.device)
         times.append(time.perf_counter() - started)
     return times[-1] * smaller**2
 

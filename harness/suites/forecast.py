@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.pair.plan import Asked
+from harness.pair.plan import settle
 from harness.registry.catalog import Catalog
+from harness.results.records import Asked
 from harness.results.store import Store
 from harness.suites.estimate import Estimate, estimate
 from harness.suites.state import ArmState, states
@@ -46,8 +47,8 @@ def forecast(
     remarks: dict[str, None] = {}
     counted: set[str] = set()  # whose training is in the figures
     for asked in pairs:
-        request = asked.settle(known, device)
-        arms, guessed = states(request, store, suite.expected)
+        plan = settle(asked, known, device)
+        arms, guessed = states(plan, store, suite.expected)
         if guessed:
             remarks[f"Not all data is here, so counts and sizes are those of the suite's file. {guessed}."] = None
         for state in arms:
@@ -55,10 +56,12 @@ def forecast(
             if label not in estimates and not state.tested:
                 note(f"measures {label}")
                 sizes = {name: expected.size for name, expected in state.tests.items()}
-                estimates[label] = estimate(state.arm, request, sizes)
-                if (count := estimates[label].measured) < request.recipe.batch:
-                    remarks[f"{label}: a step was measured with {count} of {request.recipe.batch} samples."] = None
-            other = asked.test_masks if state.arm.plugins else ""
+                estimates[label] = estimate(state.arm, plan, sizes)
+                if (count := estimates[label].measured) < plan.training.recipe.batch:
+                    remarks[f"{label}: a step was measured with {count} of {plan.training.recipe.batch} samples."] = (
+                        None
+                    )
+            other = plan.test_masks.label if plan.test_masks and state.arm.plugins else ""
             name = f"{trained}, tested with masks {other}" if other else trained
             if name not in runs:
                 cost = NOTHING if state.tested else estimates[label]

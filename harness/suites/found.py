@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from harness.outcome.pairs import ArmOutcome, PairOutcome, read_pair
-from harness.outcome.seeds import differing
-from harness.pair.plan import Asked
-from harness.registry.options import parse_choices
+from harness.outcome.seeds import PLUGINS
+from harness.registry.catalog import catalog
+from harness.registry.options import Choice, parse_choice, parse_choices
+from harness.results.comparison import Comparison, Part
+from harness.results.records import Asked
 from harness.results.store import Store
 from harness.suites.suite import Suite, SuiteRow
 
 log = logging.getLogger("harness")
-
-FREE = ("seed", "protocol", "metrics")  # of what was asked for: may differ between pairs of one row
 
 
 @dataclass(frozen=True)
@@ -37,20 +34,57 @@ Rows = dict[str, dict[int, Found]]
 def find_rows(suite: Suite, store: Store) -> Rows:
     """What the store has of each row. Of several pairs of one seed, those under the suite's own protocol come first,
     then those that are evaluated, then the one last run."""
-    recorded = _recorded(store)
+    records = store.pair_records()
     outcomes: dict[str, PairOutcome] = {}
     rows: Rows = {}
     for row in suite.rows:
         candidates: dict[int, list[Found]] = defaultdict(list)
-        for asked in suite.asked_for(row):
-            for name, was in recorded.items():
-                if _same(asked, was):
+        for asked in suite.asked_for(row) if records else ():
+            for name, record in records.items():
+                if means(asked, record.comparison):
                     if name not in outcomes:
-                        outcomes[name] = read_pair(store, name)
+                        outcomes[name] = read_pair(store, name, record)
                     arm = outcomes[name].arms[-1 if row.plugins else 0]
-                    candidates[was["seed"]].append(Found(outcomes[name], arm))
+                    candidates[record.seed].append(Found(outcomes[name], arm))
         rows[row.label] = _comparable({seed: _best(suite, row, found) for seed, found in sorted(candidates.items())})
     return rows
+
+
+def means(asked: Asked, compared: Comparison) -> bool:
+    """Whether these words ask for a comparison, under whatever protocol and metrics, by whatever code and data."""
+    from harness.train.recipe import load_recipe  # imports numpy, which an empty store does not need
+
+    recipe = load_recipe(asked.recipe)
+    plugins = parse_choices(asked.plugins)
+    known = {plugin.name: plugin for plugin in compared.plugins}
+    wanted = {**recipe.training(), "test_triplets": recipe.test_triplets}
+    return (
+        _chosen(parse_choice(asked.baseline), compared.baseline)
+        and len(plugins) == len(known)
+        and all(plugin.name in known and _chosen(plugin, known[plugin.name]) for plugin in plugins)
+        and wanted == {**compared.recipe, "test_triplets": compared.recipe.get("test_triplets")}
+        and _chosen(parse_choice(asked.data), compared.data)
+        and _all_chosen(parse_choices(asked.test) or [parse_choice(asked.data)], compared.tests)
+        and _masks(asked, compared)
+    )
+
+
+def _masks(asked: Asked, compared: Comparison) -> bool:
+    """An arm without a plug-in that needs masks has none, whatever was asked for."""
+    if compared.masks is None:
+        return True
+    masks = parse_choice(asked.masks) if asked.masks else catalog().default_mask_source()
+    if not asked.test_masks or compared.test_masks is None:
+        return _chosen(masks, compared.masks) and bool(asked.test_masks) == (compared.test_masks is not None)
+    return _chosen(masks, compared.masks) and _chosen(parse_choice(asked.test_masks), compared.test_masks)
+
+
+def _all_chosen(choices: list[Choice], parts: tuple[Part, ...]) -> bool:
+    return len(choices) == len(parts) and all(map(_chosen, choices, parts))
+
+
+def _chosen(choice: Choice, part: Part) -> bool:
+    return part.is_meant_by(choice.name, choice.options)
 
 
 def _comparable(found: dict[int, Found]) -> dict[int, Found]:
@@ -58,8 +92,9 @@ def _comparable(found: dict[int, Found]) -> dict[int, Found]:
     first, kept = next(iter(found.values()), None), dict(found)
     for seed, each in found.items():
         assert first is not None
-        arm = -1 if each.arm is each.pair.arms[-1] else 0
-        if each.arm.evaluated and first.arm.evaluated and (changed := differing(first.pair, each.pair, arm)):
+        free = () if each.arm is each.pair.arms[-1] else PLUGINS  # of the plain arm
+        changed = first.pair.record.comparison.differences(each.pair.record.comparison, free)
+        if each.arm.evaluated and first.arm.evaluated and changed:
             log.warning("%s is left out: made under other settings: %s", each.pair.name, changed[0])
             del kept[seed]
     return kept
@@ -67,7 +102,7 @@ def _comparable(found: dict[int, Found]) -> dict[int, Found]:
 
 def _best(suite: Suite, row: SuiteRow, candidates: list[Found]) -> Found:
     def rank(found: Found) -> tuple[bool, bool]:
-        return found.pair.record["asked"]["protocol"] == suite.protocol, found.arm.evaluated
+        return found.pair.record.asked.protocol == suite.protocol, found.arm.evaluated
 
     best = max(reversed(candidates), key=rank)  # of equals the first of these, which was run last
     # every pair of a plain baseline has the same run of it, unless something was changed in between
@@ -77,24 +112,3 @@ def _best(suite: Suite, row: SuiteRow, candidates: list[Found]) -> Found:
         if found.pair.name != best.pair.name and (row.plugins or found.arm.run != best.arm.run)
     ]
     return replace(best, rivals=tuple(sorted(found.pair.name for found in others)))
-
-
-def _recorded(store: Store) -> dict[str, Mapping[str, Any]]:
-    """What was asked for, by pair, the one last run last. Damaged records are named and passed over."""
-    recorded: dict[str, Mapping[str, Any]] = {}
-    for name in store.pairs():
-        try:
-            recorded[name] = dict(json.loads(store.pair_file(name).read_text("utf-8")).get("asked", {}))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            log.warning("%s: damaged (%s), so it is in no table", store.pair_file(name), error)
-    return recorded
-
-
-def _same(asked: Asked, was: Mapping[str, Any]) -> bool:
-    """Whether a pair is one of `asked`, but for FREE."""
-    wanted = {key: value for key, value in asdict(asked).items() if key not in (*FREE, "plugins")}
-    return (
-        all(was.get(key) == value for key, value in wanted.items())
-        and isinstance(was.get("seed"), int)
-        and parse_choices(str(was.get("plugins"))) == parse_choices(asked.plugins)
-    )

@@ -8,20 +8,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.pair.plan import Asked
+from harness.arm import Arm
+from harness.pair.plan import Plan
 from harness.registry.launching import Job
+from harness.results.records import Asked
 
 
-def jobs_of(pairs: Sequence[Asked], results: Path, more: Sequence[str]) -> list[Job]:
+def jobs_of(plans: Sequence[Plan], results: Path, more: Sequence[str]) -> list[Job]:
     """A job each, with a log in `results`; `more` are further words of the command line."""
     return [
         Job(
-            name=name_of(asked),
-            command=(*shell(asked), "--results", str(results), *more),
-            log=results / "logs" / f"{slug_of(asked)}.log",
-            holds=runs_of(asked),
+            name=name_of(plan),
+            command=(*shell(plan.asked), "--results", str(results), *more),
+            log=results / "logs" / f"{slug_of(plan)}.log",
+            holds=runs_of(plan),
         )
-        for asked in pairs
+        for plan in plans
     ]
 
 
@@ -30,20 +32,24 @@ def shell(asked: Asked) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "harness", *shlex.split(asked.command())[1:])
 
 
-def runs_of(asked: Asked) -> frozenset[str]:
+def runs_of(plan: Plan) -> frozenset[str]:
     """The runs that a pair trains: two pairs of one baseline share that of the plain baseline."""
-    start = f"seed {asked.seed} of {asked.baseline} by {asked.recipe} on {asked.data}"
-    return frozenset({start, f"{start} with {asked.plugins} and masks {asked.masks}"})
+    return frozenset(_run(plan, arm) for arm in plan.arms)
 
 
-def name_of(asked: Asked) -> str:
+def _run(plan: Plan, arm: Arm) -> str:
+    start = f"seed {plan.training.seed} of {arm.label} by {plan.asked.recipe} on {plan.benchmark.label}"
+    return f"{start} with masks {plan.masks.label}" if arm.needs_masks and plan.masks else start
+
+
+def name_of(plan: Plan) -> str:
     """For lines on the terminal."""
-    plugins = f"+{asked.plugins}" if asked.plugins else ""
-    tested = f", tested with masks {asked.test_masks}" if asked.test_masks else ""
-    return f"{asked.baseline}{plugins}, seed {asked.seed}{tested}"
+    tested = f", tested with masks {plan.test_masks.label}" if plan.test_masks else ""
+    return f"{plan.arm.label}, seed {plan.training.seed}{tested}"
 
 
-def slug_of(asked: Asked) -> str:
+def slug_of(plan: Plan) -> str:
     """For the name of a file."""
-    words = [asked.baseline, asked.plugins, asked.test_masks, Path(asked.recipe).stem, f"s{asked.seed}"]
+    tested = plan.test_masks.label if plan.test_masks else ""
+    words = [plan.arm.label, tested, Path(plan.asked.recipe).stem, f"s{plan.training.seed}"]
     return ".".join(re.sub("[^A-Za-z0-9=+-]+", "-", word).strip("-") for word in words if word)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import HarnessError, suggestion
-from harness.pair.plan import Asked
 from harness.registry.plugins import FAULTS, Plugins, in_one_line
+from harness.results.records import Asked
 from harness.yamlfile import load_yaml
 
 FOLDER = Path(__file__).parent
@@ -112,7 +111,9 @@ class Suite(_Record):
         """What has to be run, each pair once, seed by seed; for `rows` alone where they are given."""
         wanted = rows or self.rows
         every = [self.asked_for(row)[0] for row in wanted]
-        return [replace(asked, seed=seed) for seed in seeds or self.seeds for asked in dict.fromkeys(every)]
+        return [
+            asked.model_copy(update={"seed": seed}) for seed in seeds or self.seeds for asked in dict.fromkeys(every)
+        ]
 
     def _asked(self, row: SuiteRow) -> Asked:
         return Asked(

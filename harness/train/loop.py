@@ -14,15 +14,16 @@ from torch import nn
 from harness.arm import stream
 from harness.data.loader import Batch, Samples, batches
 from harness.distributed import World, hashes
-from harness.files import append_line, sync, whole_lines, write_text
+from harness.files import sync
 from harness.model import Composed
+from harness.results import lines
+from harness.results.records import Status
 from harness.results.store import RunFolder
+from harness.results.trail import Point
 from harness.train import checkpoint, diverged, trail
 from harness.train.engine import Engine
-from harness.train.recipe import Recipe
+from harness.train.plan import TrainPlan
 from harness.train.step import training_step
-
-HEADER = "step,epoch,loss,total,learning_rate,seconds"
 
 
 class Interrupted(Exception):  # noqa: N818 - no error: the user asked
@@ -36,15 +37,12 @@ class Training:
     Where several processes train, each has a `world`; `stop` in any of them stops all, and rank 0 tells and writes.
     """
 
+    plan: TrainPlan
     samples: Samples
-    recipe: Recipe
     steps: int
-    seed: int
-    device: torch.device
-    workers: int
     stop: Callable[[], bool]
     notify: Callable[..., None]
-    world: World | None = None
+    world: World
 
 
 def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Checkpoint:
@@ -52,14 +50,14 @@ def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Che
 
     Raises Interrupted after saving when asked to stop, HarnessError at a loss that is not finite.
     """
-    world = training.world or World(0, 1, training.device)
-    engine = Engine.of(training.recipe, world.device)
+    world = training.world
+    engine = Engine.of(training.plan.recipe, world.device)
     with engine.settings(), torch.random.fork_rng([world.device] if world.device.type == "cuda" else []):
-        return _train(engine.place(model), training, run, engine, world)
+        return _train(engine.place(model), training, run, engine)
 
 
-def _train(model: Composed, training: Training, run: RunFolder, engine: Engine, world: World) -> checkpoint.Checkpoint:
-    recipe, steps = training.recipe, training.steps
+def _train(model: Composed, training: Training, run: RunFolder, engine: Engine) -> checkpoint.Checkpoint:
+    recipe, steps, world = training.plan.recipe, training.steps, training.world
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
@@ -68,10 +66,10 @@ def _train(model: Composed, training: Training, run: RunFolder, engine: Engine, 
     first = last.step if last else 0
     _begin(model, optimizer, training, run, first, world)
     started, timed = time.perf_counter(), 0  # `pending` may hold losses of before a restart
-    shares = batches(training.samples, first, steps, training.workers, world.rank, world.size)
+    shares = batches(training.samples, first, steps, training.plan.workers, world.rank, world.size)
     for step, batch in enumerate(shares, start=first):
         # whatever a network draws (dropout, drop path) depends on step and rank, so a resumed run draws the same
-        torch.manual_seed(stream(training.seed, "step", step * world.size + world.rank))
+        torch.manual_seed(stream(training.plan.seed, "step", step * world.size + world.rank))
         learning_rate = recipe.learning_rate_at(step, steps)
         try:
             parts = batch.parts(recipe.accumulate)
@@ -101,7 +99,7 @@ def _begin(
     model: Composed, optimizer: torch.optim.Optimizer, training: Training, run: RunFolder, first: int, world: World
 ) -> None:
     """See that all processes start from the same, and make the run's files fit the step that it goes on from."""
-    recipe, steps, order = training.recipe, training.steps, training.samples.order
+    recipe, steps, order = training.plan.recipe, training.steps, training.samples.order
     if world.size > order.batch:
         raise world.error(f"{world.size} devices cannot share a batch of {order.batch}: some would have no sample")
     in_parts = world.size > 1 or recipe.accumulate > 1
@@ -110,13 +108,13 @@ def _begin(
             f"{run.name}: batch normalisation looks at a whole batch, so its numbers would change with the parts that "
             "the batch is taken in; train it on one device, with accumulate: 1"
         )
-    world.check_same({"recipe": recipe.training(), "seed": training.seed, "steps": (first, steps), "order": order})
+    world.check_same({"recipe": recipe.training(), "seed": training.plan.seed, "steps": (first, steps), "order": order})
     _check_weights(model, world)
     if world.writes:
         _cut_curve(run, first)
         trail.begin(run, first, trail.batch_hash(hashes(model.baseline.state_dict()).values()), optimizer)
         training.notify("harness_run_started", run=run.name, step=first, steps=steps)
-        run.set_status(state="training", step=first, steps=steps)
+        run.set_status(Status(state="training", step=first, steps=steps))
 
 
 def _check_weights(model: Composed, world: World) -> None:
@@ -136,7 +134,7 @@ def _save(
     sync(run.curve)
     sync(run.audit)
     saved = checkpoint.save(run.checkpoints, done, model, optimizer, pending)
-    run.set_status(state="trained" if done == steps else "training", step=done, steps=steps)
+    run.set_status(Status(state="trained" if done == steps else "training", step=done, steps=steps))
     return saved
 
 
@@ -163,7 +161,8 @@ def _write_row(
     loss, total = losses.mean(0).tolist()
     epoch = (done - 1) // training.samples.order.steps_per_epoch
     # not synced: rows after the last checkpoint are made again anyway
-    append_line(run.curve, f"{done},{epoch},{loss!r},{total!r},{learning_rate!r},{seconds:.4f}", durable=False)
+    point = Point(done, epoch, loss, total, learning_rate, round(seconds, 4))
+    lines.append(run.curve, Point._fields, _line(point), durable=False)
     training.notify("harness_step_done", run=run.name, step=done, loss=loss, seconds=seconds)
 
 
@@ -180,7 +179,7 @@ def _finite(run: RunFolder, training: Training, done: int, pending: list[torch.T
 def _diverged(run: RunFolder, training: Training, step: int, losses: Sequence[float], world: World) -> BaseException:
     """The error to raise; what the step was given is written down first."""
     if world.writes:
-        rate = training.recipe.learning_rate_at(step - 1, training.steps)
+        rate = training.plan.recipe.learning_rate_at(step - 1, training.steps)
         diverged.record(run, step, training.samples, losses, rate)
     return world.error(
         f"{run.name}: the loss of step {step} is not finite: nan-{step}.json in its folder names the samples; "
@@ -191,6 +190,9 @@ def _diverged(run: RunFolder, training: Training, step: int, losses: Sequence[fl
 
 def _cut_curve(run: RunFolder, step: int) -> None:
     """Keep the rows up to the step that training goes on from."""
-    rows = whole_lines(run.curve)[1:]
-    kept = [row for row in rows if int(row.partition(",")[0]) <= step]
-    write_text(run.curve, "\n".join([HEADER, *kept]) + "\n")
+    kept = [point for point in run.points() if point.step <= step]
+    lines.write(run.curve, Point._fields, map(_line, kept))
+
+
+def _line(point: Point) -> dict[str, str]:
+    return {name: repr(value) for name, value in point._asdict().items()}

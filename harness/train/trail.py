@@ -14,24 +14,24 @@ import torch
 from torch import nn
 
 from harness.data.loader import Batch
-from harness.files import append_line, whole_lines, write_text
+from harness.results import lines
 from harness.results.store import RunFolder
-
-COLUMNS = ("step", "weights", "batch", "learning_rate", "optimizer", "gradient_norm")
+from harness.results.trail import Given
 
 
 def begin(run: RunFolder, step: int, baseline_weights: str, optimizer: torch.optim.Optimizer) -> None:
     """Keep the rows up to the step that training goes on from; a new trail begins with the weights' hash."""
-    kept = [row for row in whole_lines(run.audit)[1:] if int(row.partition(",")[0]) <= step]
-    rows = kept or [_row(0, baseline_weights, "", "", settings(optimizer), "")]
-    write_text(run.audit, "\n".join([",".join(COLUMNS), *rows]) + "\n")
+    kept = [given for given in run.trail() if given.step <= step]
+    first = Given(0, baseline_weights, "", "", settings(optimizer), "")
+    lines.write(run.audit, Given._fields, map(_line, kept or [first]))
 
 
 def append(
     run: RunFolder, step: int, batch: str, learning_rate: float, optimizer: torch.optim.Optimizer, norm: float
 ) -> None:
     """The row of a step that was done: its batch, and the norm of the gradients that came of it."""
-    append_line(run.audit, _row(step, "", batch, repr(learning_rate), settings(optimizer), repr(norm)), durable=False)
+    given = Given(step, "", batch, repr(learning_rate), settings(optimizer), repr(norm))
+    lines.append(run.audit, Given._fields, _line(given), durable=False)
 
 
 def sample_hashes(batch: Batch) -> list[str]:
@@ -62,5 +62,5 @@ def settings(optimizer: torch.optim.Optimizer) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _row(step: int, weights: str, batch: str, learning_rate: str, optimizer: str, norm: str) -> str:
-    return f"{step},{weights},{batch},{learning_rate},{optimizer},{norm}"
+def _line(given: Given) -> dict[str, str]:
+    return {name: str(value) for name, value in given._asdict().items()}

@@ -1,0 +1,62 @@
+"""A set of test triplets: those of a benchmark that are asked for, under a name that stands for their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.data.benchmark import Benchmark, Triplet
+from harness.errors import HarnessError
+from harness.registry.catalog import Chosen, package_hash
+from harness.results.records import TestedSet
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """`data_id` names benchmark and content for every row; `triplets` are those that are asked for."""
+
+    benchmark: Benchmark
+    data_id: str
+    triplets: list[Triplet]
+
+    @classmethod
+    def of(cls, chosen: Chosen, per_level: int | None) -> TestSet:
+        """Build the benchmark, and take at most `per_level` triplets of each level."""
+        benchmark: Benchmark = chosen.build()
+        if not benchmark.test:
+            raise HarnessError(f"{chosen.label} has no test triplets; name another benchmark with --test")
+        content = benchmark.digest("test") + package_hash("harness.data") + chosen.entry.code()
+        data_id = f"{chosen.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+        return cls(benchmark, data_id, spread(benchmark.test, per_level))
+
+    def record(self) -> TestedSet:
+        """For the record of a pair: content, what is missing of the whole, ids of the triplets by level."""
+        levels: dict[str, list[str]] = defaultdict(list)
+        for triplet in self.triplets:
+            levels[triplet.level].append(triplet.id)
+        return TestedSet(
+            data=self.data_id,
+            partial=self.benchmark.partial,
+            levels={level: tuple(ids) for level, ids in levels.items()},
+        )
+
+    @property
+    def content(self) -> str:
+        """What is tested, as a comparison has it."""
+        ids = json.dumps([(triplet.level, triplet.id) for triplet in self.triplets])
+        return f"{self.data_id}-{hashlib.sha256(ids.encode()).hexdigest()[:8]}"
+
+
+def spread(triplets: Sequence[Triplet], per_level: int | None) -> list[Triplet]:
+    """At most `per_level` triplets of each level, evenly spread over the level's own order."""
+    levels: dict[str, list[Triplet]] = defaultdict(list)
+    for triplet in triplets:
+        levels[triplet.level].append(triplet)
+    chosen: list[Triplet] = []
+    for of_level in levels.values():
+        count = min(per_level or len(of_level), len(of_level))
+        chosen += [of_level[(2 * i + 1) * len(of_level) // (2 * count)] for i in range(count)]
+    return chosen

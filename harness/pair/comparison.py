@@ -1,0 +1,57 @@
+"""What a plan compares, as a record that is held against those of other pairs."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from harness.evaluate.protocol import protocol_id
+from harness.masks.chosen import identity_of, record_of
+from harness.pair.fingerprint import fingerprint
+from harness.pair.plan import Plan
+from harness.registry.catalog import Chosen, ChosenMasks
+from harness.results.comparison import Comparison, Data, Part
+
+
+def comparison_of(plan: Plan, data: str | None = None, tests: tuple[str | None, ...] = ()) -> Comparison:
+    """`data` and `tests` are the contents of the training data and of each test set, where they are at hand."""
+    recipe = plan.training.recipe
+    return Comparison(
+        baseline=_part(plan.arm.baseline),
+        plugins=tuple(_part(plugin) for plugin in plan.arm.plugins),
+        recipe=recipe.training() | {"test_triplets": recipe.test_triplets},
+        data=_data(plan.benchmark, data),
+        tests=tuple(map(_data, plan.tests, tests or (None,) * len(plan.tests))),
+        protocol=protocol_id(plan.testing.protocol),
+        masks=_masks(plan.masks),
+        test_masks=_masks(plan.test_masks),
+        metrics={column.partition("(")[0].partition(" ")[0]: column for column in plan.testing.metrics},
+        code=fingerprint(plan.arm, recipe, 0, {}, None, "", plan.device)["code"],
+    )
+
+
+def _part(chosen: Chosen) -> Part:
+    record = chosen.record()
+    rest = {key: value for key, value in record.items() if key not in ("name", "options")}
+    return Part(name=chosen.name, options=record["options"], given=dict(chosen.given), content=_hash(rest))
+
+
+def _data(chosen: Chosen, content: str | None) -> Data:
+    return Data(name=chosen.name, options=chosen.record()["options"], given=dict(chosen.given), content=content)
+
+
+def _masks(chosen: ChosenMasks | None) -> Part | None:
+    """Parts are options: `detector=mine,detector.score=0.5`."""
+    if chosen is None:
+        return None
+    record = record_of(chosen)
+    options = dict(record["options"])
+    for role, part in record["parts"].items():
+        options[role] = part["name"]
+        options |= {f"{role}.{key}": value for key, value in part["options"].items()}
+    return Part(name=chosen.name, options=options, given=dict(chosen.given), content=_hash(identity_of(chosen)))
+
+
+def _hash(facts: Any) -> str:
+    return sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]

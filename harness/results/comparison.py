@@ -1,0 +1,125 @@
+"""What is compared: the one answer to whether two results are of the same comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from harness.results.envelope import Frozen
+
+
+class Part(Frozen):
+    """A named thing that a user chose.
+
+    options  every option with its value, defaults spelled out
+    given    those that differ from their defaults, as they are written on the command line
+    content  hash of what else decides what it does: code, weights, files; None where that is not known
+    """
+
+    name: str
+    options: Mapping[str, JsonValue] = {}
+    given: Mapping[str, str] = {}
+    content: str | None = None
+
+    def is_meant_by(self, name: str, given: Mapping[str, str]) -> bool:
+        """Whether these words choose it, with defaults spelled out or not."""
+        same = all(key in self.options and _reads_as(text, self.options[key]) for key, text in given.items())
+        return name == self.name and same and self.given.keys() <= given.keys()
+
+
+class Data(Part):
+    """A benchmark: where its content is known on both sides, that alone is compared, and not where it lay."""
+
+
+class Comparison(Frozen):
+    """Everything that decides what a pair compares, but for the seed and the machine.
+
+    recipe      what decides a training, and how many triplets are tested
+    data        the training data; tests  the test sets with their triplets
+    masks       of training, None where no plug-in needs any; test_masks  what the network is given when it is tested
+    metrics     column of each metric by its name, which tells options and version: compared are those of both sides
+    code        hashes of the core's code that decides a training
+    """
+
+    baseline: Part
+    plugins: tuple[Part, ...] = ()
+    recipe: Mapping[str, JsonValue] = {}
+    data: Data
+    tests: tuple[Data, ...] = ()
+    protocol: str
+    masks: Part | None = None
+    test_masks: Part | None = None
+    metrics: Mapping[str, str] = {}
+    code: Mapping[str, JsonValue] = {}
+
+    def differences(self, other: Comparison, but: Iterable[str] = ()) -> list[str]:
+        """In what the two differ, as `recipe.batch: 4 -> 8`; what is not known of one of them differs in nothing.
+        `but` are fields to leave out."""
+        found: list[str] = []
+        for name in type(self).model_fields.keys() - set(but):
+            one, two = getattr(self, name), getattr(other, name)
+            if name == "metrics":
+                one, two = ({key: each[key] for key in one.keys() & two.keys()} for each in (one, two))
+            found += _between(one, two, name)
+        return sorted(found)
+
+    def is_same(self, other: Comparison, but: Iterable[str] = ()) -> bool:
+        return not self.differences(other, but)
+
+    def is_called_the_same(self, other: Comparison) -> bool:
+        """Whether the same words ask for both: they may differ in what is behind these, code or files."""
+        return self._words == other._words
+
+    @property
+    def _words(self) -> tuple[Any, ...]:
+        parts = (self.baseline, *self.plugins, self.data, *self.tests)
+        named = [(part.name, part.options) for part in parts]
+        masks = [part and (part.name, part.options) for part in (self.masks, self.test_masks)]
+        return named, masks, self.recipe, self.protocol.partition("-v")[0]
+
+
+def differences(one: Any, other: Any, at: str = "") -> list[str]:
+    """The settings in which two nested values differ, as `recipe.batch: 4 -> 8`."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [
+            line
+            for key in sorted(one.keys() | other.keys())
+            for line in differences(one.get(key), other.get(key), f"{at}.{key}" if at else key)
+        ]
+    return [] if one == other else [f"{at}: {_brief(one)} -> {_brief(other)}"]
+
+
+def _between(one: Any, other: Any, at: str) -> list[str]:
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        if len(one) != len(other):
+            return [f"{at}: {_named(one)} -> {_named(other)}"]
+        return [line for a, b in zip(one, other, strict=True) for line in _between(a, b, at)]
+    if isinstance(one, Part) and isinstance(other, Part):
+        if one.name != other.name:
+            return [f"{at}: {one.name} -> {other.name}"]
+        at, known = f"{at}.{one.name}", None not in (one.content, other.content)
+        options = [] if known and isinstance(one, Data) else differences(one.options, other.options, at)
+        return options + (differences(one.content, other.content, f"{at}.content") if known else [])
+    if isinstance(one, Part) or isinstance(other, Part):
+        return [f"{at}: {one.name if one else None} -> {other.name if other else None}"]
+    return differences(one, other, at)
+
+
+def _named(parts: tuple[Any, ...]) -> str:
+    return ", ".join(part.name for part in parts) or "none"
+
+
+def _reads_as(text: str, value: JsonValue) -> bool:
+    """Whether an option that is written so has that value."""
+    try:
+        return bool(TypeAdapter(type(value)).validate_strings(text) == value)
+    except ValidationError:
+        return text == str(value)
+
+
+def _brief(value: Any) -> str:
+    """The value, a hash by its first digits."""
+    text = str(value)
+    return f"{text[:8]}..." if len(text) == 64 and " " not in text else text

@@ -1,0 +1,219 @@
+"""The records: what a run is, what it cost, what a pair compares, what an evaluation of given weights measured."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from harness.results.comparison import Comparison
+from harness.results.envelope import Frozen, Record
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+=_.-]{0,200}$")]
+"""Of a file or folder in the store: no way out of it."""
+
+Count = Annotated[int, Field(ge=0)]
+State = Literal["training", "trained", "evaluated", "paused"]
+
+METRICS = "psnr,ssim"
+"""What is measured where the user names nothing."""
+
+OWN_TO_AN_ARM = {"arm", "masks"}
+"""Of a fingerprint: two arms are matched when all else is equal."""
+
+
+class Asked(Frozen):
+    """A pair in words, as `harness run` takes them; a pair's record keeps it, and a suite is a list of them.
+
+    test        benchmarks to test on; empty for the one that is trained on
+    masks       empty for the best source that is installed
+    test_masks  what the network is given when it is tested; empty for the same masks
+    """
+
+    baseline: str
+    plugins: str = ""
+    recipe: str = "quick"
+    data: str = "clips"
+    test: str = ""
+    masks: str = ""
+    test_masks: str = ""
+    protocol: str = "unified"
+    metrics: str = METRICS
+    seed: int = 0
+
+    def command(self) -> str:
+        """The command line that asks for it."""
+        default = Asked(baseline=self.baseline)
+        words = ["harness", "run", "--baseline", self.baseline]
+        for name, value in self:
+            if name != "baseline" and value != getattr(default, name):
+                words += ["--with" if name == "plugins" else f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
+
+
+class Cost(Frozen):
+    """parameters         of the whole network; `parameters_plugins` of its plug-ins
+    macs               multiply-accumulates of one pair of frames: convolutions, matrix products, attention
+    macs_thop          the convention behind the paper's cost column: transposed convolutions counted over their
+                       output, which is 4 times too much at stride 2; attention not counted
+    macs_warp          of bilinear sampling, 4 a value, in neither of the two: nobody in the field counts it
+    """
+
+    parameters: int
+    parameters_plugins: int = 0
+    macs: int
+    macs_thop: int
+    macs_warp: int = 0
+
+
+class Fingerprint(Frozen):
+    """What decides a run's numbers. `masks` is None for an arm that needs none; `initial_weights` is the sha256 of the
+    shared file."""
+
+    baseline: dict[str, JsonValue]
+    initial_weights: str
+    recipe: dict[str, JsonValue]
+    seed: int
+    data: dict[str, JsonValue]
+    code: dict[str, JsonValue]
+    environment: dict[str, JsonValue]
+    arm: list[dict[str, JsonValue]]
+    masks: dict[str, JsonValue] | None
+
+    def shared(self) -> dict[str, Any]:
+        """What both arms of a matched pair have in common."""
+        return self.model_dump(mode="json", exclude=OWN_TO_AN_ARM)
+
+
+class RunRecord(Record):
+    """What a run is, written before its first step. `label` is for tables: `ifrnet-s+hir(stages=L)`."""
+
+    kind: ClassVar = "run"
+
+    label: str
+    fingerprint: Fingerprint
+
+
+class Status(Record):
+    """How far a run is: `step` of `steps` are saved; paused by a full disk."""
+
+    kind: ClassVar = "status"
+
+    state: State
+    step: Count = 0
+    steps: Count = 0
+
+
+class Measured(Record):
+    """What was tested: the first digits of the sha256 of the weights' file, that file in the run's folder, a hash over
+    the baseline's tensors and one for each of them, and what the network costs for frames of `cost_size` (H, W)."""
+
+    kind: ClassVar = "measured"
+
+    weights: str
+    weights_file: str
+    baseline_sha256: str
+    tensors: Mapping[str, str] = {}
+    cost_size: tuple[int, int]
+    cost: Cost
+
+
+class TestedSet(Frozen):
+    """`data` names benchmark and content for every row; `partial` is what is missing of the whole, in words; `levels`
+    are ids of triplets."""
+
+    data: str
+    partial: str = ""
+    levels: dict[str, tuple[str, ...]]
+
+    @property
+    def name(self) -> str:
+        """The benchmark: `snu-film` of `snu-film-1a2b3c4d`."""
+        return benchmark_of(self.data)
+
+
+def benchmark_of(data: str) -> str:
+    """The benchmark of a row's `data`: `snu-film` of `snu-film-1a2b3c4d`."""
+    return data.rpartition("-")[0]
+
+
+class Tested(Record):
+    """What a table needs to find rows again, and to say how they were made.
+
+    ssim           the metric that the protocol calls SSIM
+    unavailable    metrics that could not be measured, with the reason
+    regions        the masks that PSNR inside and outside of masks is measured by, as rows name them
+    network_masks  those that the network of each arm was given, as rows name them
+    """
+
+    title: str
+    labels: tuple[str, ...]
+    tests: tuple[TestedSet, ...]
+    protocol: str
+    ssim: str
+    metrics: tuple[str, ...]
+    unavailable: Mapping[str, str] = {}
+    regions: str
+    network_masks: tuple[str, ...]
+    masks: str | None = None
+    test_masks: str | None = None
+    command: str = ""
+
+
+class Verdict(Frozen):
+    """What two audit trails say of each other, and the settings in which their runs differ.
+
+    refusals         why a difference is not given, in words; none where the arms are matched
+    steps            audited steps that both have; equal_gradients  those at which the norms are equal
+    read             hash over the files that this was read from: what is not theirs is out of date
+    """
+
+    refusals: tuple[str, ...] = ()
+    steps: Count = 0
+    equal_gradients: Count = 0
+    read: str = ""
+
+
+class PairRecord(Tested):
+    """A pair: its runs, the plain one first; without plug-ins there is one. `tier` says how reproducible a training on
+    that device is; `train` and `recipe` are as they were asked for."""
+
+    kind: ClassVar = "pair"
+
+    runs: tuple[Name, ...] = Field(min_length=1, max_length=2)
+    seed: int
+    recipe: str
+    steps: Count
+    tier: str = ""
+    train: str = ""
+    asked: Asked
+    comparison: Comparison
+    verdict: Verdict | None = None
+
+
+class EvalRecord(Tested):
+    """An evaluation of weights that were given, not trained here; `weights` are the first digits of their sha256, and
+    `settings` what else decides its rows."""
+
+    kind: ClassVar = "evaluation"
+
+    weights: str
+    settings: dict[str, JsonValue]
+    cost: Cost
+
+
+def slug_of(run: str) -> str:
+    """The arm of a run or pair: `ifrnet-s+hce` of `ifrnet-s+hce.s0.1a2b3c4d`."""
+    return run.rsplit(".", 2)[0]
+
+
+def remedy_of(name: str) -> str:
+    """The command that makes a run or pair of that name anew, as far as the name tells."""
+    arm, _, seed = name.rpartition(".")[0].rpartition(".s")
+    baseline, *plugins = arm.split("+")
+    if not baseline or not seed.isdecimal():
+        return "move it away; the command that made it makes it anew"
+    words = f"harness run --baseline {baseline}" + (f" --with {','.join(plugins)}" if plugins else "")
+    return f"move it away; {words} --seeds {seed}, with the options that it had, makes it anew"
