@@ -20,12 +20,14 @@ from harness.data.augment import Augment
 from harness.data.loader import Samples, batches
 from harness.data.order import Order
 from harness.data.sets.clips import Clips
+from harness.distributed import World
 from harness.model import Frames
 from harness.registry.catalog import catalog
 from harness.registry.options import parse_choice
 from harness.registry.plugins import discover
 from harness.results.store import RunFolder
 from harness.train.loop import Training, train
+from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
 
 BLOCK, BLOCKS, BATCH, CROP = 20, 6, 4, 128
@@ -64,7 +66,7 @@ def harnessed(samples: Samples, device: torch.device) -> list[float]:
             done.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder, Progress(["ifrnet-s"]).watching(discover().manager):
-        training = Training(samples, recipe, BLOCK, 0, device, 0, lambda: False, notify)
+        training = Training(TrainPlan(recipe, 0), samples, BLOCK, lambda: False, notify, World(0, 1, device))
         train(model, training, RunFolder(Path(folder) / "ifrnet-s.s0.bench"))
         checkpoints.append(time.perf_counter() - done[-1])
     return done

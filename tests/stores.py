@@ -4,24 +4,123 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, product
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
+from zlib import crc32
 
-import yaml
-
-from harness.pair.plan import Asked
+from harness.registry.options import parse_choices
 from harness.registry.plugins import discover
 from harness.report.formats import FORMATS
 from harness.report.sheet import Sheet
 from harness.report.suite_table import suite_sheet
-from harness.results.store import Store
+from harness.results import lines
+from harness.results.comparison import Comparison, Part
+from harness.results.envelope import write
+from harness.results.records import (
+    Asked,
+    Cost,
+    Fingerprint,
+    Measured,
+    PairRecord,
+    RunRecord,
+    SetRecord,
+    Status,
+)
+from harness.results.rows import Row, prepare, write_rows
+from harness.results.store import RunFolder, Store
+from harness.results.trail import Given, Point
 from harness.suites.suite import Suite, find_suite
-from harness.train.trail import COLUMNS as AUDITED
+from harness.train.recipe import load_recipe
+
+COST = Cost(parameters=1_234_567, macs=123_456_789_012, macs_thop=164_123_456_789)
+
+
+def fingerprint(**changed: Any) -> Fingerprint:
+    """One that says little, with some of it changed."""
+    facts: dict[str, Any] = {"baseline": {}, "initial_weights": "", "recipe": {}, "seed": 0, "data": {}, "code": {}}
+    return Fingerprint.model_validate(facts | {"environment": {}, "arm": [], "masks": None} | changed)
+
+
+def comparison(asked: Asked, **changed: Any) -> Comparison:
+    """What these words ask for, where every option that is given is the only one that there is."""
+    baseline, *_ = _parts(asked.baseline)
+    recipe = load_recipe(asked.recipe)
+    facts: dict[str, Any] = {
+        "baseline": baseline,
+        "plugins": tuple(_parts(asked.plugins)),
+        "recipe": {**recipe.training(), "test_triplets": recipe.test_triplets},
+        "data": _parts(asked.data)[0].model_dump(),
+        "tests": tuple(part.model_dump() for part in _parts(asked.test or asked.data)),
+        "protocol": PROTOCOL,
+        "masks": _parts(asked.masks or "supervoxel")[0] if asked.plugins not in ("", "null") else None,
+        "test_masks": _parts(asked.test_masks)[0] if asked.test_masks else None,
+    }
+    return Comparison.model_validate(facts | changed)
+
+
+def _parts(words: str) -> list[Part]:
+    return [Part(name=each.name, options=dict(each.options), given=dict(each.options)) for each in parse_choices(words)]
+
+
+def put_run(
+    run: RunFolder,
+    label: str,
+    print_: Fingerprint,
+    rows: Iterable[Row] = (),
+    weights: str = "w",
+    losses: Sequence[float] = (),
+    trail: Sequence[Given] = (),
+    status: Status | None = None,
+) -> None:
+    """The files of a run as `harness run` leaves them."""
+    run.path.mkdir(parents=True, exist_ok=True)
+    write(run.config, RunRecord(label=label, fingerprint=print_))
+    if status:
+        run.set_status(status)
+    rows = list(rows)
+    if rows:
+        write_rows(run.rows, prepare(run.rows, rows[0].values), rows)
+    run.set_measured(
+        Measured(weights=weights, weights_file="", baseline_sha256=label, cost_size=(720, 1280), cost=COST)
+    )
+    points = [Point(10 * at, 0, loss, 0.5, 0.1, 0.2) for at, loss in enumerate(losses, start=1)]
+    if points:
+        lines.write(run.curve, Point._fields, map(written, points))
+    if trail:
+        lines.write(run.audit, Given._fields, map(written, trail))
+
+
+def written(of: Point | Given) -> dict[str, str]:
+    """A line of a curve or of a trail."""
+    return {name: value if isinstance(value, str) else repr(value) for name, value in of._asdict().items()}
+
+
+def pair_record(asked: Asked, runs: Sequence[RunFolder], **changed: Any) -> PairRecord:
+    """The record of a pair whose runs these are."""
+    facts: dict[str, Any] = {
+        "title": "by hand",
+        "runs": tuple(run.name for run in runs),
+        "labels": tuple(run.name for run in runs),
+        "network_masks": ("none",) * len(runs),
+        "tests": (),
+        "protocol": PROTOCOL,
+        "ssim": "ssim",
+        "metrics": ("psnr", "ssim"),
+        "regions": "none",
+        "recipe": asked.recipe,
+        "train": asked.data,
+        "steps": 9,
+        "seed": asked.seed,
+        "asked": asked,
+        "command": asked.command(),
+    }
+    if "comparison" not in changed:
+        facts["comparison"] = comparison(asked)
+    return PairRecord.model_validate(facts | changed)
+
 
 PROTOCOL = "unified-v2-abcdef"
 LEVELS = {"snu-film-12345678": ("easy", "medium", "hard", "extreme"), "vimeo90k-12345678": ("test",)}
@@ -46,54 +145,55 @@ def put(
     """A pair's record and its runs as `harness run` leaves them: so many clips of one triplet a level; `psnr` is that
     of each arm at the first, 1/3 dB less at each further one. `added` is what the second arm has besides, in dB, by
     level and number of the triplet."""
-    fingerprints = {"recipe": {"batch": 24}}, {"recipe": {"batch": batch}}
+    store = Store(root)
     labels = [asked.baseline, f"{asked.baseline}+{asked.plugins}"]
-    runs = [f"{asked.baseline}.s{asked.seed}.00000000", f"{labels[1].replace(',', '+')}.s{asked.seed}.11111111"]
-    triplets = list(ascii_lowercase[:clips])
+    code = f"{crc32(asked.plugins.encode()):08x}" if ":" in asked.plugins else "11111111"
+    names = [f"{asked.baseline}.s{asked.seed}.00000000", f"{_slug(labels[1])}.s{asked.seed}.{code}"]
+    triplets = tuple(ascii_lowercase[:clips])
     nothing = dict.fromkeys(product(chain(*LEVELS.values()), range(clips)), 0.0)
     besides = nothing, {key: added(*key) for key in nothing}
-    arms = zip(runs, labels, psnr, fingerprints, besides, strict=True)
-    for run, label, value, fingerprint, more in arms:
-        folder = root / "runs" / run
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(yaml.safe_dump({"label": label, "fingerprint": fingerprint}))
-        (folder / "status.json").write_text('{"state": "evaluated", "step": 9, "steps": 9}')
-        (folder / "audit.csv").write_text(f"{','.join(AUDITED)}\n0,aa,,,bb,\n9,,cc,0.1,bb,0.5\n")
-        cost = {"parameters": 1_234_567, "macs": 123_456_789_012, "macs_thop": 164_123_456_789}
-        (folder / "metrics.json").write_text(json.dumps({"weights": label, "cost": cost}))
-        rows = ["data,level,triplet,clip,protocol,weights,masks,regions,psnr,ssim"]
-        for data, levels in LEVELS.items():
-            for level in levels:
-                for at, triplet in enumerate(triplets):
-                    ssim = 0.9 + value / 1000
-                    key = f'{data},{level},{triplet},{triplet},{protocol},"{label}",none,none'
-                    rows.append(f"{key},{value - at / 3 + more[level, at]!r},{ssim!r}")
-        (folder / "samples.csv").write_text("\n".join(rows) + "\n")
-    tests = [
-        {"data": data, "partial": partial, "levels": dict.fromkeys(levels, triplets)} for data, levels in LEVELS.items()
-    ]
-    record = {
-        "title": "by hand",
-        "runs": runs,
-        "labels": labels,
-        "network_masks": ["none", "none"],
-        "tests": tests,
-        "protocol": protocol,
-        "ssim": "ssim",
-        "metrics": ["psnr", "ssim"],
-        "unavailable": {},
-        "regions": "none",
-        "masks": "supervoxel",
-        "test_masks": None,
-        "recipe": asked.recipe,
-        "steps": 9,
-        "seed": asked.seed,
-        "asked": asdict(asked),
-    }
-    (root / "pairs").mkdir(exist_ok=True)
-    name = f"{runs[1]}-{protocol[-6:]}"
-    (root / "pairs" / f"{name}.json").write_text(json.dumps(record))
+    runs = [store.run(name) for name in names]
+    trail = [Given(0, "aa", "", "", "bb", ""), Given(9, "", "cc", "0.1", "bb", "0.5")]
+    for run, label, value, size, more in zip(runs, labels, psnr, (24, batch), besides, strict=True):
+        rows = [
+            Row(
+                data=data,
+                level=level,
+                triplet=triplet,
+                clip=triplet,
+                protocol=protocol,
+                weights=label,
+                masks="none",
+                regions="none",
+                values={"psnr": value - at / 3 + more[level, at], "ssim": 0.9 + value / 1000},
+            )
+            for data, levels in LEVELS.items()
+            for level in levels
+            for at, triplet in enumerate(triplets)
+        ]
+        done = Status(state="evaluated", step=9, steps=9)
+        put_run(run, label, fingerprint(recipe={"batch": size}), rows, label, trail=trail, status=done)
+    tests = tuple(
+        SetRecord(data=data, partial=partial, levels=dict.fromkeys(levels, triplets)) for data, levels in LEVELS.items()
+    )
+    record = pair_record(
+        asked,
+        runs,
+        labels=tuple(labels),
+        tests=tests,
+        protocol=protocol,
+        masks="supervoxel",
+        comparison=comparison(asked, protocol=protocol),
+    )
+    name = f"{runs[1].name}-{protocol[-6:]}"
+    store.write_pair(name, record)
     return name
+
+
+def _slug(label: str) -> str:
+    """Names only."""
+    baseline, _, plugins = label.partition("+")
+    return "+".join([baseline, *(choice.name for choice in parse_choices(plugins))])
 
 
 def table1(root: Path, **options: Any) -> Sheet:

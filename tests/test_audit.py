@@ -19,12 +19,18 @@ from harness.data import order as order_module
 from harness.data.augment import Augment
 from harness.data.loader import Samples
 from harness.data.order import Order
+from harness.distributed import World
 from harness.model import Baseline, Composed, Features, Frames, MotionPrior, Prediction
-from harness.outcome.audit import audit
+from harness.outcome.verdict import judge
+from harness.report.certainty import audited
+from harness.results.envelope import write
+from harness.results.records import RunRecord, Status
 from harness.results.store import RunFolder
 from harness.train import loop
 from harness.train.loop import Interrupted, Training, train
+from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
+from tests.stores import fingerprint
 
 STEPS = 6
 
@@ -71,9 +77,15 @@ def trained(folder: Path, model: Composed | None = None, stop_at: int | None = N
         asked.append(True)
         return len(asked) == stop_at
 
-    training = Training(samples, recipe, recipe.steps or 0, 0, torch.device("cpu"), 0, stop, lambda hook, **facts: None)
+    world = World(0, 1, torch.device("cpu"))
+    training = Training(TrainPlan(recipe, 0), samples, recipe.steps or 0, stop, lambda hook, **facts: None, world)
+    write(run.config, RunRecord(label="mean", fingerprint=fingerprint()))
     train(model, training, run)
     return run
+
+
+def difference(one: RunFolder, other: RunFolder) -> str:
+    return "; ".join(judge(one, other).refusals)
 
 
 @pytest.fixture
@@ -82,9 +94,9 @@ def reference(tmp_path: Path) -> RunFolder:
 
 
 def test_matched_arms_have_the_same_trail(reference: RunFolder, tmp_path: Path) -> None:
-    found = audit(reference, trained(tmp_path / "other"))
-    assert (found.steps, found.difference, found.equal_gradients) == (STEPS, "", STEPS)
-    assert "at 6 audited steps" in found.summary
+    found = judge(reference, trained(tmp_path / "other"))
+    assert (found.steps, found.refusals, found.equal_gradients) == (STEPS, (), STEPS)
+    assert "at 6 audited steps" in audited(found)
 
 
 def test_the_trail_is_the_same_after_a_stop(reference: RunFolder, tmp_path: Path) -> None:
@@ -97,8 +109,8 @@ def test_other_networks_on_the_same_batches_are_matched(reference: RunFolder, tm
     torch.manual_seed(0)
     model = Composed(Mean())
     model.plugin["bias"] = _Bias()
-    found = audit(reference, trained(tmp_path / "other", model))
-    assert (found.difference, found.equal_gradients < STEPS) == ("", True)
+    found = judge(reference, trained(tmp_path / "other", model))
+    assert (found.refusals, found.equal_gradients < STEPS) == ((), True)
 
 
 class _Bias(nn.Module):
@@ -225,29 +237,38 @@ def test_tampering_is_caught_at_its_step(
     if callable(how):
         how(monkeypatch)
     other = trained(tmp_path / "other", **({} if callable(how) else how))
-    found = audit(reference, other)
     where = "before the first step" if step == 0 else f"at step {step} "
-    assert where in found.difference
-    assert column in found.difference
+    assert where in difference(reference, other)
+    assert column in difference(reference, other)
 
 
 def test_a_trail_that_audits_other_steps_is_no_match(reference: RunFolder, tmp_path: Path) -> None:
-    assert "audited step 2" in audit(reference, trained(tmp_path / "other", audit_every=2)).difference
+    assert "audited step 2" in difference(reference, trained(tmp_path / "other", audit_every=2))
 
 
 def test_a_torn_row_does_not_count(reference: RunFolder, tmp_path: Path) -> None:
     other = trained(tmp_path / "other")
     other.audit.write_text(other.audit.read_text()[:-30])
-    other.set_status(state="training")
-    found = audit(reference, other)
-    assert (found.steps, found.difference) == (STEPS - 1, "")
+    other.set_status(Status(state="training", step=STEPS, steps=STEPS))
+    found = judge(reference, other)
+    assert (found.steps, found.refusals) == (STEPS - 1, ())
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3])
 def test_a_finished_arm_without_its_whole_trail_is_no_match(rows: int, reference: RunFolder, tmp_path: Path) -> None:
     other = trained(tmp_path / "other")
     other.audit.write_text("".join(other.audit.read_text().splitlines(keepends=True)[:rows]))
-    assert f"the trail of other ends at step {max(rows - 2, 0)} of 6" in audit(reference, other).difference
+    assert f"the trail of other ends at step {max(rows - 2, 0)} of 6" in difference(reference, other)
+
+
+def test_a_verdict_is_kept_until_its_files_change(reference: RunFolder, tmp_path: Path) -> None:
+    other = trained(tmp_path / "other")
+    kept = judge(reference, other).model_copy(update={"refusals": ("kept",)})
+    assert judge(reference, other, kept) == kept
+    other.audit.write_text("".join(other.audit.read_text().splitlines(keepends=True)[:-1]))
+    assert judge(reference, other, kept).refusals == ("the trail of other ends at step 5 of 6",)
+    write(other.config, RunRecord(label="mean", fingerprint=fingerprint(seed=1)))
+    assert judge(reference, other, kept).refusals[0] == "seed: 0 -> 1"
 
 
 def test_the_trail_costs_little_and_is_in_every_recipe() -> None:

@@ -25,6 +25,9 @@ from PIL import Image
 from harness.cli import main as command_line
 from harness.registry.catalog import catalog
 from harness.registry.plugins import discover
+from harness.results.envelope import write
+from harness.results.records import PairRecord
+from harness.results.store import RunFolder, Store
 
 TOYVFI = Path(__file__).parent / "third_party" / "toyvfi"
 TINY = "steps: 2\nbatch: 1\naugment: {crop: 32}\ncheckpoint_every: 1\ntest_triplets: 1\n"
@@ -457,21 +460,26 @@ def test_a_finished_run_is_found_again(finished: Path, train: Harness) -> None:
 
 def test_a_run_made_under_other_settings(finished: Path, train: Harness) -> None:
     run = runs(finished)["toy"]
-    record = yaml.safe_load((run / "config.yaml").read_text())
-    record["fingerprint"]["recipe"]["batch"] = 7
-    (run / "config.yaml").write_text(yaml.safe_dump(record, sort_keys=False))
+    record = RunFolder(run).record()
+    other = record.fingerprint.model_copy(update={"recipe": {**record.fingerprint.recipe, "batch": 7}})
+    write(run / "run.json", record.model_copy(update={"fingerprint": other}))
     before = content(run)
     line = refusal(train())
     assert line.startswith(f"{run} was made under other settings: recipe.batch: 7 -> 1")
     assert content(run) == before
 
 
-@pytest.mark.parametrize("text", ["", "fingerprint: [", "just a word\n"])
-def test_a_run_whose_record_is_damaged(text: str, finished: Path, train: Harness) -> None:
+@pytest.mark.parametrize("name", ["run.json", "status.json", "measured.json"])
+@pytest.mark.parametrize("text", ["", '{"record": [', "just a word\n", "[]"])
+def test_a_run_whose_record_is_damaged(text: str, name: str, finished: Path, train: Harness, harness: Harness) -> None:
+    """A table names it, with the command that makes it anew; that command does."""
     run = runs(finished)["toy"]
-    (run / "config.yaml").write_text(text)
     before = content(run)
-    assert refusal(train()).startswith(f"{run / 'config.yaml'}: damaged")
+    (run / name).write_text(text)
+    line = refusal(harness("table", "--results", finished))
+    assert line.startswith(f"{run / name}: damaged")
+    assert "harness run --baseline toy --seeds 0" in line
+    assert train().code == 0
     assert content(run) == before
 
 
@@ -481,7 +489,7 @@ def test_a_pair_whose_record_is_damaged(finished: Path, train: Harness, harness:
     pair.write_text(whole[: len(whole) // 2])
     assert refusal(harness("table", "--results", finished)).startswith(f"{pair}: damaged")
     assert train().code == 0
-    assert json.loads(pair.read_text())["runs"] == json.loads(whole)["runs"]
+    assert Store(finished).pair(pair.stem).runs == PairRecord.model_validate(json.loads(whole)["record"]).runs
 
 
 def test_two_processes_on_one_run(finished: Path, train: Harness) -> None:
@@ -528,8 +536,8 @@ def whole(results: Path) -> None:
 def measured(results: Path) -> dict[str, Any]:
     """What a run's numbers are: everything but times."""
     run = runs(results)["toy"]
-    curve = [line.rsplit(",", 1)[0] for line in (run / "curve.csv").read_text().splitlines()]
-    rows = [(results / name).read_text() for name in ("reference/mean-of-frames.csv", run / "samples.csv")]
+    curve = [line.rsplit(",", 2)[0] for line in (run / "curve.csv").read_text().splitlines()]
+    rows = [(results / name).read_text() for name in ("reference/rows.csv", run / "rows.csv")]
     return {
         "curve": curve,
         "rows": rows,

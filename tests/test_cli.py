@@ -19,6 +19,9 @@ import pytest
 from PIL import Image
 
 from harness.cli.main import main
+from harness.results.envelope import write
+from harness.results.records import Status
+from harness.results.store import RunFolder, Store
 
 Harness = Callable[..., tuple[int, str, str]]
 
@@ -69,14 +72,14 @@ def test_a_run_prints_the_table(finished: str) -> None:
 
 def test_a_run_leaves_all_that_is_needed(finished: str, results: Path) -> None:
     for arm, folder in run_folders(results).items():
-        rows = pd.read_csv(folder / "samples.csv")
+        rows = pd.read_csv(folder / "rows.csv")
         assert list(rows["level"]) == ["easy", "medium", "hard", "extreme"], arm
         assert len(pd.read_csv(folder / "curve.csv")) == 4
-        assert json.loads((folder / "status.json").read_text())["state"] == "evaluated"
+        assert RunFolder(folder).status() == Status(state="evaluated", step=4, steps=4)
         assert json.loads((folder / "env.json").read_text())["packages"]["torch"]
         assert (folder / "checkpoints" / "step-00000004" / "model.safetensors").exists()
     (pair,) = (results / "pairs").glob("*.json")
-    assert json.loads(pair.read_text())["command"] == " ".join(["harness", *RUN])
+    assert Store(results).pair(pair.stem).command == " ".join(["harness", *RUN])
     figures = results / "figures" / pair.stem
     for picture in ("curves.png", "gallery.png"):
         pixels = np.asarray(Image.open(figures / picture).convert("L"))
@@ -85,10 +88,8 @@ def test_a_run_leaves_all_that_is_needed(finished: str, results: Path) -> None:
 
 
 def test_both_arms_had_the_same_start_and_settings(finished: str, results: Path) -> None:
-    import yaml
-
     plain, plugged = (
-        yaml.safe_load((run_folders(results)[arm] / "config.yaml").read_text())["fingerprint"]
+        RunFolder(run_folders(results)[arm]).record().fingerprint.model_dump()
         for arm in ("ifrnet-s", "ifrnet-s+hce+hir")
     )
     differing = {key for key in plain if plain[key] != plugged[key]}
@@ -101,7 +102,7 @@ def test_the_table_agrees_with_the_rows(finished: str, harness: Harness, results
     assert code == 0
     table = {(row["row"], row["column"], row["value"]): row["number"] for row in csv.DictReader(out.splitlines())}
     folders = run_folders(results)
-    rows = {arm: pd.read_csv(folders[arm] / "samples.csv").set_index("level") for arm in folders}
+    rows = {arm: pd.read_csv(folders[arm] / "rows.csv").set_index("level") for arm in folders}
     for level in ("easy", "medium", "hard", "extreme"):
         one, other = (rows[arm].loc[level, "psnr"] for arm in ("ifrnet-s", "ifrnet-s+hce+hir"))
         assert float(table["ifrnet-s", level, "psnr"]) == one
@@ -137,20 +138,21 @@ def test_list_show_and_curves(finished: str, harness: Harness) -> None:
 
 
 def test_a_difference_between_unmatched_runs_is_refused(finished: str, harness: Harness, results: Path) -> None:
-    config = run_folders(results)["ifrnet-s"] / "config.yaml"
-    honest = config.read_text()
-    config.write_text(honest.replace("learning_rate: 0.0001", "learning_rate: 0.0002", 1))
+    run = RunFolder(run_folders(results)["ifrnet-s"])
+    honest, record = run.config.read_bytes(), run.record()
+    other = record.fingerprint.model_copy(update={"recipe": {**record.fingerprint.recipe, "learning_rate": 0.0002}})
+    write(run.config, record.model_copy(update={"fingerprint": other}))
     try:
         code, out, err = harness("table", "ifrnet-s+hce+hir")
         assert code == 2
         assert "recipe.learning_rate: 0.0002 -> 0.0001" in err
         assert "difference" not in out
     finally:
-        config.write_text(honest)
+        run.config.write_bytes(honest)
 
 
 def test_a_torn_row_is_passed_over_by_the_table(finished: str, harness: Harness, results: Path) -> None:
-    samples = run_folders(results)["ifrnet-s+hce+hir"] / "samples.csv"
+    samples = run_folders(results)["ifrnet-s+hce+hir"] / "rows.csv"
     whole = samples.read_text()
     samples.write_text(whole[:-25])
     try:
@@ -162,7 +164,7 @@ def test_a_torn_row_is_passed_over_by_the_table(finished: str, harness: Harness,
 
 
 def test_rows_that_are_missing_are_made_again_and_no_others(finished: str, harness: Harness, results: Path) -> None:
-    samples = run_folders(results)["ifrnet-s+hce+hir"] / "samples.csv"
+    samples = run_folders(results)["ifrnet-s+hce+hir"] / "rows.csv"
     whole = samples.read_text()
     lines = whole.splitlines(keepends=True)
     samples.write_text("".join(lines[:-2]) + lines[-2][:-20])
@@ -198,7 +200,7 @@ def test_a_stopped_run_goes_on_where_it_was(number: signal.Signals, tmp_path: Pa
     _, err = process.communicate(timeout=120)
     assert process.returncode == 128 + number, err
     assert "the same command goes on from there" in err
-    step = json.loads(next((tmp_path / "results").glob("runs/*/status.json")).read_text())["step"]
+    step = RunFolder(next((tmp_path / "results").glob("runs/*"))).status().step
     assert 1 <= step < 5
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -20,6 +20,7 @@ from harness.data.augment import Augment
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.loader import Samples
 from harness.data.order import Order
+from harness.distributed import World
 from harness.errors import HarnessError
 from harness.model import Frames, deterministic
 from harness.model.losses import losses
@@ -28,6 +29,7 @@ from harness.registry.options import parse_choice, parse_choices
 from harness.results.store import RunFolder
 from harness.train.engine import WORKSPACE, Engine
 from harness.train.loop import Training, train
+from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
 
 NETWORKS = ["ifrnet-s", "rife", "amt-s", "ema"]
@@ -354,14 +356,12 @@ def training(steps: int) -> Training:
     """A deterministic one."""
     augment = Augment(crop=64)
     return Training(
+        TrainPlan(Recipe(steps=steps, batch=2, augment=augment, deterministic=True), seed=0),
         samples=Samples(Grey(), Order(2, 2, seed=0), augment, masks=None),
-        recipe=Recipe(steps=steps, batch=2, augment=augment, deterministic=True),
         steps=steps,
-        seed=0,
-        device=torch.device("cpu"),
-        workers=0,
         stop=lambda: False,
         notify=lambda *hook, **facts: None,
+        world=World(0, 1, torch.device("cpu")),
     )
 
 

@@ -40,6 +40,7 @@ from harness.results.store import RunFolder
 from harness.train import checkpoint
 from harness.train import step as step_module
 from harness.train.loop import Interrupted, Training, train
+from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -149,7 +150,7 @@ def training(world: World | None, steps: int = STEPS, **changes: Any) -> Trainin
     notify = changes.pop("notify", lambda *hook, **facts: None)
     recipe = Recipe.model_validate({"steps": steps, "batch": BATCH, "augment": Augment(crop=CROP)} | changes)
     samples = Samples(Waves(), Order(9, recipe.batch, 0), recipe.augment, MaskCache(Stripes(), "stripes"))
-    return Training(samples, recipe, steps, 0, CPU, 0, stop, notify, world)
+    return Training(TrainPlan(recipe, 0), samples, steps, stop, notify, world or World(0, 1, CPU))
 
 
 def trained(size: int, folder: Path, **changes: Any) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,15 +18,18 @@ from harness.cli.devices import launch
 from harness.data import Benchmark, Triplet
 from harness.distributed import World
 from harness.errors import HarnessError
+from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import mean_of_frames
 from harness.evaluate.regions import ByMasks, ByMotion
 from harness.evaluate.runner import Evaluation, evaluate
+from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.masks.source import MaskSource
 from harness.metrics.pixelwise import PSNR, psnr
 from harness.metrics.ssim import SSIM
 from harness.registry.protocol import UNIFIED, Settings
-from harness.results.rows import KEYS, append_row, merged, prepare, read_rows
+from harness.results.lines import text_of
+from harness.results.rows import KEYS, SEEN, Row, append_row, merged, prepare, read_rows
 
 
 class Noise(Benchmark):
@@ -58,38 +61,34 @@ class LeftHalf(MaskSource):
 @pytest.fixture
 def evaluation() -> Evaluation:
     noise = Noise()
-    return Evaluation(
-        noise,
-        "noise-1234",
-        noise.test,
-        UNIFIED,
-        {"psnr": PSNR()},
-        [],
-        None,
-        "none",
-        "none",
-        World(0, 1, torch.device("cpu")),
-    )
+    plan = EvalPlan(UNIFIED, {"psnr": PSNR()}, {})
+    tests = TripletSet(noise, "noise-1234", list(noise.test))
+    return Evaluation(plan, tests, [], None, "none", "none", World(0, 1, torch.device("cpu")))
 
 
-def done(evaluation: Evaluation, path: Path, stop: Callable[[], bool] = lambda: False) -> list[dict[str, str]]:
+def planned(evaluation: Evaluation, **changes: Any) -> Evaluation:
+    """The same by another plan."""
+    return replace(evaluation, plan=replace(evaluation.plan, **changes))
+
+
+def done(evaluation: Evaluation, path: Path, stop: Callable[[], bool] = lambda: False) -> list[Row]:
     evaluate(evaluation, mean_of_frames, path, stop, lambda done, total: None)
-    return read_rows(path)
+    return read_rows(path, "")
 
 
 def test_values_are_those_of_the_frames(evaluation: Evaluation, tmp_path: Path) -> None:
     rows = done(evaluation, tmp_path / "rows.csv")
-    assert [row["triplet"] for row in rows] == [t.id for t in evaluation.triplets]
-    for row, triplet in zip(rows, evaluation.triplets, strict=True):
-        frames = torch.from_numpy(evaluation.benchmark.read(triplet)).permute(0, 3, 1, 2).float() / 255
+    assert [row.triplet for row in rows] == [t.id for t in evaluation.tests.triplets]
+    for row, triplet in zip(rows, evaluation.tests.triplets, strict=True):
+        frames = torch.from_numpy(evaluation.tests.benchmark.read(triplet)).permute(0, 3, 1, 2).float() / 255
         expected = psnr(((frames[0] + frames[2]) / 2)[None], frames[1][None])
-        assert float(row["psnr"]) == pytest.approx(float(expected), abs=1e-12)
+        assert float(row.values["psnr"]) == pytest.approx(float(expected), abs=1e-12)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_rows_are_the_same_for_any_number_of_workers(evaluation: Evaluation, tmp_path: Path, workers: int) -> None:
     done(evaluation, tmp_path / "one.csv")
-    done(replace(evaluation, workers=workers), tmp_path / "many.csv")
+    done(planned(evaluation, workers=workers), tmp_path / "many.csv")
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "many.csv").read_bytes()
 
 
@@ -99,84 +98,88 @@ def test_a_stopped_evaluation_goes_on(evaluation: Evaluation, tmp_path: Path) ->
     asked = iter([False, False, True])
     assert len(done(evaluation, path, lambda: next(asked))) == 2
     path.write_text(path.read_text() + "noise-1234,only,t2,to")  # and a crash tore a row
-    evaluation.benchmark.reads.clear()  # type: ignore[attr-defined]
+    evaluation.tests.benchmark.reads.clear()  # type: ignore[attr-defined]
     done(evaluation, path)
-    assert set(evaluation.benchmark.reads) == {"t2", "t3", "t4", "t5"}  # type: ignore[attr-defined]
+    assert set(evaluation.tests.benchmark.reads) == {"t2", "t3", "t4", "t5"}  # type: ignore[attr-defined]
     assert path.read_bytes() == whole.read_bytes()
 
 
 def test_a_metric_that_is_added_is_measured_and_the_others_are_kept(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    before = [row["psnr"] for row in done(evaluation, path)]
-    more = replace(evaluation, metrics={"psnr": PSNR(), "ssim": SSIM()})
+    before = [row.values["psnr"] for row in done(evaluation, path)]
+    more = planned(evaluation, metrics={"psnr": PSNR(), "ssim": SSIM()})
     rows = done(more, path)
-    latest = {row["triplet"]: row for row in rows}
-    assert [row["psnr"] for row in latest.values()] == before
-    assert all(row["ssim"] for row in latest.values())
+    latest = merged(rows)
+    assert [row.values["psnr"] for row in latest.values()] == before
+    assert all(row.has(["ssim"]) for row in latest.values())
     size = len(rows)
     assert len(done(evaluation, path)) == len(done(more, path)) == size  # nothing is measured again
 
 
 def test_metrics_measured_in_turn_all_stay(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    other = replace(evaluation, metrics={"ssim": SSIM()})
+    other = planned(evaluation, metrics={"ssim": SSIM()})
     done(evaluation, path)
     size = len(done(other, path))
     assert len(done(evaluation, path)) == size
-    assert all(row["psnr"] and row["ssim"] for row in merged(read_rows(path)).values())
+    assert all(row.has(["psnr", "ssim"]) for row in merged(read_rows(path, "")).values())
 
 
 SHARED = """
 import sys
 from pathlib import Path
-from dataclasses import replace
 import torch
 from harness.distributed import joined
+from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import mean_of_frames
 from harness.evaluate.runner import Evaluation, evaluate
+from harness.evaluate.testset import TripletSet
 from harness.metrics.pixelwise import PSNR
 from harness.metrics.ssim import SSIM
 from harness.registry.protocol import UNIFIED
 from tests.test_evaluation import Noise
 noise = Noise()
 with joined(torch.device("cpu")) as world:
-    made = Evaluation(noise, "noise-1234", noise.test, UNIFIED, {"psnr": PSNR()}, [], None, "none", "none", world)
+    tests = TripletSet(noise, "noise-1234", list(noise.test))
     for metrics in ({"psnr": PSNR(), "ssim": SSIM()}, {"psnr": PSNR()}):
-        several = replace(made, metrics=metrics)
+        several = Evaluation(EvalPlan(UNIFIED, metrics, {}), tests, [], None, "none", "none", world)
         evaluate(several, mean_of_frames, Path(sys.argv[1]), lambda: False, lambda done, total: None)
 """
 
 
 def test_rows_are_the_same_for_any_number_of_processes(evaluation: Evaluation, root: Path, tmp_path: Path) -> None:
     """Also where the file has more columns than are asked for, in another order."""
-    start = [",".join([*KEYS, "ie", "ssim"]) + "\n"]
+    start = text_of([*KEYS, *SEEN, "ie", "ssim"], [])
     made = []
     for count in (1, 2, 4):
         path = tmp_path / f"{count}.csv"
-        path.write_text("".join(start))
+        path.write_text(start)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(root))
             assert launch([sys.executable, "-c", SHARED, str(path)], count) == 0
         made.append(path.read_bytes())
         assert [file.name for file in tmp_path.glob("*part*")] == []
     assert made[0] == made[1] == made[2]
-    rows = merged(read_rows(path))
-    alone = merged(done(replace(evaluation, metrics={"psnr": PSNR(), "ssim": SSIM()}), tmp_path / "alone.csv"))
-    assert {of: (row["psnr"], row["ssim"]) for of, row in rows.items()} == {
-        of: (row["psnr"], row["ssim"]) for of, row in alone.items()
-    }
+    rows = merged(read_rows(path, ""))
+    alone = merged(done(planned(evaluation, metrics={"psnr": PSNR(), "ssim": SSIM()}), tmp_path / "alone.csv"))
+    assert {of: row.values for of, row in rows.items()} == {of: row.values for of, row in alone.items()}
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"data_id": "noise-5678"}, {"weights": "abc"}, {"regions": "other"}, {"protocol": replace(UNIFIED, version=9)}],
+    [
+        lambda it: replace(it, tests=replace(it.tests, data_id="noise-5678")),
+        lambda it: replace(it, weights="abc"),
+        lambda it: replace(it, regions="other"),
+        lambda it: planned(it, protocol=replace(UNIFIED, version=9)),
+    ],
 )
 def test_rows_of_something_else_are_never_reused(
-    evaluation: Evaluation, tmp_path: Path, change: Mapping[str, Any]
+    evaluation: Evaluation, tmp_path: Path, change: Callable[[Evaluation], Evaluation]
 ) -> None:
     path = tmp_path / "rows.csv"
     done(evaluation, path)
-    assert len(done(replace(evaluation, **change), path)) == 12
+    assert len(done(change(evaluation), path)) == 12
 
 
 def test_masks_that_the_network_is_given_are_in_the_key(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -187,7 +190,8 @@ def test_masks_that_the_network_is_given_are_in_the_key(evaluation: Evaluation, 
         return img0
 
     masks = replace(evaluation, masks=MaskCache(LeftHalf(), "left"))
-    assert masks.key(masks.triplets[0])["masks"] != evaluation.key(evaluation.triplets[0])["masks"]
+    first = evaluation.tests.triplets[0]
+    assert masks.row(first).masks != evaluation.row(first).masks
     evaluate(masks, predict, path, lambda: False, lambda done, total: None)
     assert all(maps is not None and maps.shape == (2, 24, 32) for maps in seen)
 
@@ -195,11 +199,11 @@ def test_masks_that_the_network_is_given_are_in_the_key(evaluation: Evaluation, 
 def test_regional_values_add_up_to_the_whole(evaluation: Evaluation, tmp_path: Path) -> None:
     groupings = [ByMasks(MaskCache(LeftHalf(), "left")), ByMotion()]
     rows = done(replace(evaluation, groupings=groupings), tmp_path / "rows.csv")
-    assert set(rows[0]) == {*KEYS, "psnr", *groupings[0].columns, *groupings[1].columns}
+    assert set(rows[0].values) == {"psnr", *groupings[0].columns, *groupings[1].columns}
     for row in rows:
-        inside, outside = (10 ** (-float(row[f"psnr@{name}"]) / 10) for name in ("inside", "outside"))
-        assert (inside + outside) / 2 == pytest.approx(10 ** (-float(row["psnr"]) / 10), rel=1e-9)
-        assert all(row[name] for name in groupings[1].columns)  # nan, not empty, where nothing moves like that
+        inside, outside = (10 ** (-row.values[f"psnr@{name}"] / 10) for name in ("inside", "outside"))
+        assert (inside + outside) / 2 == pytest.approx(10 ** (-row.values["psnr"] / 10), rel=1e-9)
+        assert row.has(groupings[1].columns)  # nan, not empty, where nothing moves like that
 
 
 def test_motion_is_estimated_once(evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,17 +218,18 @@ def test_rounding_concerns_every_row(evaluation: Evaluation, tmp_path: Path) -> 
     rounded = replace(UNIFIED, settings=Settings(rounding=True))
     one, other = (
         done(evaluation, tmp_path / "one.csv"),
-        done(replace(evaluation, protocol=rounded), tmp_path / "two.csv"),
+        done(planned(evaluation, protocol=rounded), tmp_path / "two.csv"),
     )
-    differences = [abs(float(a["psnr"]) - float(b["psnr"])) for a, b in zip(one, other, strict=True)]
+    differences = [abs(a.values["psnr"] - b.values["psnr"]) for a, b in zip(one, other, strict=True)]
     assert 0 < max(differences) < 0.01
 
 
 def test_a_bad_image_is_named_and_nothing_is_lost(evaluation: Evaluation, tmp_path: Path) -> None:
-    triplets = [*evaluation.triplets[:3], Triplet("broken", "c", "only", (0, 1, 2)), evaluation.triplets[4]]
+    whole = evaluation.tests.triplets
+    triplets = [*whole[:3], Triplet("broken", "c", "only", (0, 1, 2)), whole[4]]
     with pytest.raises(HarnessError, match=r"broken\.png: cannot be read"):
-        done(replace(evaluation, triplets=triplets), tmp_path / "rows.csv")
-    assert [row["triplet"] for row in read_rows(tmp_path / "rows.csv")] == ["t0", "t1", "t2"]
+        done(replace(evaluation, tests=replace(evaluation.tests, triplets=triplets)), tmp_path / "rows.csv")
+    assert [row.triplet for row in read_rows(tmp_path / "rows.csv", "")] == ["t0", "t1", "t2"]
 
 
 def test_a_result_that_is_not_finite_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -235,19 +240,34 @@ def test_a_result_that_is_not_finite_is_named(evaluation: Evaluation, tmp_path: 
         evaluate(evaluation, fails, tmp_path / "rows.csv", lambda: False, lambda done, total: None)
 
 
-def test_a_file_of_rows_that_is_no_text_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_a_file_of_rows_that_is_none_is_moved_aside(
+    evaluation: Evaluation, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for content in (b"data,level\n\xff\xfe\n", b"data,level\nx,y\n"):
+        path = tmp_path / "rows.csv"
+        path.write_bytes(content)
+        assert len(done(evaluation, path)) == 6
+        assert (tmp_path / "rows.csv.damaged").read_bytes() == content
+        assert "rows.csv: no such table" in caplog.text
+
+
+def test_a_damaged_row_is_named_and_measured_again(
+    evaluation: Evaluation, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "rows.csv"
-    path.write_bytes(b"data,level\n\xff\xfe\n")
-    with pytest.raises(HarnessError, match=r"rows\.csv: damaged: byte 11 is no text"):
-        done(evaluation, path)
-    assert path.read_bytes() == b"data,level\n\xff\xfe\n"
+    before = done(evaluation, path)
+    path.write_text(path.read_text().replace("t1", "t9", 1))
+    with pytest.raises(HarnessError, match=r"rows\.csv: damaged \(line 3 is not as it was written\)"):
+        read_rows(path, "")
+    assert sorted(map(repr, done(evaluation, path))) == sorted(map(repr, before))
+    assert "1 damaged lines are left out" in caplog.text
 
 
 def test_rows_of_another_version_stay_but_do_not_count(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    path.write_text("data,level,triplet,clip,protocol,weights,psnr\nd,l,t,c,p,w,1.0\n")
-    columns = prepare(path, ["psnr", "ssim"])
-    append_row(path, columns, {"data": "d", "ssim": "0.5"})
-    old, new = read_rows(path)
-    assert (old["psnr"], old["masks"], old["ssim"]) == ("1.0", "", "")
-    assert (new["psnr"], new["ssim"]) == ("", "0.5")
+    keys = dict.fromkeys(KEYS, "x")
+    append_row(path, prepare(path, ["psnr"]), Row(**keys, values={"psnr": 1.0}))
+    append_row(path, prepare(path, ["psnr", "ssim"]), Row(**keys, frames="other", values={"ssim": 0.5}))
+    old, new = read_rows(path, "")
+    assert (old.values, new.values) == ({"psnr": 1.0}, {"ssim": 0.5})
+    assert merged([old, new])[old.key].values == {"ssim": 0.5}  # of other frames: nothing of the old one is kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -24,17 +23,18 @@ from harness.cli.curves import curves as curves_command
 from harness.cli.gallery import gallery as gallery_command
 from harness.cli.run import run as run_command
 from harness.errors import HarnessError
-from harness.files import append_line
 from harness.outcome.pairs import ArmOutcome, PairOutcome, read_pair
-from harness.pair.plan import Asked
+from harness.pair.plan import settle
 from harness.registry.catalog import catalog
 from harness.report import figures
 from harness.report.curves import Curves, curves_of, draw_curves, limits
 from harness.report.gallery import THUMBNAIL, Exhibit, Place, View, exhibits, most_different, picks
 from harness.report.gallery_page import draw_gallery
-from harness.results.store import Store
-
-HEADER = "step,epoch,loss,total,learning_rate,seconds"
+from harness.results.envelope import write
+from harness.results.records import Asked, RunRecord, SetRecord
+from harness.results.rows import Row, prepare, read_rows, write_rows
+from harness.results.store import RunFolder, Store
+from tests.stores import comparison, fingerprint, pair_record, put_run
 
 
 def write_pair(
@@ -48,34 +48,26 @@ def write_pair(
     """The files of a pair with these losses of the plain arm and of the one with plug-ins; its name.
 
     Evaluated, unless `steps` says that there are more to train."""
+    asked = Asked(baseline=baseline, plugins="more" if len(losses) > 1 else "", seed=seed)
     labels = [baseline, f"{baseline}+more"][: len(losses)]
     runs = [store.run(f"{label}.s{seed}.{code}") for label in labels]
+    keys = {"data": "clips-1", "level": "easy", "triplet": "one", "clip": "c", "protocol": "unified", "weights": "w"}
+    row = Row(**keys, masks="none", regions="none", values={"psnr": 30.0, "ssim": 0.9})
     for run, label, values in zip(runs, labels, losses, strict=True):
-        run.path.mkdir(parents=True)
-        shared = {"seed": seed, "initial_weights": f"of {seed}", "code": code}
-        run.config.write_text(yaml.safe_dump({"label": label, "fingerprint": {**shared, "arm": label}}))
-        run.samples.write_text("data,level,triplet,clip,protocol,weights,masks,regions,psnr\n")
-        if values is not None:
-            rows = [f"{10 * at},0,{value!r},0.5,0.1,0.2" for at, value in enumerate(values, start=1)]
-            run.curve.write_text("\n".join([HEADER, *rows]) + "\n")
-            if steps is None:
-                append_line(run.samples, "clips-1,easy,one,c,unified,w,none,none,30")
-        run.metrics.write_text('{"weights": "w"}')
-    known = {"train": "clips", "recipe": "quick", "protocol": "unified", "regions": "none", "masks": None, "title": ""}
-    record = {
-        **known,
-        "runs": [run.name for run in runs],
-        "labels": labels,
-        "network_masks": ["none"] * len(runs),
-        "tests": [{"data": "clips-1", "partial": "", "levels": {"easy": ["one"]}}],
-        "steps": 10 * max(len(values or ()) for values in losses) if steps is None else steps,
-        "seed": seed,
-        "asked": {"baseline": baseline, "seed": seed},
-        "command": "harness run --baseline net",
-    }
+        print_ = fingerprint(seed=seed, initial_weights=f"of {seed}", code={"core": code}, arm=[{"name": label}])
+        done = [row] if values is not None and steps is None else []
+        put_run(run, label, print_, done, losses=values or ())
     name = f"{runs[-1].name}-tests"
-    store.pair_file(name).parent.mkdir(exist_ok=True)
-    store.pair_file(name).write_text(json.dumps(record))
+    record = pair_record(
+        asked,
+        runs,
+        labels=tuple(labels),
+        protocol="unified",
+        tests=(SetRecord(data="clips-1", levels={"easy": ("one",)}),),
+        steps=10 * max(len(values or ()) for values in losses) if steps is None else steps,
+        comparison=comparison(asked, code={"core": code}),
+    )
+    store.write_pair(name, record)
     return name
 
 
@@ -181,8 +173,7 @@ class TestCurves:
     def test_arms_that_are_not_matched_are_refused(self, tmp_path: Path) -> None:
         store = Store(tmp_path)
         name = write_pair(store, noisy(20, 0))
-        config = store.run("net+more.s0.this").config
-        config.write_text(config.read_text().replace("of 0", "of another"))
+        write(store.run("net+more.s0.this").config, RunRecord(label="", fingerprint=fingerprint(initial_weights="x")))
         with pytest.raises(HarnessError, match=r"unmatched.*initial_weights"):
             drawn(store, name)
 
@@ -260,10 +251,12 @@ def measured(values: dict[str, Sequence[float]]) -> PairOutcome:
         ]
     )
     levels = {level: [f"{at:03d}" for at in range(len(gains))] for level, gains in values.items()}
-    record = {"tests": [{"data": "clips-1234", "levels": levels}], "command": "harness run"}
+    asked = Asked(baseline="net", plugins="more")
+    tests = (SetRecord(data="clips-1234", levels=levels),)
+    record = pair_record(asked, [RunFolder(Path(name)) for name in ("net", "more")], tests=tests)
     plain = rows.drop(columns="gain")
     arms = [
-        ArmOutcome(label, None, each, {}, {})
+        ArmOutcome(label, None, each, {})
         for label, each in (("net", plain), ("net+more", plain.assign(psnr=30 + rows["gain"])))
     ]
     return PairOutcome("net+more", record, arms[0], (arms[0], arms[1]), show_unmatched=True)
@@ -271,7 +264,7 @@ def measured(values: dict[str, Sequence[float]]) -> PairOutcome:
 
 @pytest.fixture
 def matched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PairOutcome, "unmatched", lambda self: [])
+    monkeypatch.setattr("harness.outcome.difference.refusals", lambda pair: ())
 
 
 @pytest.mark.usefixtures("matched")
@@ -302,7 +295,7 @@ class TestPicks:
     def test_a_pair_that_is_not_evaluated_is_one_line(self) -> None:
         pair = measured({"easy": [1.0, 2.0]})
         empty = dataclasses.replace(pair.arms[1], rows=pair.arms[1].rows.iloc[:0])
-        with pytest.raises(HarnessError, match="not evaluated yet: harness run does it"):
+        with pytest.raises(HarnessError, match="not evaluated yet: harness run --baseline net --with more does it"):
             picks(dataclasses.replace(pair, arms=(pair.arms[0], empty)))
 
 
@@ -354,8 +347,8 @@ def shown(results: Path, **options: Any) -> tuple[PairOutcome, list[Exhibit]]:
 
     store = Store(results)
     pair = read_pair(store, store.pairs()[-1])
-    request = Asked(**pair.record["asked"]).settle(catalog(), torch.device("cpu"))
-    return pair, exhibits(pair, request, picks(pair), **options)
+    plan = settle(pair.record.asked, catalog(), torch.device("cpu"))
+    return pair, exhibits(pair, plan, picks(pair), **options)
 
 
 def extent(where: np.ndarray) -> tuple[int, int, int, int]:
@@ -437,10 +430,10 @@ class TestGallery:
     def test_what_changed_since_is_refused(self, trained: Callable[..., Path], tmp_path: Path) -> None:
         results = tmp_path / "results"
         shutil.copytree(trained("hce"), results)
-        (samples,) = results.glob("runs/ifrnet-s+hce.*/samples.csv")
-        rows = pd.read_csv(samples, dtype=str)
-        rows["psnr"] = (rows["psnr"].astype(float) + 1).map(repr)
-        rows.to_csv(samples, index=False)
+        (path,) = results.glob("runs/ifrnet-s+hce.*/rows.csv")
+        rows = read_rows(path, "")
+        raised = [row.model_copy(update={"values": {**row.values, "psnr": row.values["psnr"] + 1}}) for row in rows]
+        write_rows(path, prepare(path, []), raised)
         refused = gallery(results).exception
         assert isinstance(refused, HarnessError)
         assert "dB now and had" in str(refused)

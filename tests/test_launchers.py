@@ -9,34 +9,35 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pluggy
 import pytest
 import torch
-import yaml
 
 from harness.cli.main import cli, main
 from harness.cli.suite import suite as command
 from harness.errors import HarnessError
-from harness.evaluate.protocol import protocol_id
+from harness.launch import cluster_job
+from harness.launch import slurm as cluster
 from harness.launch.cluster_job import ClusterJob
 from harness.launch.launchers import launch
-from harness.launch.local import Job
 from harness.launch.slurm import minutes, slurm
-from harness.pair.fingerprint import fingerprint
-from harness.pair.plan import Asked
+from harness.pair.comparison import comparison_of
+from harness.pair.plan import Plan, settle
 from harness.registry import hookspecs
 from harness.registry.catalog import catalog
-from harness.registry.launching import Launched, LaunchPlan
+from harness.registry.launching import Job, Launched, LaunchPlan
 from harness.registry.plugins import Origin, Plugins
+from harness.results.records import Asked, SetRecord
+from harness.results.rows import Row
 from harness.results.store import Store
-from harness.suites import cluster_job
-from harness.suites import slurm as cluster
 from harness.suites.finished import finished
+from harness.suites.plan import jobs_of
+from tests.stores import fingerprint, pair_record, put_run
 
 FAKE = Path(__file__).parent / "fake_slurm.py"
 
@@ -147,7 +148,7 @@ def test_after_sigterm_alone_it_waits_and_leaves_no_outcome(tmp_path: Path) -> N
     node = f"""
         import sys
         from pathlib import Path
-        from harness.suites import cluster_job
+        from harness.launch import cluster_job
         cluster_job.GRACE = 0.3
         cluster_job.ClusterJob({it.command!r}, Path.cwd(), Path({str(it.log)!r}), Path({str(tmp_path / "out")!r}))()
     """
@@ -400,45 +401,53 @@ def test_here_is_a_launcher_too(tmp_path: Path) -> None:
 # what is done already
 
 
-def settled(asked: Asked) -> Any:
-    return asked.settle(catalog(), torch.device("cpu"))
+def settled(asked: Asked) -> Plan:
+    return settle(asked, catalog(), torch.device("cpu"))
 
 
-def put(root: Path, asked: Asked, triplets: tuple[str, ...] = ("a", "b"), **changed: Any) -> str:
+def put(root: Path, asked: Asked, triplets: tuple[str, ...] = ("a", "b"), code: Mapping[str, str] | None = None) -> str:
     """A pair that was run on another machine, with other data: two test triplets, rows of `triplets`."""
-    request = settled(asked)
-    runs = [f"{arm.slug}.s0.{number}" for number, arm in enumerate(request.arms)]
-    protocol = protocol_id(request.protocol)
-    for arm, run in zip(request.arms, runs, strict=True):
-        masks = request.masks if arm.needs_masks else None
-        record = fingerprint(arm, request.recipe, 0, {"digest": "d"}, masks, "w", torch.device("cpu"))
-        record |= {"environment": {"device": "H100"}} | changed
-        folder = root / "runs" / run
-        folder.mkdir(parents=True)
-        text = yaml.safe_dump({"label": arm.label, "fingerprint": json.loads(json.dumps(record))})
-        (folder / "config.yaml").write_text(text)
-        (folder / "metrics.json").write_text('{"weights": "w"}')
-        rows = [f"clips-1,easy,{triplet},c,{protocol},w,none,none,30.0,0.9" for triplet in triplets]
-        header = "data,level,triplet,clip,protocol,weights,masks,regions,psnr,ssim"
-        (folder / "samples.csv").write_text("\n".join([header, *rows, ""]))
-    pair = {"title": "", "runs": runs, "labels": ["", ""], "network_masks": ["none"] * 2, "protocol": protocol}
-    pair |= {"tests": [{"data": "clips-1", "partial": "", "levels": {"easy": ["a", "b"]}}], "regions": "none"}
-    pair |= {"masks": None, "recipe": asked.recipe, "steps": 4, "seed": 0, "asked": asdict(asked)}
-    (root / "pairs").mkdir()
-    (root / "pairs" / "p.json").write_text(json.dumps(pair))
+    plan, store = settled(asked), Store(root)
+    compared = comparison_of(plan, "elsewhere", ("of others",))
+    runs = [store.run(f"{arm.slug}.s0.{number}") for number, arm in enumerate(plan.arms)]
+    for run in runs:
+        keys = {"data": "clips-1", "level": "easy", "clip": "c", "protocol": compared.protocol, "weights": "w"}
+        rows = [
+            Row(**keys, triplet=triplet, masks="none", regions="none", values={"psnr": 30.0, "ssim": 0.9})
+            for triplet in triplets
+        ]
+        put_run(run, run.name, fingerprint(environment={"device": "H100"}), rows)
+    tests = (SetRecord(data="clips-1", levels={"easy": ("a", "b")}),)
+    changed = compared.model_copy(update={"code": code}) if code else compared
+    store.write_pair("p", pair_record(asked, runs, tests=tests, protocol=compared.protocol, comparison=changed))
     return "p"
 
 
-PAIR = Asked("ifrnet-s", "hce,hir", recipe="smoke")
+PAIR = Asked(baseline="ifrnet-s", plugins="hce,hir", recipe="smoke")
 
 
 def test_a_finished_pair_is_found(tmp_path: Path) -> None:
     assert finished(settled(PAIR), Store(tmp_path)) == ""
     name = put(tmp_path, PAIR)
     assert finished(settled(PAIR), Store(tmp_path)) == name
-    assert finished(settled(replace(PAIR, seed=1)), Store(tmp_path)) == ""
+    assert finished(settled(PAIR.model_copy(update={"seed": 1})), Store(tmp_path)) == ""
     (tmp_path / "pairs" / "p.json").write_text("{")
     assert finished(settled(PAIR), Store(tmp_path)) == ""
+
+
+@pytest.mark.parametrize("words", ["hce, hir", "hir,hce", "hce:spatial=true,hir:stages=LS"])
+def test_a_finished_pair_is_found_by_other_words_for_the_same(tmp_path: Path, words: str) -> None:
+    name = put(tmp_path, PAIR)
+    other = settled(PAIR.model_copy(update={"plugins": words, "masks": "supervoxel", "test": "clips"}))
+    assert finished(other, Store(tmp_path)) == name
+    (job,), (same,) = (jobs_of([plan], tmp_path, ()) for plan in (settled(PAIR), other))
+    assert (job.name, job.log, job.holds) == (same.name, same.log, same.holds)
+
+
+@pytest.mark.parametrize("words", ["hce", "hir,hce:spatial=false"])
+def test_other_options_are_another_comparison(tmp_path: Path, words: str) -> None:
+    put(tmp_path, PAIR)
+    assert finished(settled(PAIR.model_copy(update={"plugins": words})), Store(tmp_path)) == ""
 
 
 def test_a_pair_of_older_code_is_not_finished(tmp_path: Path) -> None:
@@ -470,13 +479,13 @@ def test_the_command(
     put(tmp_path / "results", PAIR)
     code, err = call("--partition", "a100", "--slurm", "account=vfi", "--slurm", "exclusive")
     assert code == 0, err
-    assert "ifrnet-s+hce,hir, seed 0: done already, as p" in err
-    assert "rife+hce,hir, seed 0: submitted as job " in err
+    assert "ifrnet-s+hce+hir, seed 0: done already, as p" in err
+    assert "rife+hce+hir, seed 0: submitted as job " in err
     (script,) = slurm_folder.glob("*.script")
     assert {"#SBATCH --account=vfi", "#SBATCH --exclusive", "#SBATCH --partition=a100"} < set(
         script.read_text().split("\n")
     )
-    record = json.loads((tmp_path / "results" / "jobs" / "rife.hce-hir.smoke.s0.json").read_text())
+    record = json.loads((tmp_path / "results" / "jobs" / "rife+hce+hir.smoke.s0.json").read_text())
     assert record["command"][3:7] == ["harness", "run", "--baseline", "rife"]
     code, err = call("--partition", "a100")
     assert code == 0

@@ -17,6 +17,7 @@ from harness.data.augment import Augment
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.loader import Samples, batches
 from harness.data.order import Order
+from harness.distributed import World
 from harness.errors import HarnessError
 from harness.masks.cache import MaskCache
 from harness.masks.source import MaskSource
@@ -26,8 +27,10 @@ from harness.registry.options import parse_choice, parse_choices
 from harness.results.store import RunFolder, Store
 from harness.train import checkpoint
 from harness.train.loop import Interrupted, Training, train
+from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
 
+ALONE = World(0, 1, torch.device("cpu"))
 STEPS = 4
 
 
@@ -91,21 +94,19 @@ def trained(
 
     recipe = Recipe(steps=STEPS, batch=2, augment=Augment(crop=64), checkpoint_every=100, curve_every=curve_every)
     training = Training(
+        TrainPlan(recipe, seed, workers),
         samples(seed, masks="hce" in plugins),
-        recipe,
         STEPS,
-        seed,
-        torch.device("cpu"),
-        workers=workers,
         stop=stop,
         notify=lambda *hook, **facts: None,
+        world=ALONE,
     )
     return train(model, training, RunFolder(folder))
 
 
 def curve(folder: Path) -> list[str]:
     """The curve without its timings."""
-    return [line.rpartition(",")[0] for line in (folder / "curve.csv").read_text().splitlines()]
+    return [line.rsplit(",", 2)[0] for line in (folder / "curve.csv").read_text().splitlines()]
 
 
 def states(saved: checkpoint.Checkpoint) -> tuple[bytes, Any]:
@@ -297,14 +298,12 @@ def test_draws_inside_a_network_depend_on_the_step_alone(tmp_path: Path) -> None
             model.baseline.encode = drawing  # type: ignore[method-assign]
             count = iter(range(1, 100))
             training = Training(
+                TrainPlan(recipe, 0),
                 samples(),
-                recipe,
                 STEPS,
-                0,
-                torch.device("cpu"),
-                0,
                 lambda count=count, at=stop_at: next(count) == at,
                 lambda *hook, **facts: None,
+                ALONE,
             )
             try:
                 train(model, training, RunFolder(tmp_path / name))
@@ -322,14 +321,12 @@ def test_a_loss_that_is_not_finite_stops_the_arm_and_keeps_the_state(
     kept = checkpoint.latest(tmp_path / "checkpoints")
     model = arm().build(0)
     training = Training(
+        TrainPlan(Recipe(steps=STEPS, batch=2, augment=Augment(crop=64)), 0),
         samples(),
-        Recipe(steps=STEPS, batch=2, augment=Augment(crop=64)),
         STEPS,
-        0,
-        torch.device("cpu"),
-        0,
         lambda: False,
         lambda *hook, **facts: None,
+        ALONE,
     )
     restore = checkpoint.Checkpoint.restore
 
@@ -351,14 +348,12 @@ def test_a_loss_that_is_not_finite_stops_the_arm_and_keeps_the_state(
 def first_steps(folder: Path, **engine: Any) -> list[float]:
     recipe = Recipe(steps=2, batch=2, augment=Augment(crop=64), **engine)
     training = Training(
+        TrainPlan(recipe, 0),
         samples(masks=True),
-        recipe,
         2,
-        0,
-        torch.device("cpu"),
-        0,
         lambda: False,
         lambda *hook, **facts: None,
+        ALONE,
     )
     train(arm("hce,hir").build(0), training, RunFolder(folder))
     return [float(row.split(",")[2]) for row in curve(folder)[1:]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ import pytest
 
 from harness.outcome.pairs import Column, PairOutcome, read_pair
 from harness.outcome.seeds import certainty, estimates
-from harness.pair.plan import Asked
 from harness.report.formats import FORMATS, ScoreCell
 from harness.report.sheet import Line, Sheet
 from harness.report.suite_table import suite_sheet
 from harness.report.tables import pair_sheets
+from harness.results.records import Asked
 from harness.results.store import Store
 from tests.stores import numbers, put, suite, table1
 
@@ -36,7 +35,7 @@ def put_seeds(
         def noise(level: str, at: int) -> float:
             return random.Random(f"{asked.baseline} {seed} {level} {at}").gauss(0, spread)
 
-        name = put(root, replace(asked, seed=seed), (25.0, 25.0 + gain), clips=6, added=noise, **more)
+        name = put(root, asked.model_copy(update={"seed": seed}), (25.0, 25.0 + gain), clips=6, added=noise, **more)
         return read_pair(Store(root), name)
 
     return [of_seed(seed) for seed in seeds]
@@ -48,7 +47,7 @@ def store(tmp_path: Path) -> Path:
     put_seeds(tmp_path, RIFE, 0.3)
     put_seeds(tmp_path, IFRNET, 0.0)
     put_seeds(tmp_path, AMT, -0.2)
-    put_seeds(tmp_path, replace(RIFE, plugins="null"), 0.0, seeds=(0, 1))
+    put_seeds(tmp_path, RIFE.model_copy(update={"plugins": "null"}), 0.0, seeds=(0, 1))
     return tmp_path
 
 
@@ -183,7 +182,7 @@ def test_the_noise_floor_is_that_of_each_baseline(store: Path) -> None:
         "Noise floor of rife, 95 % of the differences between equal arms (2 A/A pairs): "
         "Vimeo90K x, SNU easy x, SNU medium x, SNU hard x, SNU extreme x dB."
     ]
-    put_seeds(store, replace(AMT, plugins="null"), 0.0, seeds=(0,))
+    put_seeds(store, AMT.model_copy(update={"plugins": "null"}), 0.0, seeds=(0,))
     assert [note.partition(",")[0] for note in floors()] == ["Noise floor of rife", "Noise floor of amt"]
 
 

@@ -8,7 +8,6 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import torch
 from harness.cli.main import main
 from harness.errors import HarnessError
 from harness.launch.local import run_jobs
+from harness.pair.plan import settle
 from harness.registry.catalog import catalog
 from harness.registry.launching import Job
 from harness.report.forecast_table import duration
@@ -71,7 +71,7 @@ def test_seeds_and_rows_can_be_chosen() -> None:
 @pytest.mark.parametrize("name", ["clips1", "smoke1"])
 def test_every_pair_of_what_can_run_here_is_valid(name: str) -> None:
     for asked in suite(name).pairs():
-        asked.settle(catalog(), torch.device("cpu"))
+        settle(asked, catalog(), torch.device("cpu"))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_published_measured_and_difference(store: Path) -> None:
 
 
 def test_the_same_bytes_whatever_the_order_of_files(tmp_path: Path) -> None:
-    pairs = [replace(pair, seed=seed) for pair in suite("table1").pairs() for seed in (0, 1)]
+    pairs = [pair.model_copy(update={"seed": seed}) for pair in suite("table1").pairs() for seed in (0, 1)]
     texts = set()
     for order in range(3):
         random.Random(order).shuffle(pairs)
@@ -169,7 +169,7 @@ def test_the_best_is_bold_as_in_the_paper(tmp_path: Path) -> None:
 
 def test_two_protocols_are_refused_and_said(store: Path) -> None:
     amt = suite("table1").pairs()[2]
-    put(store, replace(amt, protocol="official-amt"), (26.0, 26.1), protocol="official-amt-v1-999999")
+    put(store, amt.model_copy(update={"protocol": "official-amt"}), (26.0, 26.1), protocol="official-amt-v1-999999")
     with pytest.raises(HarnessError, match=r"table1: two protocols.*unified-v2-abcdef.*official-amt-v1-999999"):
         table1(store)
     sheet = table1(store, mix_protocols=True)
@@ -314,7 +314,8 @@ def test_no_process_is_left_behind(tmp_path: Path) -> None:
 
 def test_every_pair_has_a_log_of_its_own(tmp_path: Path) -> None:
     for name in ("table1", "table2a", "table2b", "table3"):
-        jobs = jobs_of(suite(name).pairs((0, 1)), tmp_path, [])
+        plans = [settle(asked, catalog(), torch.device("cpu")) for asked in suite(name).pairs((0, 1))]
+        jobs = jobs_of(plans, tmp_path, [])
         assert len({each.log for each in jobs}) == len(jobs)
     assert jobs[0].command[-2:] == ("--results", str(tmp_path))
 
@@ -398,8 +399,8 @@ def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
     assert code == 0, err
     assert "RIFE + HCE, HIR minus RIFE" in out
     assert sorted(path.name for path in (tmp_path / "results" / "logs").iterdir()) == [
-        "ifrnet-s.hce-hir.smoke.s0.log",
-        "rife.hce-hir.smoke.s0.log",
+        "ifrnet-s+hce+hir.smoke.s0.log",
+        "rife+hce+hir.smoke.s0.log",
     ]
     code, table, _ = harness("table", "smoke1")
     assert code == 0

@@ -89,7 +89,7 @@ def undisturbed(space: Path, server: Server) -> Undisturbed:
     started = time.perf_counter()
     end = server.attempt(root)
     assert end.code == 0, end.err
-    for name in ("curve.csv", "audit.csv", "samples.csv", "checkpoints/step-00000008/state.pt"):
+    for name in ("curve.csv", "audit.csv", "rows.csv", "checkpoints/step-00000008/state.pt"):
         assert len(list(root.glob(f"results/runs/*/{name}"))) == 2
     return Undisturbed(root, outcome(root), end.calls, time.perf_counter() - started)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 import pytest
-import yaml
 
 TOYVFI = Path(__file__).parent / "third_party" / "toyvfi"
 RUN = ("run", "--baseline", "toy", "--with", "hce,hir", "--recipe", "smoke", "--masks", "toy-halves")
@@ -241,14 +241,14 @@ def test_a_pair_with_hce_and_hir_on_the_toy(pair: tuple[str, Path]) -> None:
     runs = {run.name.split(".s")[0]: run for run in (results / "runs").iterdir()}
     assert sorted(runs) == ["toy", "toy+hce+hir"]
     for run in runs.values():
-        for name in ("config.yaml", "env.json", "status.json", "curve.csv", "samples.csv", "metrics.json"):
+        for name in ("run.json", "env.json", "status.json", "curve.csv", "rows.csv", "measured.json"):
             assert (run / name).stat().st_size, name
         assert (run / "checkpoints" / "step-00000004" / "model.safetensors").is_file()
         rows = list(csv.DictReader((run / "curve.csv").open()))
         assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
-        levels = [row["level"] for row in csv.DictReader((run / "samples.csv").open())]
+        levels = [row["level"] for row in csv.DictReader((run / "rows.csv").open())]
         assert levels == ["easy", "medium", "hard", "extreme"]
-    plain, full = (yaml.safe_load((runs[arm] / "config.yaml").read_text()) for arm in ("toy", "toy+hce+hir"))
+    plain, full = (json.loads((runs[arm] / "run.json").read_text())["record"] for arm in ("toy", "toy+hce+hir"))
     assert plain["fingerprint"]["initial_weights"] == full["fingerprint"]["initial_weights"]
     assert [plugin["name"] for plugin in full["fingerprint"]["arm"]] == ["hce", "hir"]
     assert full["fingerprint"]["masks"]["name"] == "toy-halves"

@@ -39,8 +39,8 @@ def evaluate(
     from harness.arm import Arm
     from harness.cli.progress import Progress
     from harness.distributed import World
-    from harness.evaluate.plan import TestPlan
-    from harness.evaluate.testset import TestSet
+    from harness.evaluate.plan import EvalPlan
+    from harness.evaluate.testset import TripletSet
     from harness.masks.chosen import cache_of
     from harness.outcome.pairs import read_evaluation
     from harness.pair.given import evaluate_weights
@@ -60,10 +60,10 @@ def evaluate(
     arm = Arm.of(known, parse_choice(baseline), parse_choices(plugins))
     source = known.mask_source(masks, needed=arm.needs_masks)
     cache = cache_of(source) if source else None
-    sets = tuple(TestSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
+    sets = tuple(TripletSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
     chosen = known.find(Protocol, protocol).spec
     world = World(0, 1, find_device(device))
-    plan = TestPlan(chosen, *choose_metrics(known, parse_choices(metrics)), triplets, workers)
+    plan = EvalPlan(chosen, *choose_metrics(known, parse_choices(metrics)), triplets, workers)
     tests = Tests(plan, sets, cache, world)
     store = Store(results)
     with Progress([arm.slug]).watching(known.plugins.manager) as progress, stoppable() as stop:

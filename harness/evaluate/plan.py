@@ -14,7 +14,7 @@ Metric = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class TestPlan:
+class EvalPlan:
     """`metrics` are by the column that they fill, and `unavailable` those that cannot be measured here, with the
     reason; `per_level` is how many triplets of each level are tested, None for all; `workers` are threads that read
     ahead, in each process."""

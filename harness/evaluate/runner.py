@@ -21,10 +21,10 @@ from torch import Tensor
 from harness.data.benchmark import Triplet
 from harness.distributed import World
 from harness.errors import HarnessError
-from harness.evaluate.plan import TestPlan
+from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import Predict, protocol_id
 from harness.evaluate.regions import Grouping
-from harness.evaluate.testset import TestSet
+from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.registry.protocol import Settings
 from harness.results.records import benchmark_of
@@ -46,8 +46,8 @@ class Evaluation:
     world      processes that share the triplets; every one gets the same rows in the end
     """
 
-    plan: TestPlan
-    tests: TestSet
+    plan: EvalPlan
+    tests: TripletSet
     groupings: Sequence[Grouping]
     masks: MaskCache | None
     regions: str

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from harness.data.benchmark import Benchmark, Triplet
 from harness.errors import HarnessError
 from harness.registry.catalog import Chosen, package_hash
-from harness.results.records import TestedSet
+from harness.results.records import SetRecord
 
 
 @dataclass(frozen=True)
-class TestSet:
+class TripletSet:
     """`data_id` names benchmark and content for every row; `triplets` are those that are asked for."""
 
     benchmark: Benchmark
@@ -23,7 +23,7 @@ class TestSet:
     triplets: list[Triplet]
 
     @classmethod
-    def of(cls, chosen: Chosen, per_level: int | None) -> TestSet:
+    def of(cls, chosen: Chosen, per_level: int | None) -> TripletSet:
         """Build the benchmark, and take at most `per_level` triplets of each level."""
         benchmark: Benchmark = chosen.build()
         if not benchmark.test:
@@ -32,12 +32,12 @@ class TestSet:
         data_id = f"{chosen.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
         return cls(benchmark, data_id, spread(benchmark.test, per_level))
 
-    def record(self) -> TestedSet:
+    def record(self) -> SetRecord:
         """For the record of a pair: content, what is missing of the whole, ids of the triplets by level."""
         levels: dict[str, list[str]] = defaultdict(list)
         for triplet in self.triplets:
             levels[triplet.level].append(triplet.id)
-        return TestedSet(
+        return SetRecord(
             data=self.data_id,
             partial=self.benchmark.partial,
             levels={level: tuple(ids) for level, ids in levels.items()},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from harness.arm import Arm
-from harness.evaluate.plan import TestPlan
+from harness.evaluate.plan import EvalPlan
 from harness.pair.testset import choose_metrics
 from harness.registry.catalog import Catalog, Chosen, ChosenMasks
 from harness.registry.options import parse_choice, parse_choices
@@ -30,7 +30,7 @@ class Plan:
     masks: ChosenMasks | None
     test_masks: ChosenMasks | None
     training: TrainPlan
-    testing: TestPlan
+    testing: EvalPlan
     device: torch.device
 
     @property
@@ -54,6 +54,6 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0)
         masks=known.mask_source(asked.masks or None, needed=arm.needs_masks),
         test_masks=known.masks(parse_choice(asked.test_masks)) if asked.test_masks and arm.needs_masks else None,
         training=TrainPlan(recipe, asked.seed, workers),
-        testing=TestPlan(protocol, metrics, unavailable, recipe.test_triplets, max(workers, 1)),
+        testing=EvalPlan(protocol, metrics, unavailable, recipe.test_triplets, max(workers, 1)),
         device=device,
     )

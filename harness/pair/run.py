@@ -16,7 +16,7 @@ from harness.data.order import Order
 from harness.distributed import World, hashes
 from harness.errors import HarnessError
 from harness.evaluate.protocol import predictor
-from harness.evaluate.testset import TestSet
+from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.masks.chosen import cache_of
 from harness.measure.cost import SIZE, cost
@@ -59,7 +59,7 @@ class Shared:
         steps = plan.training.recipe.total_steps(order.steps_per_epoch)
         masks = cache_of(plan.masks) if plan.masks else None
         test_masks = cache_of(plan.test_masks) if plan.test_masks else masks
-        sets = tuple(TestSet.of(chosen, plan.testing.per_level) for chosen in plan.tests)
+        sets = tuple(TripletSet.of(chosen, plan.testing.per_level) for chosen in plan.tests)
         tests = Tests(plan.testing, sets, masks, world)
         initial = world.from_first(lambda: initial_weights(plan.arm, plan.training.seed, store))
         return cls(benchmark, masks, test_masks, tests, order, steps, *initial)

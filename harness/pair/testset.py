@@ -13,11 +13,11 @@ from filelock import FileLock
 
 from harness.distributed import World
 from harness.errors import HarnessError
-from harness.evaluate.plan import Metric, TestPlan
+from harness.evaluate.plan import Metric, EvalPlan
 from harness.evaluate.protocol import Predict, mean_of_frames, protocol_id
 from harness.evaluate.regions import ByMasks, ByMotion, Grouping
 from harness.evaluate.runner import Evaluation, evaluate
-from harness.evaluate.testset import TestSet
+from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.pair.session import Session
 from harness.registry.catalog import Catalog
@@ -32,8 +32,8 @@ from harness.train.loop import Interrupted
 class Tests:
     """All test sets, and how they are run."""
 
-    plan: TestPlan
-    sets: tuple[TestSet, ...]
+    plan: EvalPlan
+    sets: tuple[TripletSet, ...]
     region_masks: MaskCache | None
     world: World
 
@@ -59,7 +59,7 @@ class Tests:
     def _regions(self) -> str:
         return self.region_masks.folder.name if self.region_masks else "none"
 
-    def evaluation(self, tests: TestSet, masks: MaskCache | None, weights: str) -> Evaluation:
+    def evaluation(self, tests: TripletSet, masks: MaskCache | None, weights: str) -> Evaluation:
         """Of the network whose file's sha256 begins with `weights`."""
         groupings: list[Grouping] = [ByMotion()]
         if self.region_masks:

@@ -59,12 +59,15 @@ def read(path: Path, remedy: str, checked: bool = True) -> Table:
 
 def mend(path: Path) -> None:
     """Leave out what is not as it was written, and name it: whoever writes the file measures that again."""
-    whole, _ = lines_and_rest(path)
+    try:
+        whole, _ = lines_and_rest(path)
+    except HarnessError:  # no text
+        whole = [""]
     if not whole:
         return
     if _split(whole[0])[-1:] != [CHECK]:
         aside = path.with_name(f"{path.name}.damaged")
-        log.warning("%s: its first line is not as it was written; moved to %s, and made anew", path, aside.name)
+        log.warning("%s: no such table, or its first line is damaged; moved to %s, and made anew", path, aside.name)
         path.replace(aside)
         return
     kept = [whole[0], *(line for line in whole[1:] if _is_sealed(whole[0], line))]

@@ -120,7 +120,7 @@ class Measured(Record):
     cost: Cost
 
 
-class TestedSet(Frozen):
+class SetRecord(Frozen):
     """`data` names benchmark and content for every row; `partial` is what is missing of the whole, in words; `levels`
     are ids of triplets."""
 
@@ -150,7 +150,7 @@ class Tested(Record):
 
     title: str
     labels: tuple[str, ...]
-    tests: tuple[TestedSet, ...]
+    tests: tuple[SetRecord, ...]
     protocol: str
     ssim: str
     metrics: tuple[str, ...]
