@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import re
 import subprocess
@@ -13,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from harness import BaselineSpec, Offers
+from harness.data import Triplet
+from harness.model import Features, Frames, MotionPrior, Prediction
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = ("harness", "harness.data", "harness.masks", "harness.model", "harness.weights")
@@ -120,6 +126,46 @@ def test_every_public_name_is_there_and_described(module: str) -> None:
         assert described, f"{module}.{name}"
         assert not described.startswith(f"{name}("), f"{module}.{name}"
         assert f"{module}.{name}" not in sys.modules, f"{module}.{name}: a module has the same name"
+
+
+RECORDS = sorted(
+    {
+        thing
+        for module in map(importlib.import_module, PUBLIC)
+        for thing in map(vars(module).get, module.__all__)
+        if isinstance(thing, type) and dataclasses.is_dataclass(thing)
+    },
+    key=lambda record: record.__name__,
+)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+def test_what_could_change_places_is_given_by_keyword(record: type) -> None:
+    """Tensors always, and of other fields all but one of each type. A name cannot pass for a factory, nor the reverse:
+    specs refuse both."""
+    fields = [field for field in dataclasses.fields(record) if field.init and not field.kw_only]
+    assert not [field.name for field in fields if "Tensor" in str(field.type)]
+    names, types = [field.name for field in fields], [str(field.type) for field in fields]
+    assert names == ["name", "factory"] or len(set(types)) == len(types), dict(zip(names, types, strict=True))
+
+
+def test_swapped_tensors_and_names_are_refused() -> None:
+    """What the rule above is for."""
+    image, flow = torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, 2)
+    swappable: list[tuple[Any, tuple[Any, ...]]] = [
+        (Frames, (image, image)),
+        (Features, (image, image)),
+        (MotionPrior, (flow, flow, image)),
+        (Prediction, (image, flow, flow)),
+        (Offers, (16, 64)),
+        (Triplet, ("clip/1", "clip", "train", (0, 1, 2))),
+        (BaselineSpec, ("net", "net:Net", "a network")),
+    ]
+    for record, arguments in swappable:
+        with pytest.raises(TypeError, match=r"takes \d positional"):
+            record(*arguments)
+    with pytest.raises(ValueError, match="'net:Net' is not lower-case words"):
+        BaselineSpec("net:Net", "net", summary="")
 
 
 def test_listing_what_is_installed_needs_no_torch() -> None:
