@@ -1,7 +1,8 @@
 """Matched-pair benchmark harness and plug-in registry for video frame interpolation.
 
-The names below are the public face, with those of `harness.model`, `harness.data` and `harness.masks`.
-Importing this package imports no torch; `harness.load` does, when it is called.
+The names in `__all__`, here and in `harness.model`, `harness.data`, `harness.masks` and `harness.weights`, are public:
+what is installed beside the harness imports these alone. Importing this imports no torch; `harness.load` does, when it
+is called.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.registry.hookspecs import hookimpl
+from harness.registry.launching import Job, Launched, LaunchPlan
 from harness.registry.protocol import Protocol, Settings
 from harness.registry.specs import (
     BaselineSpec,
@@ -32,6 +34,9 @@ __all__ = [
     "BaselineSpec",
     "BenchmarkSpec",
     "HarnessError",
+    "Job",
+    "LaunchPlan",
+    "Launched",
     "MaskPartSpec",
     "MaskSourceSpec",
     "MetricSpec",

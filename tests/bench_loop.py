@@ -43,7 +43,7 @@ def bare(samples: Samples, device: torch.device) -> list[float]:
     done = []
     for batch in batches(samples, 0, BLOCK, 0):
         images = batch.frames.to(device).float() / 255
-        frames = Frames(images[:, 0], images[:, 2])
+        frames = Frames(img0=images[:, 0], img1=images[:, 2])
         predicted = model.decode(frames, model.encode(frames), half, None).frame
         loss = torch.sqrt((predicted - images[:, 1]) ** 2 + 1e-6).mean()
         optimizer.zero_grad(set_to_none=True)

@@ -37,7 +37,7 @@ STEPS = 6
 
 class Noise(Benchmark):
     levels = ()
-    train = tuple(Triplet(f"noise/{i}", "noise", "train", (i, i + 1, i + 2)) for i in range(9))
+    train = tuple(Triplet(f"noise/{i}", clip="noise", level="train", frames=(i, i + 1, i + 2)) for i in range(9))
     test = ()
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
@@ -55,12 +55,12 @@ class Mean(Baseline):
         self.body = nn.Conv2d(6, 3, 3, padding=1)
 
     def encode(self, frames: Frames) -> Features:
-        return Features(frames.img0, frames.img1)
+        return Features(f0=frames.img0, f1=frames.img1)
 
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         frame = self.body(torch.cat([features.f0, features.f1], 1)).sigmoid()
         flow = frames.img0.new_zeros(len(frame), 2, *frame.shape[-2:])
-        return Prediction(frame, flow, flow)
+        return Prediction(frame=frame, flow_t0=flow, flow_t1=flow)
 
 
 def trained(folder: Path, model: Composed | None = None, stop_at: int | None = None, **changes: Any) -> RunFolder:

@@ -42,7 +42,7 @@ def test_weights_live_under_their_owner(plugged: Composed) -> None:
 
 def test_without_plugins_it_is_the_baseline(plain: Composed) -> None:
     img0, img1 = pair(32, 48)
-    frames, t = Frames(img0, img1), torch.full((1, 1, 1, 1), 0.5)
+    frames, t = Frames(img0=img0, img1=img1), torch.full((1, 1, 1, 1), 0.5)
     with torch.inference_mode():
         alone = plain.baseline.decode(frames, plain.baseline.encode(frames), t, None)
         assert torch.equal(plain(frames, t).frame, alone.frame)
@@ -122,7 +122,7 @@ class Misfit(MotionPlugin):
 
     def forward(self, features: Features, regions: Regions | None, t: Tensor) -> MotionPrior:
         flow = features.f0.new_zeros(1, 2, 1, 1)
-        return MotionPrior(flow, flow, features.f0.new_zeros(1, 54, 1, 1))
+        return MotionPrior(flow_t0=flow, flow_t1=flow, latent=features.f0.new_zeros(1, 54, 1, 1))
 
 
 def test_a_prior_of_another_grid_is_refused(plain: Composed) -> None:

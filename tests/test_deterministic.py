@@ -190,7 +190,7 @@ class Trial:
     def loss(self) -> Tensor:
         """Of the next step: its images are moved on by one pixel."""
         self.images = self.images.roll((1, 1), (-1, -2))
-        frames, size = Frames(self.images[0], self.images[2]), self.images.shape[-2:]
+        frames, size = Frames(img0=self.images[0], img1=self.images[2]), self.images.shape[-2:]
         t = torch.full((len(self.maps), 1, 1, 1), 0.5, device=self.engine.device)
         regions = self.model.regions(self.maps, (size[0], size[1]))
         with self.engine.autocast():
@@ -342,7 +342,7 @@ def test_a_batch_that_does_not_divide_is_refused(parts: int) -> None:
 class Grey(Benchmark):
     """Two triplets, and nothing to be seen on them."""
 
-    train = tuple(Triplet(f"grey/{i}", "grey", "train", (0, 1, 2)) for i in range(2))
+    train = tuple(Triplet(f"grey/{i}", clip="grey", level="train", frames=(0, 1, 2)) for i in range(2))
     test = ()
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:

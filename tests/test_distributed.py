@@ -52,7 +52,7 @@ class Waves(Benchmark):
     """Nine triplets of smooth waves that move: on noise a warp would blow up the last bit of a flow."""
 
     levels = ("easy",)
-    train = tuple(Triplet(f"waves/{i}", "waves", "train", (i, i + 1, i + 2)) for i in range(9))
+    train = tuple(Triplet(f"waves/{i}", clip="waves", level="train", frames=(i, i + 1, i + 2)) for i in range(9))
     test = ()
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
@@ -82,14 +82,14 @@ class Tiny(Baseline):
 
     def __init__(self, norm: bool = False) -> None:
         super().__init__()
-        self.offers = Offers(8, 16, MotionSeam(stride=16, latent="blend", channels=1))
+        self.offers = Offers(channels=8, stride=16, motion=MotionSeam(stride=16, latent="blend", channels=1))
         self.encoder = nn.Sequential(nn.Conv2d(3, 8, 7, 4, 3), nn.PReLU(8), nn.Conv2d(8, 8, 7, 4, 3), nn.PReLU(8))
         self.norm = nn.BatchNorm2d(8) if norm else nn.Identity()
         self.motion = nn.Conv2d(16, 5, 3, 1, 1)
         self.unused = nn.Parameter(torch.ones(3))
 
     def encode(self, frames: Frames) -> Features:
-        return Features(self.norm(self.encoder(frames.img0)), self.norm(self.encoder(frames.img1)))
+        return Features(f0=self.norm(self.encoder(frames.img0)), f1=self.norm(self.encoder(frames.img1)))
 
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         coarse = self.motion(torch.cat([features.f0, features.f1], 1))
@@ -98,7 +98,10 @@ class Tiny(Baseline):
         flow0, flow1 = resize_flow(flow0, size), resize_flow(flow1, size)
         blend = torch.sigmoid(nn.functional.interpolate(logit, size=size, mode="bilinear"))
         return Prediction(
-            blend * warp(frames.img0, flow0) + (1 - blend) * warp(frames.img1, flow1), flow0, flow1, blend
+            frame=blend * warp(frames.img0, flow0) + (1 - blend) * warp(frames.img1, flow1),
+            flow_t0=flow0,
+            flow_t1=flow1,
+            blend=blend,
         )
 
 

@@ -37,7 +37,7 @@ class Noise(Benchmark):
     train: tuple[Triplet, ...] = ()
 
     def __init__(self) -> None:
-        self.test = [Triplet(f"t{i}", f"clip{i // 2}", "only", (0, 1, 2)) for i in range(6)]
+        self.test = [Triplet(f"t{i}", clip=f"clip{i // 2}", level="only", frames=(0, 1, 2)) for i in range(6)]
         self.reads: list[str] = []
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
@@ -226,7 +226,7 @@ def test_rounding_concerns_every_row(evaluation: Evaluation, tmp_path: Path) -> 
 
 def test_a_bad_image_is_named_and_nothing_is_lost(evaluation: Evaluation, tmp_path: Path) -> None:
     whole = evaluation.tests.triplets
-    triplets = [*whole[:3], Triplet("broken", "c", "only", (0, 1, 2)), whole[4]]
+    triplets = [*whole[:3], Triplet("broken", clip="c", level="only", frames=(0, 1, 2)), whole[4]]
     with pytest.raises(HarnessError, match=r"broken\.png: cannot be read"):
         done(replace(evaluation, tests=replace(evaluation.tests, triplets=triplets)), tmp_path / "rows.csv")
     assert [row.triplet for row in read_rows(tmp_path / "rows.csv", "")] == ["t0", "t1", "t2"]

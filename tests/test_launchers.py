@@ -53,7 +53,7 @@ def never() -> int:
 
 def plan(folder: Path, *jobs: Job, said: list[str] | None = None, **how: Any) -> LaunchPlan:
     note = (said if said is not None else []).append
-    return LaunchPlan("slurm", jobs, folder, note, how.pop("stop", never), **how)
+    return LaunchPlan(launcher="slurm", jobs=jobs, results=folder, note=note, stop=how.pop("stop", never), **how)
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ def test_a_failing_job_stops_no_other(tmp_path: Path) -> None:
     ]
     launched = slurm(plan(tmp_path, *jobs, said=said, wait=True), "local")
     failure = f"bad failed (exit code 1): no such clip; see {tmp_path / 'logs' / 'bad.log'}"
-    assert launched == Launched((failure,))
+    assert launched == Launched(failures=(failure,))
     assert "good: done" in said
     assert (tmp_path / "logs" / "good.log").read_text() == f"in {Path.cwd()}\n"
     record = json.loads((tmp_path / "jobs" / "good.json").read_text())
@@ -127,7 +127,7 @@ def test_waiting_can_be_stopped_without_the_job_noticing(tmp_path: Path) -> None
     go = tmp_path / "go"
     script = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.02)"
     launched = slurm(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=lambda: signal.SIGINT), "local")
-    assert launched == Launched((), ("a",))
+    assert launched == Launched(failures=(), pending=("a",))
     go.touch()
     until((tmp_path / "jobs" / "ended" / "a.json").exists)
 
@@ -135,7 +135,7 @@ def test_waiting_can_be_stopped_without_the_job_noticing(tmp_path: Path) -> None
 def test_the_debug_executor_runs_in_this_process(tmp_path: Path) -> None:
     made = tmp_path / "made"
     it = job(tmp_path, "a", f"open({str(made)!r}, 'w')")
-    assert slurm(plan(tmp_path, it), "debug") == Launched((), ("a",))
+    assert slurm(plan(tmp_path, it), "debug") == Launched(failures=(), pending=("a",))
     assert not made.exists()
     (tmp_path / "jobs" / "a.json").unlink()
     assert slurm(plan(tmp_path, it, wait=True), "debug") == Launched()
@@ -189,7 +189,7 @@ def slurm_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_nothing_is_submitted_twice(slurm_folder: Path, tmp_path: Path) -> None:
     it, said = job(tmp_path, "a", ""), list[str]()
     for _ in range(3):
-        assert slurm(plan(tmp_path, it, said=said)) == Launched((), ("a",))
+        assert slurm(plan(tmp_path, it, said=said)) == Launched(failures=(), pending=("a",))
     (state,) = slurm_folder.glob("*.state")
     assert said[1:] == [f"a: job {state.stem} is pending already; log: {it.log}"] * 2
     other = replace(it, command=("harness", "other words"))
@@ -203,7 +203,7 @@ def test_a_job_that_slurm_says_nothing_of_may_be_queued(slurm_folder: Path, tmp_
     slurm(plan(tmp_path, job(tmp_path, "a", "")))
     (state,) = slurm_folder.glob("*.state")
     state.unlink()
-    assert slurm(plan(tmp_path, job(tmp_path, "a", ""), said=said)) == Launched((), ("a",))
+    assert slurm(plan(tmp_path, job(tmp_path, "a", ""), said=said)) == Launched(failures=(), pending=("a",))
     assert f"of which the cluster says nothing (if it is gone, delete {tmp_path / 'jobs' / 'a.json'})" in said[0]
     assert len(list(slurm_folder.glob("*.script"))) == 1
 
@@ -224,7 +224,7 @@ def test_a_job_that_has_said_how_it_ended_is_submitted_again(slurm_folder: Path,
     slurm(plan(tmp_path, it))
     (tmp_path / "jobs" / "ended").mkdir()
     (tmp_path / "jobs" / "ended" / "a.json").write_text('{"code": 2, "reason": "no such clip"}')
-    assert slurm(plan(tmp_path, it)) == Launched((), ("a",))
+    assert slurm(plan(tmp_path, it)) == Launched(failures=(), pending=("a",))
     assert len(list(slurm_folder.glob("*.script"))) == 2
 
 
@@ -380,9 +380,11 @@ def test_a_launcher_of_a_distribution(tmp_path: Path) -> None:
     mine = replace(plan(tmp_path, job(tmp_path, "a", "")), launcher="cloud")
 
     def cloud(given: LaunchPlan) -> Launched | None:
-        return Launched((), tuple(job.name for job in given.jobs)) if given.launcher == "cloud" else None
+        return (
+            Launched(failures=(), pending=tuple(job.name for job in given.jobs)) if given.launcher == "cloud" else None
+        )
 
-    assert launch(mine, brought(cloud)) == Launched((), ("a",))
+    assert launch(mine, brought(cloud)) == Launched(failures=(), pending=("a",))
     with pytest.raises(HarnessError, match="unknown launcher 'slrum'; did you mean 'slurm'"):
         launch(replace(mine, launcher="slrum"), brought(cloud))
     with pytest.raises(HarnessError, match=r"launcher 'cloud': vfi-cloud 1\.0 \(cloud\.py\) failed: ZeroDivisionError"):

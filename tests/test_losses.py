@@ -9,7 +9,7 @@ from harness.model import Frames, MotionPrior, Prediction
 from harness.model.losses import charbonnier, losses
 from harness.registry.specs import MotionSeam
 
-FEATURE, BLEND = MotionSeam(8, "feature", 5), MotionSeam(8, "blend", 1)
+FEATURE, BLEND = MotionSeam(stride=8, latent="feature", channels=5), MotionSeam(stride=8, latent="blend", channels=1)
 
 
 def test_charbonnier_is_smooth_at_zero_and_l1_far_away() -> None:
@@ -19,15 +19,15 @@ def test_charbonnier_is_smooth_at_zero_and_l1_far_away() -> None:
 
 def prediction(prior: MotionPrior | None, frame: torch.Tensor) -> Prediction:
     zero = torch.zeros(1, 2, 16, 24)
-    return Prediction(frame, zero, zero, blend=torch.full((1, 1, 16, 24), 0.25), prior=prior)
+    return Prediction(frame=frame, flow_t0=zero, flow_t1=zero, blend=torch.full((1, 1, 16, 24), 0.25), prior=prior)
 
 
 def prior(latent: torch.Tensor) -> MotionPrior:
-    return MotionPrior(torch.zeros(1, 2, 2, 3), torch.zeros(1, 2, 2, 3), latent)
+    return MotionPrior(flow_t0=torch.zeros(1, 2, 2, 3), flow_t1=torch.zeros(1, 2, 2, 3), latent=latent)
 
 
 def test_without_a_prior_only_the_frame_counts() -> None:
-    frames, truth = Frames(torch.rand(1, 3, 16, 24), torch.rand(1, 3, 16, 24)), torch.rand(1, 3, 16, 24)
+    frames, truth = Frames(img0=torch.rand(1, 3, 16, 24), img1=torch.rand(1, 3, 16, 24)), torch.rand(1, 3, 16, 24)
     reconstruction, total = losses(prediction(None, frames.img0), frames, truth, FEATURE)
     assert torch.equal(reconstruction, total)
     assert torch.equal(total, charbonnier(frames.img0 - truth))
@@ -41,7 +41,7 @@ def test_the_frame_of_the_prior_is_added_with_a_tenth(
     seam: MotionSeam, latent: torch.Tensor, weight: float | torch.Tensor
 ) -> None:
     """Without motion that frame is a blend: by the baseline's own mask, or by the prior's where its latent is one."""
-    frames, truth = Frames(torch.rand(1, 3, 16, 24), torch.rand(1, 3, 16, 24)), torch.rand(1, 3, 16, 24)
+    frames, truth = Frames(img0=torch.rand(1, 3, 16, 24), img1=torch.rand(1, 3, 16, 24)), torch.rand(1, 3, 16, 24)
     reconstruction, total = losses(prediction(prior(latent), truth), frames, truth, seam)
     coarse = weight * frames.img0 + (1 - weight) * frames.img1
     assert reconstruction.item() == pytest.approx(1e-3)
@@ -53,7 +53,7 @@ def test_the_flow_of_the_prior_is_scaled_with_its_grid() -> None:
     img0 = torch.rand(1, 3, 16, 40)
     truth = torch.cat([img0[..., 8:], img0[..., -1:].expand(-1, -1, -1, 8)], 3)
     flow = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 2, 5)
-    made = MotionPrior(flow, flow, torch.full((1, 1, 2, 5), 50.0))
-    guess = Prediction(truth, flow, flow, prior=made)
-    reconstruction, total = losses(guess, Frames(img0, img0), truth, BLEND)
+    made = MotionPrior(flow_t0=flow, flow_t1=flow, latent=torch.full((1, 1, 2, 5), 50.0))
+    guess = Prediction(frame=truth, flow_t0=flow, flow_t1=flow, prior=made)
+    reconstruction, total = losses(guess, Frames(img0=img0, img1=img0), truth, BLEND)
     assert (total - reconstruction).item() == pytest.approx(0.1 * 1e-3, rel=1e-2)

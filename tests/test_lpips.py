@@ -19,7 +19,7 @@ from torch import Tensor
 
 from harness.errors import HarnessError
 from harness.metrics.lpips import LPIPS
-from harness.metrics.torchvision_ops import make_importable
+from harness.model import import_torchvision
 from harness.registry.metrics import ALEXNET, ALEXNET_TRUNK
 from harness.weights.read import read_state
 
@@ -48,7 +48,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def heads_file() -> Path:
-    make_importable()
+    import_torchvision()
     package = importlib.import_module("lpips")
     return Path(str(package.__file__)).parent / "weights" / "v0.1" / "alex.pth"
 
@@ -182,13 +182,13 @@ def test_a_gpu_gives_the_same_without_rounding(lpips: LPIPS) -> None:
 
 OPERATORS = """
 import sys, types
-from harness.metrics import torchvision_ops as ops
+from harness.model import torchvision_ops as ops
 sys.modules["torchvision"] = types.ModuleType("torchvision")
-ops.make_importable()
+ops.import_torchvision()
 alone = len(ops._declared)
 del sys.modules["torchvision"]
-ops.make_importable()
-ops.make_importable()
+ops.import_torchvision()
+ops.import_torchvision()
 import torchvision
 print(alone, len(ops._declared), torchvision.extension._has_ops())
 """
@@ -206,4 +206,4 @@ def test_another_fault_of_torchvision_is_not_hidden(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(importlib, "import_module", fail)
     with pytest.raises(RuntimeError, match="another CUDA"):
-        make_importable()
+        import_torchvision()

@@ -74,10 +74,10 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pairs_of_frames_come_once_and_clip_by_clip() -> None:
     triplets = [
-        Triplet("b/2", "b", "easy", (2, 3, 4)),
-        Triplet("a/5", "a", "easy", (5, 6, 7)),
-        Triplet("b/2 again", "b", "hard", (2, 3, 4)),
-        Triplet("a/10", "a", "easy", (10, 11, 12)),
+        Triplet("b/2", clip="b", level="easy", frames=(2, 3, 4)),
+        Triplet("a/5", clip="a", level="easy", frames=(5, 6, 7)),
+        Triplet("b/2 again", clip="b", level="hard", frames=(2, 3, 4)),
+        Triplet("a/10", clip="a", level="easy", frames=(10, 11, 12)),
     ]
     found = pairs_of(triplets)
     assert [(pair.clip, pair.first, pair.last) for pair in found] == [("a", 5, 7), ("a", 10, 12), ("b", 2, 4)]

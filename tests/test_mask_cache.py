@@ -215,7 +215,7 @@ for seed in range(100):
 
 
 def test_names_and_dropped_tags_are_kept() -> None:
-    masks = Masks(labels(2), ("cat", "dog, wet"), ("cow: in one frame only",))
+    masks = Masks(labels(2), tags=("cat", "dog, wet"), dropped=("cow: in one frame only",))
     source = Given(masks)
     for _ in range(2):
         found = MaskCache(source, "x").masks(*frames())
@@ -233,14 +233,14 @@ def test_names_and_dropped_tags_are_kept() -> None:
 
 def test_more_labels_than_names_are_refused() -> None:
     with pytest.raises(HarnessError, match="label 3 and 2 names"):
-        MaskCache(Given(Masks(labels(3), ("cat", "dog"))), "x").maps(*frames())
+        MaskCache(Given(Masks(labels(3), tags=("cat", "dog"))), "x").maps(*frames())
 
 
 def test_an_entry_with_other_names_than_labels_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
-    cache = MaskCache(Given(Masks(labels(3), ("a", "b", "c"))), "x")
+    cache = MaskCache(Given(Masks(labels(3), tags=("a", "b", "c"))), "x")
     cache.maps(*frames())
     (file,) = files()
-    file.write_bytes(pack(Masks(labels(3), ("a",))))
+    file.write_bytes(pack(Masks(labels(3), tags=("a",))))
     assert cache.masks(*frames()).tags == ("a", "b", "c")
     assert "label 3 of 1 names" in caplog.text
 

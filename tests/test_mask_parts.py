@@ -147,23 +147,25 @@ class Installed:
     @hookimpl
     def harness_mask_parts(self) -> list[MaskPartSpec]:
         return [
-            MaskPartSpec("colours", f"{__name__}:Colours", "", part="tagger"),
-            MaskPartSpec("finder", f"{__name__}:Finder", "", part="detector", weights=("net",), version=self.version),
-            MaskPartSpec("own", f"{__name__}:OwnFinder", "", part="detector"),
-            MaskPartSpec("boxed", f"{__name__}:Boxed", "", part="segmenter"),
+            MaskPartSpec("colours", f"{__name__}:Colours", summary="", part="tagger"),
+            MaskPartSpec(
+                "finder", f"{__name__}:Finder", summary="", part="detector", weights=("net",), version=self.version
+            ),
+            MaskPartSpec("own", f"{__name__}:OwnFinder", summary="", part="detector"),
+            MaskPartSpec("boxed", f"{__name__}:Boxed", summary="", part="segmenter"),
         ]
 
     @hookimpl
     def harness_mask_sources(self) -> list[MaskSourceSpec]:
         parts = ("colours", "finder", "boxed")
         return [
-            MaskSourceSpec("ours", "harness.masks.pipeline:Pipeline", "", parts=parts, light=self.light),
-            MaskSourceSpec("one-region", "harness.masks.source:Global", ""),
+            MaskSourceSpec("ours", "harness.masks.pipeline:Pipeline", summary="", parts=parts, light=self.light),
+            MaskSourceSpec("one-region", "harness.masks.source:Global", summary=""),
         ]
 
     @hookimpl
     def harness_weights(self) -> list[WeightsSpec]:
-        return [WeightsSpec("net", "net.bin", "a net", "the moon", "MIT", sha256="f" * 64)]
+        return [WeightsSpec("net", file="net.bin", summary="a net", source="the moon", licence="MIT", sha256="f" * 64)]
 
 
 def chosen(text: str, installed: Installed | None = None) -> ChosenMasks:

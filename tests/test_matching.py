@@ -38,7 +38,7 @@ class Noise(Benchmark):
     """Seven triplets of noise, each its own."""
 
     levels = ("easy",)
-    train = tuple(Triplet(f"noise/{i}", "noise", "train", (i, i + 1, i + 2)) for i in range(7))
+    train = tuple(Triplet(f"noise/{i}", clip="noise", level="train", frames=(i, i + 1, i + 2)) for i in range(7))
     test = ()
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:

@@ -82,7 +82,8 @@ def test_origin(install: Install, tmp_path: Path) -> None:
 
 def test_an_entry_point_may_name_an_object(install: Install) -> None:
     source = (
-        "class Hooks:\n    @hookimpl\n    def harness_baselines(self): return [BaselineSpec('ours', 'a:B', '')]\n"
+        "class Hooks:\n    @hookimpl\n"
+        "    def harness_baselines(self): return [BaselineSpec('ours', 'a:B', summary='')]\n"
         "hooks = Hooks()\n"
     )
     plugins = install("{module}:hooks", ours_object=source)
@@ -193,10 +194,10 @@ def test_ctrl_c_in_an_observer_is_ctrl_c(install: Install) -> None:
         ("raise SystemExit(2)", "harness_baselines: SystemExit: 2"),
         ("return None", "harness_baselines: TypeError"),
         ("return 'ours'", "harness_baselines: TypeError: returned 'o', which is no BaselineSpec"),
-        ("return [PluginSpec('ours', 'a:B', '')]", "which is no BaselineSpec"),
-        ("return [BaselineSpec('Ours', 'a:B', '')]", "ValueError: baseline name 'Ours'"),
-        ("return [BaselineSpec('ours', 'a.B', '')]", "ValueError: factory 'a.B'"),
-        ("yield BaselineSpec('ours', 'a:B', ''); raise OSError('gone')", "harness_baselines: OSError: gone"),
+        ("return [PluginSpec('ours', 'a:B', summary='')]", "which is no BaselineSpec"),
+        ("return [BaselineSpec('Ours', 'a:B', summary='')]", "ValueError: baseline name 'Ours'"),
+        ("return [BaselineSpec('ours', 'a.B', summary='')]", "ValueError: factory 'a.B'"),
+        ("yield BaselineSpec('ours', 'a:B', summary=''); raise OSError('gone')", "harness_baselines: OSError: gone"),
     ],
 )
 def test_a_hook_that_fails_costs_its_own_specs_only(body: str, reason: str, install: Install) -> None:
@@ -357,10 +358,10 @@ def test_every_hook_that_collects_is_in_the_catalogue() -> None:
 @pytest.mark.parametrize("name", ["", "Net", "a_b", "-a", "a-", "a--b", "a b", "ä", "a\n"])
 def test_a_name_is_lower_case_words(name: str) -> None:
     with pytest.raises(ValueError, match="lower-case words"):
-        BaselineSpec(name, "a:B", "")
+        BaselineSpec(name, "a:B", summary="")
 
 
 @pytest.mark.parametrize("factory", ["", "a", "a.B", ":B", "a:", "a:B.c", "a:B\n", "a b:C"])
 def test_a_factory_is_module_and_class(factory: str) -> None:
     with pytest.raises(ValueError, match="not of the form 'module:Class'"):
-        BaselineSpec("a", factory, "")
+        BaselineSpec("a", factory, summary="")

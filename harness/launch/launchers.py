@@ -34,7 +34,7 @@ def local(plan: LaunchPlan) -> Launched:
     """Run every job on this machine, and wait for all."""
     if plan.options:
         raise HarnessError(f"'{next(iter(plan.options))}' is an option of --launcher slurm")
-    return Launched(tuple(map(str, run_jobs(plan.jobs, plan.at_once, plan.gpus, plan.note, plan.stop))))
+    return Launched(failures=tuple(map(str, run_jobs(plan.jobs, plan.at_once, plan.gpus, plan.note, plan.stop))))
 
 
 BUILT_IN: Mapping[str, Callable[[LaunchPlan], Launched]] = {"local": local, "slurm": slurm}

@@ -45,7 +45,7 @@ def slurm(plan: LaunchPlan, cluster: str = "slurm") -> Launched:
     with jobs.locked():
         handed, failures = _hand_over(wanted, jobs, cluster, parameters, plan)
     if not plan.wait:
-        return Launched(tuple(failures), tuple(job.name for job, _ in handed))
+        return Launched(failures=tuple(failures), pending=tuple(job.name for job, _ in handed))
     return _wait(plan, jobs, handed, failures)
 
 
@@ -126,7 +126,7 @@ def _wait(plan: LaunchPlan, jobs: Jobs, handed: Sequence[tuple[Job, Running]], f
             failure = _failure(jobs, job, running)
             plan.note(failure or f"{job.name}: done")
             failed += [failure] if failure else []
-    return Launched(tuple(failed), tuple(job.name for job, _ in waiting))
+    return Launched(failures=tuple(failed), pending=tuple(job.name for job, _ in waiting))
 
 
 def _has_ended(jobs: Jobs, job: Job, running: Running) -> bool:

@@ -99,4 +99,4 @@ class MaskCache:
             raise HarnessError(f"{name} returns labels {maps.min()} to {maps.max()}; they must be 0 to {HIGHEST}")
         if masks.tags and maps.max(initial=0) > len(masks.tags):
             raise HarnessError(f"{name} returns label {maps.max()} and {len(masks.tags)} names of labels")
-        return Masks(np.ascontiguousarray(maps, dtype=np.uint16), tuple(masks.tags), tuple(masks.dropped))
+        return Masks(np.ascontiguousarray(maps, dtype=np.uint16), tags=tuple(masks.tags), dropped=tuple(masks.dropped))

@@ -42,4 +42,4 @@ def unpack(data: bytes, shape: tuple[int, ...]) -> Masks:
         raise ValueError(f"{mode} {tall.shape} instead of maps {shape}")
     if tags and tall.max(initial=0) > len(tags):
         raise ValueError(f"label {tall.max()} of {len(tags)} names")
-    return Masks(tall.astype(np.uint16).reshape(shape), tags, dropped)
+    return Masks(tall.astype(np.uint16).reshape(shape), tags=tags, dropped=dropped)

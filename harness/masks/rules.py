@@ -59,7 +59,7 @@ def pair_masks(frame0: TagMasks, frame1: TagMasks, size: tuple[int, int]) -> Mas
         tags, stack = _without(hidden, tags, stack)
         dropped |= hidden
         maps = _painted(stack)
-    return Masks(maps, tuple(tags), tuple(f"{tag}: {reason}" for tag, reason in sorted(dropped.items())))
+    return Masks(maps, tags=tuple(tags), dropped=tuple(f"{tag}: {reason}" for tag, reason in sorted(dropped.items())))
 
 
 def _without(gone: Iterable[str], tags: list[str], stack: Stack) -> tuple[list[str], Stack]:

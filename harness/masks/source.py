@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ class Masks:
     """
 
     maps: NDArray[np.uint16]
+    _: KW_ONLY
     tags: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
 

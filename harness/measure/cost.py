@@ -42,7 +42,11 @@ def example(model: Composed, size: tuple[int, int]) -> tuple[Frames, torch.Tenso
     device = next(model.parameters()).device
     image = torch.full((1, 3, height, width), 0.5, device=device)
     maps = np.zeros((1, 2, height, width), np.uint8) if len(model.plugin) else None
-    return Frames(image, image), torch.full((1, 1, 1, 1), 0.5, device=device), model.regions(maps, (height, width))
+    return (
+        Frames(img0=image, img1=image),
+        torch.full((1, 1, 1, 1), 0.5, device=device),
+        model.regions(maps, (height, width)),
+    )
 
 
 def _flops(model: Composed, size: tuple[int, int], formulas: dict[Any, Any]) -> dict[Any, int]:
@@ -56,7 +60,7 @@ def _flops(model: Composed, size: tuple[int, int], formulas: dict[Any, Any]) -> 
         torch.no_grad(),
     ):
         img0, img1, time = (fake.from_tensor(x) for x in (frames.img0, frames.img1, t))
-        model(Frames(img0, img1), time, regions)
+        model(Frames(img0=img0, img1=img1), time, regions)
     return dict(counter.get_flop_counts()["Global"])
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import HarnessError
-from harness.metrics.torchvision_ops import make_importable
+from harness.model.torchvision_ops import import_torchvision
 from harness.registry.metrics import ALEXNET, ALEXNET_TRUNK
 from harness.weights.places import find, locate
 from harness.weights.read import read_state
@@ -36,7 +36,7 @@ class LPIPS:
     def __init__(self, *, weights: str = "") -> None:
         try:
             path = find(ALEXNET_TRUNK, weights) or locate(ALEXNET, weights)
-            make_importable()
+            import_torchvision()
             self._network = _network(path)
         except (HarnessError, ImportError, RuntimeError) as error:
             raise HarnessError(f"LPIPS is not available: {error}") from error

@@ -1,4 +1,4 @@
-"""What an adapter builds on: the seam's contracts, warping, regions, blocks and losses."""
+"""What a network builds on: the seam's contracts, warping, regions and blocks. Importing this imports torch."""
 
 from harness.model.blocks import PyramidEncoder, ResBlock, conv_prelu, decoder_body
 from harness.model.compose import Composed
@@ -13,7 +13,8 @@ from harness.model.contracts import (
     take_up,
 )
 from harness.model.regions import Regions, pool_and_copy, region_attention
-from harness.model.warp import pixel_grid, resize, resize_flow, warp
+from harness.model.torchvision_ops import import_torchvision
+from harness.model.warping import pixel_grid, resize, resize_flow, warp
 
 __all__ = [
     "Baseline",
@@ -29,6 +30,7 @@ __all__ = [
     "ResBlock",
     "conv_prelu",
     "decoder_body",
+    "import_torchvision",
     "pixel_grid",
     "pool_and_copy",
     "region_attention",

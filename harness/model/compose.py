@@ -89,7 +89,7 @@ class Composed(nn.Module):
         padding = Padding.to_multiple(height, width, self.multiple(scale))
         if masks is None:
             masks = np.zeros((batch, 2, height, width), np.uint8)
-        frames = Frames(padding.pad(img0), padding.pad(img1), scale)
+        frames = Frames(img0=padding.pad(img0), img1=padding.pad(img1), scale=scale)
         time = torch.full((batch, 1, 1, 1), t, dtype=img0.dtype, device=img0.device)
         regions = self.regions(padding.pad_maps(masks), padding.size, scale) if len(self.plugin) else None
         out = self(frames, time, regions)
@@ -99,7 +99,10 @@ class Composed(nn.Module):
             )
         crop = padding.crop
         return Prediction(
-            crop(out.frame), crop(out.flow_t0), crop(out.flow_t1), None if out.blend is None else crop(out.blend)
+            frame=crop(out.frame),
+            flow_t0=crop(out.flow_t0),
+            flow_t1=crop(out.flow_t1),
+            blend=None if out.blend is None else crop(out.blend),
         )
 
     def multiple(self, scale: float = 1.0) -> int:

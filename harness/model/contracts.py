@@ -2,6 +2,7 @@
 
 Conventions, everywhere: images are RGB float in [0, 1], (B, 3, H, W); a flow (B, 2, h, w) points from the frame
 to be made to a source frame (t->0, t->1), in pixels of its own grid, channel 0 = x; t is (B, 1, 1, 1) in (0, 1).
+Records of tensors take them by keyword only: two of one shape that change places would be seen nowhere.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from harness.model.regions import Regions
 from harness.registry.specs import Offers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Frames:
     """The two inputs, with sides that the baseline takes at that scale.
 
@@ -30,7 +31,7 @@ class Frames:
     scale: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Features:
     """Coarsest siamese features (B, C, H/s, W/s) for plug-ins, and whatever the baseline keeps for its decoder."""
 
@@ -43,7 +44,7 @@ class Features:
         return replace(self, f0=f0, f1=f1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MotionPrior:
     """A motion plug-in's result on the grid of the baseline's motion seam.
 
@@ -71,7 +72,7 @@ def take_up(prior: MotionPrior | None, first_stage: Callable[[], Stage]) -> Stag
     return flow_t0 + prior.flow_t0, flow_t1 + prior.flow_t1, latent + prior.latent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """`frame` (B, 3, H, W) in [0, 1]; full-size flows (B, 2, H, W); `blend` (B, 1, H, W), the weight of frame 0
     in [0, 1], or the mean of several, None where the network has none; the prior that seeded it, if any."""

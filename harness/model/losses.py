@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from harness.model.contracts import Frames, MotionPrior, Prediction
-from harness.model.warp import resize, resize_flow, warp
+from harness.model.warping import resize, resize_flow, warp
 from harness.registry.specs import MotionSeam
 
 EPSILON = 1e-3

@@ -18,7 +18,7 @@ from torch import Tensor
 SMALLEST_BUCKET = 8  # regions of up to this many cells share one bucket
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bucket:
     """Regions of similar size, padded to the largest: `cells0` (R, L0) and `cells1` (R, L1) are positions in the
     flattened batch of grids (B*h*w), the position B*h*w being padding. `padded0`, `padded1`: some of them are."""
@@ -29,7 +29,7 @@ class Bucket:
     padded1: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Regions:
     """The regions of a batch of frame pairs on a feature grid.
 
@@ -80,8 +80,10 @@ class Regions:
 
     def mirrored(self) -> Regions:
         """The same seen from frame 1."""
-        buckets = tuple(Bucket(b.cells1, b.cells0, b.padded1, b.padded0) for b in self.buckets)
-        return Regions(self.ids1, self.ids0, self.count, buckets)
+        buckets = tuple(
+            Bucket(cells0=b.cells1, cells1=b.cells0, padded0=b.padded1, padded1=b.padded0) for b in self.buckets
+        )
+        return Regions(ids0=self.ids1, ids1=self.ids0, count=self.count, buckets=buckets)
 
 
 def nearest_exact(maps: NDArray[np.integer], grid: tuple[int, int]) -> NDArray[np.int64]:
@@ -114,7 +116,7 @@ def _buckets(ids0: NDArray[np.int64], ids1: NDArray[np.int64], count: int) -> li
             position = np.minimum(starts[frame, regions, None] + offset, len(ids0) - 1)
             cells.append(torch.from_numpy(np.where(real, order[frame][position], len(ids0))))
             padded.append(not real.all())
-        buckets.append(Bucket(cells[0], cells[1], padded[0], padded[1]))
+        buckets.append(Bucket(cells0=cells[0], cells1=cells[1], padded0=padded[0], padded1=padded[1]))
     return buckets
 
 

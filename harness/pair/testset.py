@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from harness.distributed import World
 from harness.errors import HarnessError
-from harness.evaluate.plan import Metric, EvalPlan
+from harness.evaluate.plan import EvalPlan, Metric
 from harness.evaluate.protocol import Predict, mean_of_frames, protocol_id
 from harness.evaluate.regions import ByMasks, ByMotion, Grouping
 from harness.evaluate.runner import Evaluation, evaluate

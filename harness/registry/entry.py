@@ -66,8 +66,8 @@ class Entry(Generic[Kind]):
     def code(self) -> str:
         """Hash of the source of the package that the factory lives in; of the core, the part that it lives in."""
         module = self.target.factory.partition(":")[0]
-        package = module.partition(".")[0]
-        return package_hash(module.rpartition(".")[0] if package == "harness" else package)
+        package, *inner = module.split(".")
+        return package_hash(".".join([package, *(inner[:-1] or inner)]) if package == "harness" else package)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class Job:
     holds: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LaunchPlan:
     """Jobs, and how the user wants them run.
 
@@ -44,7 +44,7 @@ class LaunchPlan:
     gpus: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Launched:
     """A line for each failure, and the names of the jobs that have not ended."""
 

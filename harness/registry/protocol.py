@@ -9,7 +9,7 @@ from typing import Literal
 from harness.registry.specs import Named
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How a network is run on one benchmark's frames.
 
@@ -31,7 +31,7 @@ class Settings:
     flip_average: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol(Named):
     """`settings` hold everywhere but on the benchmarks that `on` names. `ssim` is the metric that its tables call SSIM.
 

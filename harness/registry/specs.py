@@ -3,13 +3,16 @@
 A spec is data. Its `factory` is a lazy "module:Class" string, so that listing what is installed
 imports neither torch nor any network. The factory's keyword-only parameters are the options a user
 may give (`--with hir:stages=L`); `preset` fixes some of them, as a variant of a network does.
+
+Name and factory may be given by position: they stand first in every spec, and neither passes for the other. All else
+is by keyword only, so that texts and numbers cannot change places, and a field that is added moves no other.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -33,6 +36,7 @@ class Spec(Named):
     """What has a factory. `reference` is the paper or page to cite, `licence` that of the code's facts."""
 
     factory: str
+    _: KW_ONLY
     summary: str
     reference: str = ""
     licence: str = ""
@@ -51,7 +55,7 @@ class BaselineSpec(Spec):
     kind = "baseline"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PluginSpec(Spec):
     """A module at the seam. Factory: `(offers: Offers, **options) -> FeaturePlugin | MotionPlugin`.
 
@@ -64,7 +68,7 @@ class PluginSpec(Spec):
     kind = "plug-in"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MaskSourceSpec(Spec):
     """Where label maps come from. Factory: `(**options) -> harness.masks.MaskSource`.
 
@@ -83,7 +87,7 @@ class MaskSourceSpec(Spec):
     kind = "mask source"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MaskPartSpec(Spec):
     """A part of a mask pipeline. Factory: `(**options) -> harness.masks.Tagger | Detector | Segmenter`.
 
@@ -97,7 +101,7 @@ class MaskPartSpec(Spec):
     kind = "mask part"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WeightsSpec(Named):
     """A file, or a folder of files, of weights that are not trained here.
 
@@ -120,7 +124,7 @@ class WeightsSpec(Named):
     kind = "weights"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BenchmarkSpec(Spec):
     """Triplets to train and test on. Factory: `(**options) -> harness.data.Benchmark`.
 
@@ -133,7 +137,7 @@ class BenchmarkSpec(Spec):
     kind = "benchmark"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
     """What is measured of a frame. Factory: `(**options)` to a callable `(frame, truth) -> (B,) tensor`, where both are
     RGB (B, 3, H, W) in [0, 1].
@@ -149,7 +153,7 @@ class MetricSpec(Spec):
     kind = "metric"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MotionSeam:
     """What a baseline's first decoder stage emits and a motion plug-in may supply.
 
@@ -163,7 +167,7 @@ class MotionSeam:
     channels: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Offers:
     """What a baseline hands to plug-ins: coarsest siamese features of `channels` at `stride`, and the motion seam."""
 

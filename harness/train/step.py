@@ -49,7 +49,7 @@ def _backward(model: Composed, batch: Batch, engine: Engine) -> Tensor:
     A loss that is not finite gets no backward pass on a CPU: that of grid_sample crashes on NaN coordinates.
     """
     images = batch.frames.to(engine.device, non_blocking=True).float() / 255
-    frames, truth = Frames(images[:, 0], images[:, 2]), images[:, 1]
+    frames, truth = Frames(img0=images[:, 0], img1=images[:, 2]), images[:, 1]
     t = batch.t.to(engine.device, non_blocking=True).view(-1, 1, 1, 1)
     regions = model.regions(batch.maps, (truth.shape[-2], truth.shape[-1]))
     with engine.autocast():

@@ -1,1 +1,26 @@
-"""Files of weights that are not trained here: where they are, what they are, and reading them safely."""
+"""Files of weights that are not trained here: where they are, what they are, and reading them safely.
+
+Importing this imports no torch; `read_state` does, when it is called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.weights.places import find, locate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["find", "locate", "read_state"]
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint file by name: safetensors, or a pickle of nothing but tensors. Nothing is executed.
+
+    Where they lie under `state_dict` or `model`, they are taken from there. Raises HarnessError naming the file.
+    """
+    from harness.weights import read
+
+    return read.read_state(path)

@@ -27,12 +27,12 @@ def maps():
 @pytest.fixture
 def features():
     torch.manual_seed(0)
-    return Features(torch.randn(2, CHANNELS, *GRID), torch.randn(2, CHANNELS, *GRID), kept="for the decoder")
+    return Features(f0=torch.randn(2, CHANNELS, *GRID), f1=torch.randn(2, CHANNELS, *GRID), kept="for the decoder")
 
 
 def make(**options):
     torch.manual_seed(1)
-    plugin = HCE(Offers(CHANNELS, 16), **options)
+    plugin = HCE(Offers(channels=CHANNELS, stride=16), **options)
     for slope in (m.weight for m in plugin.modules() if isinstance(m, nn.PReLU)):
         nn.init.uniform_(slope, -0.5, 0.5)
     return plugin
@@ -77,7 +77,7 @@ def test_is_the_equations(spatial, temporal, features, maps):
 
 
 def test_one_set_of_weights_serves_both_frames(features, maps):
-    plugin, swapped = make(), Features(features.f1, features.f0)
+    plugin, swapped = make(), Features(f0=features.f1, f1=features.f0)
     out = plugin(features, Regions.of(*maps, GRID))
     mirrored = plugin(swapped, Regions.of(*maps[::-1], GRID))
     torch.testing.assert_close(mirrored.f0, out.f1)
@@ -135,7 +135,7 @@ def test_autocast_is_close(features, maps):
 def test_never_waits_for_the_device(features, maps):
     device = torch.device("cuda")
     plugin, regions = make().to(device), Regions.of(*maps, GRID).to(device)
-    there = Features(features.f0.to(device), features.f1.to(device))
+    there = Features(f0=features.f0.to(device), f1=features.f1.to(device))
     torch.cuda.set_sync_debug_mode("error")
     try:
         plugin(there, regions).f0.sum().backward()

@@ -38,7 +38,7 @@ def scene() -> Scene:
         objects.append(shape)
     maps = [shape.numpy().astype(np.uint16)[None] for shape in objects]
     motion = torch.tensor([at1[1] - at0[1], at1[0] - at0[0]], dtype=torch.float32)
-    return Scene(Features(frames[0], frames[1]), Regions.of(*maps, (height, width)), *objects, motion)
+    return Scene(Features(f0=frames[0], f1=frames[1]), Regions.of(*maps, (height, width)), *objects, motion)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def sample():
         maps = [np.random.default_rng(frame).integers(0, 3, (batch, *grid)) for frame in (0, 1)]
         maps[0][:, 0], maps[1][:, 1] = 8, 9
         f0, f1 = torch.randn(2, batch, channels, *grid)
-        return Features(f0, f1), Regions.of(*maps, grid), torch.linspace(0.25, 0.75, batch).view(-1, 1, 1, 1)
+        return Features(f0=f0, f1=f1), Regions.of(*maps, grid), torch.linspace(0.25, 0.75, batch).view(-1, 1, 1, 1)
 
     return make
 
@@ -71,5 +71,9 @@ def sample():
 @pytest.fixture(params=["feature", "blend"])
 def offers(request: pytest.FixtureRequest) -> Offers:
     """As IFRNet's: a feature at stride 8. As RIFE's: a blend logit at stride 1."""
-    seam = MotionSeam(8, "feature", 6) if request.param == "feature" else MotionSeam(1, "blend", 1)
-    return Offers(8, 16, seam)
+    seam = (
+        MotionSeam(stride=8, latent="feature", channels=6)
+        if request.param == "feature"
+        else MotionSeam(stride=1, latent="blend", channels=1)
+    )
+    return Offers(channels=8, stride=16, motion=seam)

@@ -142,7 +142,7 @@ def test_pixel_then_target_level_adds_the_motions(offers, sample):
 
 def test_latent_motion_of_a_moving_object(scene, sharp):
     """At t = 1/4 the object is a quarter of its way: 3/4 of the motion leads to frame 1, a quarter back to frame 0."""
-    plugin = make(Offers(64, 16, MotionSeam(8, "feature", 6)), stages="L")
+    plugin = make(Offers(channels=64, stride=16, motion=MotionSeam(stride=8, latent="feature", channels=6)), stages="L")
     sharp(plugin.long_range)
     _, _, ft0, ft1 = seen_by_inter(plugin, scene.features, scene.regions, torch.full((1, 1, 1, 1), 0.25))["inter"]
     torch.testing.assert_close(ft0[0][:, scene.object1].mean(1), -0.25 * scene.motion, atol=1e-3, rtol=0)
@@ -152,7 +152,10 @@ def test_latent_motion_of_a_moving_object(scene, sharp):
 def test_flows_are_in_pixels_of_the_seam(sample):
     """The same HIR on a seam of stride 1 and of stride 8: eight times the flow, the same latent."""
     inputs = sample(8)
-    fine, coarse = (awake(make(Offers(8, 16, MotionSeam(s, "blend", 1))))(*inputs) for s in (1, 8))
+    fine, coarse = (
+        awake(make(Offers(channels=8, stride=16, motion=MotionSeam(stride=s, latent="blend", channels=1))))(*inputs)
+        for s in (1, 8)
+    )
     for name, factor in (("flow_t0", 8), ("flow_t1", 8), ("latent", 1)):
         small, large = getattr(coarse, name), getattr(fine, name)
         assert large.shape[-2:] == (80, 112)
@@ -189,7 +192,7 @@ def test_inject_is_passed_on(offers, sample):
 
 def test_errors(offers, sample):
     with pytest.raises(ValueError, match="no motion seam"):
-        HIR(Offers(8, 16))
+        HIR(Offers(channels=8, stride=16))
     with pytest.raises(ValueError, match="radius"):
         HIR(offers, radius=0)
     features, _, t = sample(8)
@@ -204,7 +207,10 @@ def test_errors(offers, sample):
 )
 def test_costs_what_the_paper_prints(channels, latent, limit, sample):
     """Multiply-accumulates with HCE's 144 C^2 a cell, at 1280x720, transposed convolutions over their output, in T."""
-    plugin, macs = make(Offers(channels, 16, MotionSeam(8, "feature", latent))), []
+    plugin, macs = (
+        make(Offers(channels=channels, stride=16, motion=MotionSeam(stride=8, latent="feature", channels=latent))),
+        [],
+    )
 
     def count(module, inputs, output):
         k = module.kernel_size[0] * module.kernel_size[1]

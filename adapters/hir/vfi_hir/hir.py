@@ -74,7 +74,12 @@ class HIR(MotionPlugin):
             f0, f1, ft0, ft1 = warp(f0, more0), warp(f1, more1), ft0 + more0, ft1 + more1
         flow_t0, flow_t1, latent = self.inter(f0, f1, ft0, ft1)
         size = height * self.stride // self.seam.stride, width * self.stride // self.seam.stride
-        return MotionPrior(resize_flow(flow_t0, size), resize_flow(flow_t1, size), resize(latent, size), self.inject)
+        return MotionPrior(
+            flow_t0=resize_flow(flow_t0, size),
+            flow_t1=resize_flow(flow_t1, size),
+            latent=resize(latent, size),
+            inject=self.inject,
+        )
 
     def _target_level(
         self, h0: Tensor, h1: Tensor, regions: Regions, t: Tensor

@@ -26,7 +26,7 @@ def real(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HARNESS_WEIGHTS", str(folder))
     from vfi_lite.weights import MOBILE_SAM, YOLO
 
-    from harness.weights.places import find
+    from harness.weights import find
 
     missing = [spec.file for spec in (MOBILE_SAM, YOLO) if find(spec) is None]
     if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,7 @@ from vfi_lite.efficientnet import EfficientNetLite2, load
 from vfi_lite.weights import EFFICIENTNET
 
 from harness import HarnessError
-from harness.weights.digest import digest
-from harness.weights.places import locate
+from harness.weights import locate
 
 # of efficientnet-lite-pytorch 0.1.0, torch 2.13 on a CPU: every hundredth logit, and the likeliest class
 LOGITS = (-0.29687, -0.33031, 0.89342, 0.10564, 1.35805, -1.63734, 2.13714, 0.87829, 0.41965, -1.32214)
@@ -33,7 +33,7 @@ def test_parameters() -> None:
 
 
 def test_the_installed_file_is_the_published_one() -> None:
-    assert digest(locate(EFFICIENTNET)) == EFFICIENTNET.sha256
+    assert hashlib.sha256(locate(EFFICIENTNET).read_bytes()).hexdigest() == EFFICIENTNET.sha256
 
 
 def test_another_checkpoint_is_named(tmp_path: Path) -> None:

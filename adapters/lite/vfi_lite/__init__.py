@@ -3,8 +3,7 @@ MobileSAM; small enough for a CPU."""
 
 from __future__ import annotations
 
-from harness import MaskSourceSpec, hookimpl
-from harness.registry.specs import MaskPartSpec, WeightsSpec
+from harness import MaskPartSpec, MaskSourceSpec, WeightsSpec, hookimpl
 from vfi_lite.weights import EFFICIENTNET, MOBILE_SAM, YOLO
 
 
@@ -51,7 +50,7 @@ def harness_mask_sources() -> list[MaskSourceSpec]:
     return [
         MaskSourceSpec(
             name="lite",
-            factory="harness.masks.pipeline:Pipeline",
+            factory="harness.masks:Pipeline",
             summary="objects of 80 kinds, by tiny YOLOv3, EfficientNet-Lite2 and MobileSAM; runs on a CPU",
             reference="the pipeline of the paper, A.3, with small models",
             licence="MIT and Apache-2.0 (weights)",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from harness.weights.places import locate
+from harness.weights import locate
 from vfi_lite.coco import CLASSES
 from vfi_lite.efficientnet import SIDE, EfficientNetLite2, load
 from vfi_lite.weights import EFFICIENTNET

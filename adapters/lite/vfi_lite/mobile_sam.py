@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from harness import HarnessError
 from harness.masks import Box, Segmenter
-from harness.metrics.torchvision_ops import make_importable
-from harness.weights.places import locate
+from harness.model import import_torchvision
+from harness.weights import locate
 from vfi_lite.tinyvit import TinyViT
 from vfi_lite.weights import MOBILE_SAM
 
@@ -66,7 +66,7 @@ class Sam(nn.Module):
     def __init__(self, size: Size) -> None:
         super().__init__()
         with suppress(ImportError):  # where there is none, transformers does without
-            make_importable()
+            import_torchvision()
         from transformers.models.sam.configuration_sam import SamConfig, SamMaskDecoderConfig
         from transformers.models.sam.modeling_sam import SamMaskDecoder, SamPromptEncoder
 

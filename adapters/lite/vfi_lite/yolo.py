@@ -11,7 +11,7 @@ from PIL import Image
 
 from harness import HarnessError
 from harness.masks import Box, Detector
-from harness.weights.places import locate
+from harness.weights import locate
 from vfi_lite.coco import CLASSES
 from vfi_lite.weights import YOLO
 

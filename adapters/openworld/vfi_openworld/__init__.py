@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from harness import MaskSourceSpec, hookimpl
-from harness.registry.specs import MaskPartSpec, WeightsSpec
+from harness import MaskPartSpec, MaskSourceSpec, WeightsSpec, hookimpl
 from vfi_openworld.specs import GROUNDING_DINO, HQ_SAM, RAM, RAM_PLUS, TAGS, THRESHOLDS
 
 
@@ -12,7 +11,7 @@ def harness_mask_sources() -> list[MaskSourceSpec]:
     return [
         MaskSourceSpec(
             name="openworld",
-            factory="harness.masks.pipeline:Pipeline",
+            factory="harness.masks:Pipeline",
             summary="what RAM names, Grounding DINO finds and HQ-SAM cuts out, where it is in both frames",
             reference="paper, Sec. 3.3 and A.3",
             licence="Apache-2.0",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness import HarnessError
 from harness.masks import Box, Detector
-from harness.weights.places import locate
+from harness.weights import locate
 from vfi_openworld.boxes import corners, suppress
 from vfi_openworld.hub import device_or_default, load_model, load_other
 from vfi_openworld.prompt import Marks, Prompt, by_tag, prompts

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.masks import Box, Segmenter
-from harness.weights.places import locate
+from harness.weights import locate
 from vfi_openworld.hub import device_or_default, import_transformers, load_model, load_other
 from vfi_openworld.specs import HQ_SAM
 

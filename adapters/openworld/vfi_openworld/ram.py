@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import HarnessError
-from harness.weights.read import read_state
+from harness.weights import read_state
 from vfi_openworld import swin
 from vfi_openworld.hub import import_transformers
 

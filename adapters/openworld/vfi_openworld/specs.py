@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.registry.specs import WeightsSpec
+from harness import WeightsSpec
 
 RAM = WeightsSpec(
     name="ram",

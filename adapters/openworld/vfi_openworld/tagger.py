@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness import HarnessError
+from harness import HarnessError, WeightsSpec
 from harness.masks import Tagger
-from harness.registry.specs import WeightsSpec
-from harness.weights.places import locate
+from harness.weights import locate
 from vfi_openworld import specs
 from vfi_openworld.hub import device_or_default
 from vfi_openworld.ram import RecognizeAnything, load

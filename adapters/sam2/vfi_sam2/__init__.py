@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from harness import MaskSourceSpec, hookimpl
-from harness.registry.specs import MaskPartSpec, WeightsSpec
+from harness import MaskPartSpec, MaskSourceSpec, WeightsSpec, hookimpl
 from vfi_sam2.specs import SAM2
 
 REFERENCE = "Ravi et al., SAM 2: Segment Anything in Images and Videos, ICLR 2025, arXiv:2408.00714"

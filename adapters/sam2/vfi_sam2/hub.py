@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from harness import HarnessError
-from harness.metrics.torchvision_ops import make_importable
+from harness.model import import_torchvision
 
 
 def import_transformers() -> Any:
     """The library, which imports torchvision where there is one. It takes seconds: call this when it is needed."""
     with suppress(ImportError):  # no torchvision: nothing here needs it
-        make_importable()
+        import_torchvision()
     return importlib.import_module("transformers")
 
 

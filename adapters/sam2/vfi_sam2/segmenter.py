@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.masks import Box, Segmenter
-from harness.weights.places import locate
+from harness.weights import locate
 from vfi_sam2.frames import full, scaled, squared
 from vfi_sam2.hub import device_or_default, load_model
 from vfi_sam2.specs import SAM2

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.masks import Detector, Masks, Pipeline, Segmenter, Tagger, pair_masks
-from harness.weights.places import locate
+from harness.weights import locate
 from vfi_sam2.frames import full, prompts, squared
 from vfi_sam2.hub import device_or_default, import_transformers, load_model
 from vfi_sam2.specs import SAM2

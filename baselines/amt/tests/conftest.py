@@ -87,13 +87,16 @@ def filled(variant: Variant) -> AMT:
 def golden_frames() -> Frames:
     """The golden inputs, 128x160."""
     with np.load(HERE / "goldens" / "frames.npz") as stored:
-        return Frames(*(torch.from_numpy(stored[key].astype(np.float32) / np.float32(255)) for key in ("img0", "img1")))
+        images = {
+            name: torch.from_numpy(stored[name].astype(np.float32) / np.float32(255)) for name in ("img0", "img1")
+        }
+        return Frames(**images)
 
 
 def cut(height: int, width: int, scale: float = 1.0, top: int = 24) -> Frames:
     """A piece of the golden inputs."""
     whole, piece = golden_frames(), (..., slice(top, top + height), slice(0, width))
-    return Frames(whole.img0[piece].contiguous(), whole.img1[piece].contiguous(), scale)
+    return Frames(img0=whole.img0[piece].contiguous(), img1=whole.img1[piece].contiguous(), scale=scale)
 
 
 @cache

@@ -128,8 +128,11 @@ def test_time_scales(choice: Any, times: tuple[float, float], monkeypatch: pytes
 
     monkeypatch.setattr(Correlation, "lookup", lookup)
     motion = torch.tensor([2.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 4, 6)
-    prior = MotionPrior(-0.3 * motion, 0.7 * motion, torch.zeros(1, 44, 4, 6), inject="replace")
-    net, pair = AMT(variant="s", time_scales=choice).eval(), Frames(torch.rand(1, 3, 32, 48), torch.rand(1, 3, 32, 48))
+    prior = MotionPrior(flow_t0=-0.3 * motion, flow_t1=0.7 * motion, latent=torch.zeros(1, 44, 4, 6), inject="replace")
+    net, pair = (
+        AMT(variant="s", time_scales=choice).eval(),
+        Frames(img0=torch.rand(1, 3, 32, 48), img1=torch.rand(1, 3, 32, 48)),
+    )
     with torch.inference_mode():
         net.decode(pair, net.encode(pair), torch.full((1, 1, 1, 1), 0.3), prior)
     torch.testing.assert_close(looked[0][0], motion * times[0])

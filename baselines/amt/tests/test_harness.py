@@ -48,7 +48,7 @@ def test_hce_and_hir_forward_and_backward(baseline: str, golden: SimpleNamespace
     out = model.interpolate(img0, img1, 0.3, masks)
     assert out.frame.shape == (2, 3, 37, 53)
     assert out.frame.isfinite().all()
-    pair = Frames(img0[..., :32, :48], img1[..., :32, :48])
+    pair = Frames(img0=img0[..., :32, :48], img1=img1[..., :32, :48])
     regions = model.regions(masks[..., :32, :48], (32, 48))
     prediction = model(pair, HALF.expand(2, -1, -1, -1), regions)
     assert prediction.prior is not None

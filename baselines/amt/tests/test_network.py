@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,10 +41,15 @@ def assert_same(one: Prediction, other: Prediction) -> None:
         assert torch.equal(a, b)
 
 
+def prior_of(stage: Iterable[Tensor], **options: Any) -> MotionPrior:
+    """What a first decoder stage emits, flow_t0, flow_t1 and latent, as a prior."""
+    flow0, flow1, latent = stage
+    return MotionPrior(flow_t0=flow0, flow_t1=flow1, latent=latent, **options)
+
+
 def prior_like(network: AMT, frames: Frames, **options: Any) -> MotionPrior:
     generator = torch.Generator().manual_seed(0)
-    flow0, flow1, ft = (0.3 * torch.randn(x.shape, generator=generator) for x in decoder4(network, frames))
-    return MotionPrior(flow0, flow1, ft, **options)
+    return prior_of((0.3 * torch.randn(x.shape, generator=generator) for x in decoder4(network, frames)), **options)
 
 
 def still_network() -> AMT:
@@ -70,7 +76,7 @@ def double(network: AMT) -> AMT:
 def test_offers_describe_what_encode_and_decoder4_give(variant: Any) -> None:
     """Without weights or numbers: on the meta device."""
     with torch.device("meta"):
-        net, pair = AMT(variant=variant), Frames(torch.empty(1, 3, 32, 48), torch.empty(1, 3, 32, 48))
+        net, pair = AMT(variant=variant), Frames(img0=torch.empty(1, 3, 32, 48), img1=torch.empty(1, 3, 32, 48))
         features = net.encode(pair)
         flow0, flow1, ft = net.decoder4(features.f0, features.f1, torch.empty(1, 1, 1, 1))
     assert net.offers is not None
@@ -105,7 +111,7 @@ def test_the_correlation_features_start_from_the_published_distribution() -> Non
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_a_zero_residual_is_the_plain_network(scale: float, network: Any, frames: Any) -> None:
     net, pair = network("s"), frames(64, 96, scale)
-    zero = MotionPrior(*(torch.zeros_like(x) for x in decoder4(net, pair)))
+    zero = prior_of(torch.zeros_like(x) for x in decoder4(net, pair))
     assert_same(predict(net, pair, zero), predict(net, pair))
 
 
@@ -113,14 +119,16 @@ def test_a_residual_is_added_to_what_decoder4_gives(network: Any, frames: Any) -
     net, pair = network("s"), frames(64, 96)
     prior = prior_like(net, pair)
     flow0, flow1, ft = decoder4(net, pair)
-    total = MotionPrior(flow0 + prior.flow_t0, flow1 + prior.flow_t1, ft + prior.latent, inject="replace")
+    total = MotionPrior(
+        flow_t0=flow0 + prior.flow_t0, flow_t1=flow1 + prior.flow_t1, latent=ft + prior.latent, inject="replace"
+    )
     assert_same(predict(net, pair, prior), predict(net, pair, total))
     assert not torch.equal(predict(net, pair, prior).frame, predict(net, pair).frame)
 
 
 def test_replacing_decoder4_by_its_own_output_is_the_plain_network(network: Any, frames: Any) -> None:
     net, pair = network("s"), frames(64, 96)
-    assert_same(predict(net, pair, MotionPrior(*decoder4(net, pair), inject="replace")), predict(net, pair))
+    assert_same(predict(net, pair, prior_of(decoder4(net, pair), inject="replace")), predict(net, pair))
 
 
 def test_replace_does_not_run_decoder4(frames: Any) -> None:
@@ -146,8 +154,8 @@ def test_a_prior_flow_is_in_pixels_of_the_seams_grid_and_points_to_the_sources(i
     height, width = (round(side * scale) // 8 for side in (64, 96))
     to_next = (torch.tensor([8.0, 4.0]) * scale / 8).view(1, 2, 1, 1).expand(1, 2, height, width)
     latent = torch.zeros(1, 44, height, width)
-    pair = Frames(scene(-1), scene(1), scale)
-    out = predict(net, pair, MotionPrior(-to_next, to_next, latent, inject=inject))
+    pair = Frames(img0=scene(-1), img1=scene(1), scale=scale)
+    out = predict(net, pair, MotionPrior(flow_t0=-to_next, flow_t1=to_next, latent=latent, inject=inject))
     expected = torch.tensor([8.0, 4.0]).view(1, 2, 1, 1).expand_as(out.flow_t1)
     torch.testing.assert_close(out.flow_t1, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(out.flow_t0, -expected, atol=1e-5, rtol=0)
@@ -179,7 +187,7 @@ def test_gradients_reach_the_prior_and_the_coarsest_features(network: Any, frame
     features = net.encode(pair)
     f0, f1 = features.f0.clone().requires_grad_(), features.f1.clone().requires_grad_()
     seeds = [torch.zeros_like(x).requires_grad_() for x in decoder4(net, pair)]
-    net.decode(pair, features.refined(f0, f1), HALF, MotionPrior(*seeds)).frame.square().mean().backward()
+    net.decode(pair, features.refined(f0, f1), HALF, prior_of(seeds)).frame.square().mean().backward()
     assert all(x.grad is not None and x.grad.abs().sum() > 0 for x in (f0, f1, *seeds))
 
 
@@ -233,9 +241,9 @@ def test_samples_of_a_batch_do_not_meet(network: Any, frames: Any) -> None:
     img0 = torch.cat([pair.img0, 0.5 * pair.img1.flip(3)]).double()
     img1 = torch.cat([pair.img1, 0.5 * pair.img0.flip(3)]).double()
     t = torch.tensor([0.5, 0.3], dtype=torch.float64).view(2, 1, 1, 1)
-    batch = predict(net, Frames(img0, img1), t=t)
+    batch = predict(net, Frames(img0=img0, img1=img1), t=t)
     for i in range(2):
-        single = predict(net, Frames(img0[i : i + 1], img1[i : i + 1]), t=t[i : i + 1])
+        single = predict(net, Frames(img0=img0[i : i + 1], img1=img1[i : i + 1]), t=t[i : i + 1])
         torch.testing.assert_close(batch.frame[i], single.frame[0], atol=1e-9, rtol=0)
         torch.testing.assert_close(batch.flow_t0[i], single.flow_t0[0], atol=1e-9, rtol=0)
 
@@ -244,7 +252,7 @@ def test_time_and_the_order_of_the_frames_matter(network: Any, frames: Any) -> N
     net, pair = network("s"), frames(64, 96)
     plain = predict(net, pair).frame
     assert (predict(net, pair, t=torch.full_like(HALF, 0.3)).frame - plain).abs().max() > 1e-4
-    assert (predict(net, Frames(pair.img1, pair.img0)).frame - plain).abs().max() > 1e-2
+    assert (predict(net, Frames(img0=pair.img1, img1=pair.img0)).frame - plain).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize(("dtype", "image", "flow"), [("bfloat16", 3e-3, 6e-2), ("float16", 4e-4, 8e-3)])
@@ -263,9 +271,9 @@ def test_autocast_keeps_frame_and_flows_in_single_precision(
 
 def test_a_large_flow_survives_autocast() -> None:
     """101.3 / 8 pixels is no half-precision number: rounded to bfloat16 it would be 0.3 pixels off at full size."""
-    pair = Frames(torch.full((1, 3, 64, 96), 0.5), torch.full((1, 3, 64, 96), 0.5))
+    pair = Frames(img0=torch.full((1, 3, 64, 96), 0.5), img1=torch.full((1, 3, 64, 96), 0.5))
     flow = torch.full((1, 2, 8, 12), 101.3 / 8)
-    prior = MotionPrior(flow, -flow, torch.zeros(1, 44, 8, 12), inject="replace")
+    prior = MotionPrior(flow_t0=flow, flow_t1=-flow, latent=torch.zeros(1, 44, 8, 12), inject="replace")
     with torch.autocast("cpu", torch.bfloat16):
         out = predict(still_network(), pair, prior)
     torch.testing.assert_close(out.flow_t0, torch.full_like(out.flow_t0, 101.3), atol=1e-4, rtol=0)
@@ -273,7 +281,7 @@ def test_a_large_flow_survives_autocast() -> None:
 
 def test_double_precision(network: Any, frames: Any) -> None:
     pair = frames(64, 96)
-    out = predict(double(network("s")), Frames(pair.img0.double(), pair.img1.double()), t=HALF.double())
+    out = predict(double(network("s")), Frames(img0=pair.img0.double(), img1=pair.img1.double()), t=HALF.double())
     assert out.frame.dtype == out.flow_t0.dtype == torch.float64
     torch.testing.assert_close(out.frame.float(), predict(network("s"), pair).frame, atol=2e-5, rtol=0)
 
@@ -282,7 +290,10 @@ def test_channels_last_gives_the_same(network: Any, frames: Any) -> None:
     pair = frames(64, 96)
     net = AMT(variant="s").to(memory_format=torch.channels_last)
     net.load_state_dict(network("s").state_dict())
-    last = Frames(*(img.contiguous(memory_format=torch.channels_last) for img in (pair.img0, pair.img1)))
+    last = Frames(
+        img0=pair.img0.contiguous(memory_format=torch.channels_last),
+        img1=pair.img1.contiguous(memory_format=torch.channels_last),
+    )
     torch.testing.assert_close(predict(net, last).frame, predict(network("s"), pair).frame, atol=2e-5, rtol=0)
 
 
@@ -299,7 +310,7 @@ def test_the_forward_pass_never_waits_for_the_device(network: Any, frames: Any) 
     pair = frames(64, 96)
     net = AMT(variant="s").cuda()
     net.load_state_dict(network("s").state_dict())
-    on_device, t = Frames(pair.img0.cuda(), pair.img1.cuda()), HALF.cuda()
+    on_device, t = Frames(img0=pair.img0.cuda(), img1=pair.img1.cuda()), HALF.cuda()
     predict(net, on_device, t=t)
     try:
         torch.cuda.set_sync_debug_mode("error")

@@ -95,7 +95,7 @@ class AMT(Baseline):
         small0, small1 = resize(frames.img0 - mean, size), resize(frames.img1 - mean, size)
         fmap0, fmap1 = self.feat_encoder(torch.cat([small0, small1])).chunk(2)
         pyramid0, pyramid1 = self.encoder(small0), self.encoder(small1)
-        return Features(pyramid0[3], pyramid1[3], Kept(pyramid0[:3], pyramid1[:3], fmap0, fmap1, mean))
+        return Features(f0=pyramid0[3], f1=pyramid1[3], kept=Kept(pyramid0[:3], pyramid1[:3], fmap0, fmap1, mean))
 
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         """The frame at time t (B, 1, 1, 1), its flows in full-size pixels, and the blend mask. Sec. 3.1-3.3.
@@ -146,4 +146,4 @@ class AMT(Baseline):
         blended = mask * warped0 + (1 - mask) * warped1 + repeated(mean, n) + residual
         candidates, flow0, flow1, mask = (x.view(-1, n, *x.shape[1:]) for x in (blended, flow0, flow1, mask))
         frame = candidates.mean(1) + self.comb_block(candidates.flatten(1, 2))
-        return Prediction(frame.clamp(0, 1), flow0.mean(1), flow1.mean(1), mask.mean(1))
+        return Prediction(frame=frame.clamp(0, 1), flow_t0=flow0.mean(1), flow_t1=flow1.mean(1), blend=mask.mean(1))

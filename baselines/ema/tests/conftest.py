@@ -77,7 +77,7 @@ def full_golden(variant: Variant) -> Path:
 def golden_frames() -> Frames:
     with np.load(HERE / "goldens" / "frames.npz") as stored:
         img0, img1 = (torch.from_numpy(stored[key].astype(np.float32) / 255) for key in ("img0", "img1"))
-    return Frames(img0, img1)
+    return Frames(img0=img0, img1=img1)
 
 
 def pattern(height: int, width: int, scale: float = 1.0) -> Frames:
@@ -90,7 +90,7 @@ def pattern(height: int, width: int, scale: float = 1.0) -> Frames:
         value = 0.5 + 0.2 * torch.sin(0.21 * xs + 0.13 * ys + 1.1 * c) + 0.15 * torch.sin(0.37 * xs - 0.29 * ys + c)
         return (value + 0.05 * torch.randn(value.shape, generator=generator)).clamp(0, 1)[None]
 
-    return Frames(image(0), image(2), scale)
+    return Frames(img0=image(0), img1=image(2), scale=scale)
 
 
 @pytest.fixture(scope="session")

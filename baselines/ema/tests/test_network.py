@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,15 @@ def assert_same(one: Prediction, other: Prediction) -> None:
         assert torch.equal(getattr(one, name), getattr(other, name)), name
 
 
+def prior_of(stage: Iterable[Tensor], **options: Any) -> MotionPrior:
+    """What a first decoder stage emits, flow_t0, flow_t1 and latent, as a prior."""
+    flow0, flow1, latent = stage
+    return MotionPrior(flow_t0=flow0, flow_t1=flow1, latent=latent, **options)
+
+
 def prior_like(network: EMA, frames: Frames, **options: Any) -> MotionPrior:
     generator = torch.Generator().manual_seed(0)
-    return MotionPrior(*(torch.randn(x.shape, generator=generator) for x in head0(network, frames)), **options)
+    return prior_of((torch.randn(x.shape, generator=generator) for x in head0(network, frames)), **options)
 
 
 def trainable(network: Any) -> EMA:
@@ -116,7 +123,7 @@ def test_the_plug_ins_cost_what_the_paper_says_at_most() -> None:
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_a_zero_residual_is_the_plain_network(scale: float, network: Any, frames: Any) -> None:
     net, pair = network("small"), frames(64, 96, scale)
-    zero = MotionPrior(*(torch.zeros_like(x) for x in head0(net, pair)))
+    zero = prior_of(torch.zeros_like(x) for x in head0(net, pair))
     assert_same(predict(net, pair, zero), predict(net, pair))
 
 
@@ -124,14 +131,16 @@ def test_a_residual_is_added_to_what_the_first_head_gives(network: Any, frames: 
     net, pair = network("small"), frames(64, 96)
     prior = prior_like(net, pair)
     flow0, flow1, logit = head0(net, pair)
-    total = MotionPrior(flow0 + prior.flow_t0, flow1 + prior.flow_t1, logit + prior.latent, inject="replace")
+    total = MotionPrior(
+        flow_t0=flow0 + prior.flow_t0, flow_t1=flow1 + prior.flow_t1, latent=logit + prior.latent, inject="replace"
+    )
     assert_same(predict(net, pair, prior), predict(net, pair, total))
     assert not torch.equal(predict(net, pair, prior).frame, predict(net, pair).frame)
 
 
 def test_replacing_the_first_head_by_its_own_output_is_the_plain_network(network: Any, frames: Any) -> None:
     net, pair = network("small"), frames(64, 96)
-    assert_same(predict(net, pair, MotionPrior(*head0(net, pair), inject="replace")), predict(net, pair))
+    assert_same(predict(net, pair, prior_of(head0(net, pair), inject="replace")), predict(net, pair))
 
 
 def test_replace_does_not_run_the_first_head(network: Any, frames: Any) -> None:
@@ -157,8 +166,8 @@ def test_a_prior_flow_is_in_pixels_of_the_working_size_and_points_to_the_sources
 
     height, width = round(64 * scale), round(96 * scale)
     to_next = (torch.tensor([8.0, 4.0]) * scale).view(1, 2, 1, 1).expand(1, 2, height, width)
-    prior = MotionPrior(-to_next, to_next, torch.zeros(1, 1, height, width), inject=inject)
-    out = predict(still_network(), Frames(scene(-1), scene(1), scale), prior)
+    prior = MotionPrior(flow_t0=-to_next, flow_t1=to_next, latent=torch.zeros(1, 1, height, width), inject=inject)
+    out = predict(still_network(), Frames(img0=scene(-1), img1=scene(1), scale=scale), prior)
     expected = torch.tensor([8.0, 4.0]).view(1, 2, 1, 1).expand_as(out.flow_t1)
     torch.testing.assert_close(out.flow_t1, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(out.flow_t0, -expected, atol=1e-5, rtol=0)
@@ -167,9 +176,11 @@ def test_a_prior_flow_is_in_pixels_of_the_working_size_and_points_to_the_sources
 
 
 def test_the_latent_is_the_logit_of_frame_0s_weight() -> None:
-    pair = Frames(torch.full((1, 3, 32, 48), 0.2), torch.full((1, 3, 32, 48), 0.8))
+    pair = Frames(img0=torch.full((1, 3, 32, 48), 0.2), img1=torch.full((1, 3, 32, 48), 0.8))
     flow = torch.zeros(1, 2, 32, 48)
-    out = predict(still_network(), pair, MotionPrior(flow, flow, torch.full((1, 1, 32, 48), 3.0)))
+    out = predict(
+        still_network(), pair, MotionPrior(flow_t0=flow, flow_t1=flow, latent=torch.full((1, 1, 32, 48), 3.0))
+    )
     assert out.blend is not None
     torch.testing.assert_close(out.blend, torch.full_like(out.blend, 3.0).sigmoid())
     torch.testing.assert_close(out.frame, (0.8 - 0.6 * out.blend).expand_as(out.frame))
@@ -191,11 +202,11 @@ def unet_features(network: EMA, frames: Frames, **refined: Tensor) -> tuple[tupl
 def test_a_working_scale_reduces_motion_estimation_only(network: Any, frames: Any) -> None:
     """The official protocol for large frames: motion on reduced ones, features and synthesis at full size."""
     net, pair = network("small"), frames(64, 96, 0.5)
-    low = predict(net, Frames(resize(pair.img0, (32, 48)), resize(pair.img1, (32, 48))))
+    low = predict(net, Frames(img0=resize(pair.img0, (32, 48)), img1=resize(pair.img1, (32, 48))))
     features, out = unet_features(net, pair)
     assert torch.equal(out.flow_t0, resize_flow(low.flow_t0, (64, 96)))
     assert torch.equal(out.flow_t1, resize_flow(low.flow_t1, (64, 96)))
-    full = net.encode(Frames(pair.img0, pair.img1))
+    full = net.encode(Frames(img0=pair.img0, img1=pair.img1))
     finest = warp(net.feature_bone.block1(pair.img1), out.flow_t1)
     torch.testing.assert_close(features[0][:, 16:], finest, atol=1e-6, rtol=0)
     flow = out.flow_t0
@@ -272,7 +283,7 @@ def test_gradients_reach_the_prior_and_the_coarsest_features(network: Any, frame
     features = net.encode(pair)
     f0, f1 = features.f0.clone().requires_grad_(), features.f1.clone().requires_grad_()
     seeds = [torch.zeros_like(x).requires_grad_() for x in head0(net, pair)]
-    net.decode(pair, features.refined(f0, f1), HALF, MotionPrior(*seeds)).frame.square().mean().backward()
+    net.decode(pair, features.refined(f0, f1), HALF, prior_of(seeds)).frame.square().mean().backward()
     assert all(x.grad is not None and x.grad.abs().sum() > 0 for x in (f0, f1, *seeds))
 
 
@@ -297,7 +308,10 @@ def test_hce_and_hir_compose(name: str, inject: str, frames: Any) -> None:
     assert out.frame.shape == (2, 3, 37, 53)
     assert out.frame.isfinite().all()
 
-    padded = Frames(*(nn.functional.pad(x, (0, 11, 0, 11), mode="replicate") for x in (img0, img1)))
+    padded = Frames(
+        img0=nn.functional.pad(img0, (0, 11, 0, 11), mode="replicate"),
+        img1=nn.functional.pad(img1, (0, 11, 0, 11), mode="replicate"),
+    )
     regions = model.regions(np.pad(masks, ((0, 0), (0, 0), (0, 11), (0, 11))), (48, 64))
     assert isinstance(regions, Regions)
     prediction = model(padded, torch.full((2, 1, 1, 1), 0.3), regions)
@@ -332,9 +346,9 @@ def test_samples_of_a_batch_do_not_meet(network: Any, frames: Any) -> None:
     img0 = torch.cat([pair.img0, 0.5 * pair.img1.flip(3), pair.img1.flip(2)]).double()
     img1 = torch.cat([pair.img1, 0.5 * pair.img0.flip(3), pair.img0.flip(2)]).double()
     t = torch.tensor([0.5, 0.3, 0.8], dtype=torch.float64).view(3, 1, 1, 1)
-    batch = predict(net, Frames(img0, img1), t=t)
+    batch = predict(net, Frames(img0=img0, img1=img1), t=t)
     for i in range(3):
-        single = predict(net, Frames(img0[i : i + 1], img1[i : i + 1]), t=t[i : i + 1])
+        single = predict(net, Frames(img0=img0[i : i + 1], img1=img1[i : i + 1]), t=t[i : i + 1])
         torch.testing.assert_close(batch.frame[i], single.frame[0], atol=1e-6, rtol=0)
         torch.testing.assert_close(batch.flow_t0[i], single.flow_t0[0], atol=1e-6, rtol=0)
 
@@ -343,7 +357,7 @@ def test_time_and_the_order_of_the_frames_matter(network: Any, frames: Any) -> N
     net, pair = network("small"), frames(64, 96)
     plain = predict(net, pair).frame
     assert (predict(net, pair, t=torch.full_like(HALF, 0.3)).frame - plain).abs().max() > 1e-3
-    assert (predict(net, Frames(pair.img1, pair.img0)).frame - plain).abs().max() > 1e-2
+    assert (predict(net, Frames(img0=pair.img1, img1=pair.img0)).frame - plain).abs().max() > 1e-2
 
 
 # --- types, layouts, compilation ---
@@ -364,9 +378,9 @@ def test_autocast_keeps_frame_and_flows_in_single_precision(
 
 def test_a_large_flow_survives_autocast() -> None:
     """101.3 pixels is no half-precision number: rounded to bfloat16 it would be 0.3 pixels off."""
-    pair = Frames(torch.full((1, 3, 64, 96), 0.5), torch.full((1, 3, 64, 96), 0.5))
+    pair = Frames(img0=torch.full((1, 3, 64, 96), 0.5), img1=torch.full((1, 3, 64, 96), 0.5))
     flow = torch.full((1, 2, 64, 96), 101.3)
-    prior = MotionPrior(flow, -flow, torch.zeros(1, 1, 64, 96), inject="replace")
+    prior = MotionPrior(flow_t0=flow, flow_t1=-flow, latent=torch.zeros(1, 1, 64, 96), inject="replace")
     with torch.autocast("cpu", torch.bfloat16):
         out = predict(still_network(), pair, prior)
     torch.testing.assert_close(out.flow_t0, torch.full_like(out.flow_t0, 101.3), atol=1e-4, rtol=0)
@@ -383,7 +397,7 @@ def test_flow_heads_give_single_precision_under_autocast() -> None:
 def test_double_precision(network: Any, frames: Any) -> None:
     pair = frames(64, 96)
     net = copy.deepcopy(network("small")).double()
-    out = predict(net, Frames(pair.img0.double(), pair.img1.double()), t=HALF.double())
+    out = predict(net, Frames(img0=pair.img0.double(), img1=pair.img1.double()), t=HALF.double())
     assert out.frame.dtype == out.flow_t0.dtype == torch.float64
     torch.testing.assert_close(out.frame.float(), predict(network("small"), pair).frame, atol=5e-5, rtol=0)
 
@@ -391,7 +405,10 @@ def test_double_precision(network: Any, frames: Any) -> None:
 def test_channels_last_gives_the_same(network: Any, frames: Any) -> None:
     pair = frames(64, 96)
     net = copy.deepcopy(network("small")).to(memory_format=torch.channels_last)
-    last = Frames(*(img.contiguous(memory_format=torch.channels_last) for img in (pair.img0, pair.img1)))
+    last = Frames(
+        img0=pair.img0.contiguous(memory_format=torch.channels_last),
+        img1=pair.img1.contiguous(memory_format=torch.channels_last),
+    )
     torch.testing.assert_close(predict(net, last).frame, predict(network("small"), pair).frame, atol=5e-5, rtol=0)
 
 
@@ -399,7 +416,7 @@ def test_the_whole_network_is_one_graph(network: Any, frames: Any) -> None:
     net, pair = network("small"), frames(32, 48)
 
     def forward(img0: Tensor, img1: Tensor, t: Tensor) -> Tensor:
-        return predict(net, Frames(img0, img1), t=t).frame
+        return predict(net, Frames(img0=img0, img1=img1), t=t).frame
 
     compiled = torch.compile(forward, backend="eager", fullgraph=True, dynamic=False)
     torch.testing.assert_close(compiled(pair.img0, pair.img1, HALF), predict(net, pair).frame, atol=5e-5, rtol=0)
@@ -421,7 +438,7 @@ def test_compiled_attention_gives_the_same() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_forward_pass_never_waits_for_the_device(network: Any, frames: Any) -> None:
     pair, net = frames(64, 96), copy.deepcopy(network("small")).cuda()
-    on_device, t = Frames(pair.img0.cuda(), pair.img1.cuda()), HALF.cuda()
+    on_device, t = Frames(img0=pair.img0.cuda(), img1=pair.img1.cuda()), HALF.cuda()
     try:
         torch.cuda.set_sync_debug_mode("error")
         predict(net, on_device, t=t)
@@ -434,8 +451,8 @@ def test_the_forward_pass_never_waits_for_the_device(network: Any, frames: Any) 
 def test_the_compiled_network_gives_the_same(network: Any, frames: Any) -> None:
     """With generated code, which takes minutes on a processor."""
     pair, net = frames(64, 96), copy.deepcopy(network("small")).cuda()
-    on_device, t = Frames(pair.img0.cuda(), pair.img1.cuda()), HALF.cuda()
-    compiled = torch.compile(lambda img0, img1: predict(net, Frames(img0, img1), t=t).frame, fullgraph=True)
+    on_device, t = Frames(img0=pair.img0.cuda(), img1=pair.img1.cuda()), HALF.cuda()
+    compiled = torch.compile(lambda img0, img1: predict(net, Frames(img0=img0, img1=img1), t=t).frame, fullgraph=True)
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         out = compiled(on_device.img0, on_device.img1)
         torch.testing.assert_close(out, predict(net, on_device, t=t).frame, atol=1e-4, rtol=0)

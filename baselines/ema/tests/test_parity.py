@@ -83,7 +83,7 @@ def test_slim_goldens(variant: Any, name: str, golden: SimpleNamespace, network:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_full_goldens(variant: Any, name: str, golden: SimpleNamespace, network: Callable[..., EMA]) -> None:
     stored = load(golden.full(variant))
-    frames = Frames(torch.from_numpy(stored.pop("img0")), torch.from_numpy(stored.pop("img1")))
+    frames = Frames(img0=torch.from_numpy(stored.pop("img0")), img1=torch.from_numpy(stored.pop("img1")))
     ours = run(network(variant), frames, RUNS[name])
     theirs = {
         key.removeprefix(f"{name}."): values

@@ -35,7 +35,7 @@ def test_translated_weights_take_and_give_rgb(variant: Any, scale: float, networ
     before = {key: value.clone() for key, value in raw.state_dict().items()}
     rgb = with_state(raw.translate(raw.state_dict()), variant)
     frame, flow, blend = predict(rgb, pair)
-    bgr_frame, bgr_flow, bgr_blend = predict(raw, Frames(pair.img0.flip(1), pair.img1.flip(1), scale))
+    bgr_frame, bgr_flow, bgr_blend = predict(raw, Frames(img0=pair.img0.flip(1), img1=pair.img1.flip(1), scale=scale))
     torch.testing.assert_close(frame, bgr_frame.flip(1), atol=2e-5, rtol=0)
     torch.testing.assert_close(flow, bgr_flow, atol=2e-4, rtol=0)
     torch.testing.assert_close(blend, bgr_blend, atol=2e-5, rtol=0)

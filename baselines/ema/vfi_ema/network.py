@@ -75,7 +75,7 @@ class EMA(Baseline):
         appearance, motion = self.feature_bone(resize(images, size))
         full = appearance if frames.scale == 1 else self.feature_bone(images).appearance
         f0, f1 = appearance[4].chunk(2)
-        return Features(f0, f1, Kept((f0, f1), appearance[3], motion, full))
+        return Features(f0=f0, f1=f1, kept=Kept((f0, f1), appearance[3], motion, full))
 
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         """The frame at time t (B, 1, 1, 1), its flows in full-size pixels, and the blend mask.
@@ -120,7 +120,7 @@ class EMA(Baseline):
         warped0, warped1 = warped.chunk(2)
         blend = torch.sigmoid(logit)
         frame = blend * warped0 + (1 - blend) * warped1 + residual
-        return Prediction(frame.clamp(0, 1), flow0, flow1, blend)
+        return Prediction(frame=frame.clamp(0, 1), flow_t0=flow0, flow_t1=flow1, blend=blend)
 
     def translate(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """An official state made to take and give RGB, and rid of what forward passes left behind.

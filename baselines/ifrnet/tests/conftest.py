@@ -114,4 +114,6 @@ def network() -> Callable[[Variant], IFRNet]:
 @pytest.fixture(scope="session")
 def frames() -> Callable[..., Frames]:
     """(height, width, scale=1.0) -> the golden inputs at that size."""
-    return lambda height, width, scale=1.0: Frames(frame(0, height, width), frame(2, height, width), scale)
+    return lambda height, width, scale=1.0: Frames(
+        img0=frame(0, height, width), img1=frame(2, height, width), scale=scale
+    )

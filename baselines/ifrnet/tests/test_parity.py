@@ -108,7 +108,7 @@ def test_full_goldens(variant: str, name: str, golden: SimpleNamespace, network:
     _, _, t, scale = RUNS[name]
     suffix = "_80x160" if "80x160" in name else ""
     img0, img1 = (torch.from_numpy(stored[f"img{i}{suffix}"]) for i in (0, 1))
-    ours = run(network(variant), Frames(img0, img1, scale), t)
+    ours = run(network(variant), Frames(img0=img0, img1=img1, scale=scale), t)
     keys = {key.removeprefix(f"{name}/") for key in stored if key.startswith(f"{name}/")} - UNREACHABLE
     assert keys >= {"pred", "flow0", "flow1", "mask"}
     for key in sorted(keys):

@@ -97,7 +97,7 @@ class IFRNet(Baseline):
         mean = torch.cat([frames.img0, frames.img1], 2).mean((1, 2, 3), keepdim=True)
         pyramid0 = self.encoder(resize(frames.img0 - mean, size))
         pyramid1 = self.encoder(resize(frames.img1 - mean, size))
-        return Features(pyramid0[3], pyramid1[3], Kept(pyramid0[:3], pyramid1[:3], mean))
+        return Features(f0=pyramid0[3], f1=pyramid1[3], kept=Kept(pyramid0[:3], pyramid1[:3], mean))
 
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         """The frame at time t (B, 1, 1, 1), its flows in full-size pixels, and the blend mask. Sec. 3.1.
@@ -131,4 +131,4 @@ def _synthesise(frames: Frames, flow0: Tensor, flow1: Tensor, ft: Tensor, mean: 
     residual = resize(ft[:, 1:], full)
     warped0, warped1 = warp(frames.img0 - mean, flow0), warp(frames.img1 - mean, flow1)
     frame = mask * warped0 + (1 - mask) * warped1 + mean + residual
-    return Prediction(frame.clamp(0, 1), flow0, flow1, mask)
+    return Prediction(frame=frame.clamp(0, 1), flow_t0=flow0, flow_t1=flow1, blend=mask)

@@ -6,6 +6,7 @@ import copy
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,10 +53,15 @@ def assert_same(one: Prediction, other: Prediction) -> None:
         assert torch.equal(a, b)
 
 
+def prior_of(stage: Iterable[Tensor], **options: Any) -> MotionPrior:
+    """What a first decoder stage emits, flow_t0, flow_t1 and latent, as a prior."""
+    flow0, flow1, latent = stage
+    return MotionPrior(flow_t0=flow0, flow_t1=flow1, latent=latent, **options)
+
+
 def random_prior(height: int, width: int, **options: Any) -> MotionPrior:
     generator = torch.Generator().manual_seed(0)
-    flow0, flow1, logit = (torch.randn(1, channels, height, width, generator=generator) for channels in (2, 2, 1))
-    return MotionPrior(flow0, flow1, logit, **options)
+    return prior_of((torch.randn(1, channels, height, width, generator=generator) for channels in (2, 2, 1)), **options)
 
 
 def still_network() -> RIFE:
@@ -129,7 +135,7 @@ def test_specs_name_the_variants_and_import_no_torch() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_zero_residual_is_the_plain_network(name: str, scale: float, network: Any, frames: Any) -> None:
     net, pair = network(name), frames(64, 96, scale)
-    zero = MotionPrior(*(torch.zeros_like(x) for x in block0(net, pair)))
+    zero = prior_of(torch.zeros_like(x) for x in block0(net, pair))
     assert_same(predict(net, pair, zero), predict(net, pair))
 
 
@@ -137,7 +143,9 @@ def test_a_residual_is_added_to_what_block0_gives(network: Any, frames: Any) -> 
     net, pair = network("rife"), frames(64, 96)
     prior = random_prior(64, 96)
     flow0, flow1, logit = block0(net, pair)
-    total = MotionPrior(flow0 + prior.flow_t0, flow1 + prior.flow_t1, logit + prior.latent, inject="replace")
+    total = MotionPrior(
+        flow_t0=flow0 + prior.flow_t0, flow_t1=flow1 + prior.flow_t1, latent=logit + prior.latent, inject="replace"
+    )
     assert_same(predict(net, pair, prior), predict(net, pair, total))
     assert not torch.equal(predict(net, pair, prior).frame, predict(net, pair).frame)
 
@@ -145,7 +153,7 @@ def test_a_residual_is_added_to_what_block0_gives(network: Any, frames: Any) -> 
 @pytest.mark.parametrize("name", NAMES)
 def test_replacing_block0_by_its_own_result_is_the_plain_network(name: str, network: Any, frames: Any) -> None:
     net, pair = network(name), frames(64, 96)
-    assert_same(predict(net, pair, MotionPrior(*block0(net, pair), inject="replace")), predict(net, pair))
+    assert_same(predict(net, pair, prior_of(block0(net, pair), inject="replace")), predict(net, pair))
 
 
 def test_replace_does_not_run_block0(frames: Any) -> None:
@@ -159,10 +167,10 @@ def test_replace_does_not_run_block0(frames: Any) -> None:
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_a_prior_is_in_full_size_pixels_points_to_the_sources_and_weighs_frame_0(inject: Any, scale: float) -> None:
     """The scene moves by 8 pixels in x and 4 in y from t to frame 1; frame 0, black, weighs nothing or all."""
-    pair = Frames(torch.zeros(1, 3, 64, 96), moving_scene(1), scale)
+    pair = Frames(img0=torch.zeros(1, 3, 64, 96), img1=moving_scene(1), scale=scale)
     to1 = torch.tensor([8.0, 4.0]).view(1, 2, 1, 1).expand(1, 2, 64, 96)
     for logit, expected in ((-50.0, moving_scene(0)), (50.0, pair.img0)):
-        prior = MotionPrior(-to1, to1, torch.full((1, 1, 64, 96), logit), inject=inject)
+        prior = MotionPrior(flow_t0=-to1, flow_t1=to1, latent=torch.full((1, 1, 64, 96), logit), inject=inject)
         out = predict(still_network(), pair, prior)
         torch.testing.assert_close(out.flow_t0, -to1, atol=1e-5, rtol=0)
         torch.testing.assert_close(out.flow_t1, to1, atol=1e-5, rtol=0)
@@ -196,7 +204,7 @@ def test_gradients_reach_the_prior_and_the_coarsest_features(network: Any, frame
     features = net.encode(pair)
     f0, f1 = features.f0.clone().requires_grad_(), features.f1.clone().requires_grad_()
     seeds = [torch.zeros_like(x).requires_grad_() for x in block0(net, pair)]
-    net.decode(pair, features.refined(f0, f1), HALF, MotionPrior(*seeds)).frame.square().mean().backward()
+    net.decode(pair, features.refined(f0, f1), HALF, prior_of(seeds)).frame.square().mean().backward()
     assert all(x.grad is not None and x.grad.abs().sum() > 0 for x in (f0, f1, *seeds))
 
 
@@ -233,7 +241,7 @@ def test_hce_and_hir_train_with_the_network(golden: SimpleNamespace) -> None:
     img0 = torch.cat([golden.frame(k, 48, 80) for k in (0, 1)])
     img1 = torch.cat([golden.frame(k, 48, 80) for k in (2, 3)])
     regions = model.regions(np.random.default_rng(0).integers(0, 3, (2, 2, 48, 80)), (48, 80))
-    out = model(Frames(img0, img1), HALF.expand(2, -1, -1, -1), regions)
+    out = model(Frames(img0=img0, img1=img1), HALF.expand(2, -1, -1, -1), regions)
     (out.frame - 0.5 * (img0 + img1)).square().mean().backward()
     without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert without == []
@@ -268,7 +276,7 @@ def test_a_translated_state_takes_and_gives_rgb(name: str, network: Any, frames:
     before = {key: value.clone() for key, value in state.items()}
     net = copy.deepcopy(raw)
     net.load_state_dict(net.translate(state))
-    official = predict(raw, Frames(pair.img0.flip(1), pair.img1.flip(1)))
+    official = predict(raw, Frames(img0=pair.img0.flip(1), img1=pair.img1.flip(1)))
     ours = predict(net, pair)
     torch.testing.assert_close(ours.frame, official.frame.flip(1), atol=2e-5, rtol=0)
     torch.testing.assert_close(ours.flow_t0, official.flow_t0, atol=2e-4, rtol=0)
@@ -284,7 +292,7 @@ def test_the_official_file_loads(name: str, network: Any, frames: Any, tmp_path:
     torch.save(state, tmp_path / "flownet.pkl")
     pair = frames(64, 96)
     loaded = harness.load(name, weights=str(tmp_path / "flownet.pkl"))
-    official = predict(network(name), Frames(pair.img0.flip(1), pair.img1.flip(1)))
+    official = predict(network(name), Frames(img0=pair.img0.flip(1), img1=pair.img1.flip(1)))
     out = loaded.interpolate(pair.img0, pair.img1)
     torch.testing.assert_close(out.frame, official.frame.flip(1), atol=2e-5, rtol=0)
 
@@ -349,16 +357,16 @@ def test_samples_of_a_batch_do_not_meet(network: Any, frames: Any) -> None:
     img0 = torch.cat([pair.img0, 0.5 * pair.img1.flip(3)]).double()
     img1 = torch.cat([pair.img1, 0.5 * pair.img0.flip(3)]).double()
     t = torch.tensor([0.5, 0.3], dtype=torch.float64).view(2, 1, 1, 1)
-    batch = predict(net, Frames(img0, img1), t=t)
+    batch = predict(net, Frames(img0=img0, img1=img1), t=t)
     for i in range(2):
-        single = predict(net, Frames(img0[i : i + 1], img1[i : i + 1]), t=t[i : i + 1])
+        single = predict(net, Frames(img0=img0[i : i + 1], img1=img1[i : i + 1]), t=t[i : i + 1])
         torch.testing.assert_close(batch.frame[i], single.frame[0], atol=1e-6, rtol=0)
         torch.testing.assert_close(batch.flow_t0[i], single.flow_t0[0], atol=1e-6, rtol=0)
 
 
 def test_one_time_serves_a_whole_batch(network: Any, frames: Any) -> None:
     pair = frames(32, 48)
-    twice = Frames(torch.cat([pair.img0] * 2), torch.cat([pair.img1] * 2))
+    twice = Frames(img0=torch.cat([pair.img0] * 2), img1=torch.cat([pair.img1] * 2))
     assert_same(predict(network("rife-m"), twice), predict(network("rife-m"), twice, t=HALF.expand(2, -1, -1, -1)))
 
 
@@ -371,7 +379,7 @@ def test_time_matters_to_rife_m_only(network: Any, frames: Any) -> None:
 
 def test_the_order_of_the_frames_matters(network: Any, frames: Any) -> None:
     net, pair = network("rife"), frames(64, 96)
-    assert (predict(net, Frames(pair.img1, pair.img0)).frame - predict(net, pair).frame).abs().max() > 1e-2
+    assert (predict(net, Frames(img0=pair.img1, img1=pair.img0)).frame - predict(net, pair).frame).abs().max() > 1e-2
 
 
 def test_autocast_keeps_frame_and_flows_in_single_precision(network: Any, frames: Any) -> None:
@@ -386,9 +394,9 @@ def test_autocast_keeps_frame_and_flows_in_single_precision(network: Any, frames
 
 def test_a_large_flow_survives_autocast() -> None:
     """101.3 pixels is no half-precision number: rounded to bfloat16 it would be 0.3 pixels off."""
-    pair = Frames(torch.full((1, 3, 64, 96), 0.5), torch.full((1, 3, 64, 96), 0.5))
+    pair = Frames(img0=torch.full((1, 3, 64, 96), 0.5), img1=torch.full((1, 3, 64, 96), 0.5))
     flow = torch.full((1, 2, 64, 96), 101.3)
-    prior = MotionPrior(flow, -flow, torch.zeros(1, 1, 64, 96))
+    prior = MotionPrior(flow_t0=flow, flow_t1=-flow, latent=torch.zeros(1, 1, 64, 96))
     with torch.autocast("cpu", torch.bfloat16):
         out = predict(still_network(), pair, prior)
     torch.testing.assert_close(out.flow_t0, flow, atol=1e-4, rtol=0)
@@ -396,7 +404,7 @@ def test_a_large_flow_survives_autocast() -> None:
 
 def test_double_precision(network: Any, frames: Any) -> None:
     pair = frames(64, 96)
-    out = predict(double(network("rife")), Frames(pair.img0.double(), pair.img1.double()), t=HALF.double())
+    out = predict(double(network("rife")), Frames(img0=pair.img0.double(), img1=pair.img1.double()), t=HALF.double())
     assert out.frame.dtype == out.flow_t0.dtype == torch.float64
     torch.testing.assert_close(out.frame.float(), predict(network("rife"), pair).frame, atol=2e-5, rtol=0)
 
@@ -404,7 +412,10 @@ def test_double_precision(network: Any, frames: Any) -> None:
 def test_channels_last_gives_the_same(network: Any, frames: Any) -> None:
     pair = frames(64, 96)
     net = copy.deepcopy(network("rife")).to(memory_format=torch.channels_last)
-    last = Frames(*(img.contiguous(memory_format=torch.channels_last) for img in (pair.img0, pair.img1)))
+    last = Frames(
+        img0=pair.img0.contiguous(memory_format=torch.channels_last),
+        img1=pair.img1.contiguous(memory_format=torch.channels_last),
+    )
     torch.testing.assert_close(predict(net, last).frame, predict(network("rife"), pair).frame, atol=2e-5, rtol=0)
 
 
@@ -424,7 +435,7 @@ def on_gpu(network: Any, frames: Any) -> tuple[RIFE, Frames, Tensor]:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     pair = frames(64, 96)
-    return copy.deepcopy(network("rife-m")).cuda(), Frames(pair.img0.cuda(), pair.img1.cuda()), HALF.cuda()
+    return copy.deepcopy(network("rife-m")).cuda(), Frames(img0=pair.img0.cuda(), img1=pair.img1.cuda()), HALF.cuda()
 
 
 @pytest.mark.gpu

@@ -51,7 +51,7 @@ def run(network: RIFE, img0: Tensor, img1: Tensor, t: float) -> dict[str, Tensor
         arrays["ctx0_f1"], arrays["ctx0_f4"], arrays["ctx1_f4"] = context0[0], context0[3], context1[3]
         arrays["unet_out"] = output
 
-    frames = Frames(img0, img1)
+    frames = Frames(img0=img0, img1=img1)
     handles = [
         network.block1.register_forward_pre_hook(record_block(0)),
         network.block2.register_forward_pre_hook(record_block(1)),
@@ -63,12 +63,12 @@ def run(network: RIFE, img0: Tensor, img1: Tensor, t: float) -> dict[str, Tensor
         for handle in handles:
             handle.remove()
     assert prediction.blend is not None
-    flipped = predict(network, Frames(img0.flip(2, 3), img1.flip(2, 3)), t)
+    flipped = predict(network, Frames(img0=img0.flip(2, 3), img1=img1.flip(2, 3)), t)
     return arrays | {
         "pred": prediction.frame,
         "flow2": torch.cat([prediction.flow_t0, prediction.flow_t1], 1),
         "mask": prediction.blend,
-        "pred_scale0.5": predict(network, Frames(img0, img1, scale=0.5), t),
+        "pred_scale0.5": predict(network, Frames(img0=img0, img1=img1, scale=0.5), t),
         "pred_tta": (prediction.frame + flipped.flip(2, 3)) / 2,
     }
 

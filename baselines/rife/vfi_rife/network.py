@@ -159,7 +159,7 @@ class RIFE(Baseline):
         self.working_size(frames)
         *finer0, f0 = self.contextnet(frames.img0)
         *finer1, f1 = self.contextnet(frames.img1)
-        return Features(f0, f1, Kept((*finer0,), (*finer1,)))
+        return Features(f0=f0, f1=f1, kept=Kept((*finer0,), (*finer1,)))
 
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         """The frame at time t (B, 1, 1, 1), its flows in full-size pixels, and the blend mask. Sec. 3.2.
@@ -189,7 +189,7 @@ class RIFE(Baseline):
         )
         blend = torch.sigmoid(logit)
         frame = blend * warped0 + (1 - blend) * warped1 + 2 * out - 1
-        return Prediction(frame.clamp(0, 1), flow0, flow1, blend)
+        return Prediction(frame=frame.clamp(0, 1), flow_t0=flow0, flow_t1=flow1, blend=blend)
 
     def translate(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """An official state, for BGR images, as one for RGB images: without the teacher, colours reordered.

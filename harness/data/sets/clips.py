@@ -101,7 +101,9 @@ def _parse_gaps(text: str) -> tuple[int, ...]:
 
 
 def _triplet(clip: Clip, level: str, frames: tuple[int, int, int], t: float = 0.5) -> Triplet:
-    return Triplet("{}/{:05d}-{:05d}-{:05d}".format(clip.name, *frames), clip.name, level, frames, t)
+    return Triplet(
+        "{}/{:05d}-{:05d}-{:05d}".format(clip.name, *frames), clip=clip.name, level=level, frames=frames, t=t
+    )
 
 
 def _around(clip: Clip, distance: int) -> Iterator[tuple[tuple[int, ...], int]]:

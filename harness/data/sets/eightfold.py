@@ -125,6 +125,6 @@ def groups(root: Path, top: str, video: str, level: str) -> Iterator[Sample]:
     for first in range(min(names), max(names) - 7, 8):
         for k in range(1, 8):
             numbers = (first, first + k, first + 8)
-            triplet = Triplet(f"{video}/{first + k:0{len(digits)}}", video, level, numbers, k / 8)
+            triplet = Triplet(f"{video}/{first + k:0{len(digits)}}", clip=video, level=level, frames=numbers, t=k / 8)
             start, middle, end = (f"{top}{video}/{name(number)}" for number in numbers)
             yield Sample(triplet, (start, middle, end))

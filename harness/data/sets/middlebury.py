@@ -26,7 +26,7 @@ class Middlebury(ImageSet):
     def __init__(self, *, root: str = "", partial: bool = False) -> None:
         samples = [
             Sample(
-                Triplet(name, name, "test", (0, 1, 2)),
+                Triplet(name, clip=name, level="test", frames=(0, 1, 2)),
                 (
                     f"other-data/{name}/frame10.png",
                     f"other-gt-interp/{name}/frame10i11.png",

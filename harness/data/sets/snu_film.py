@@ -95,5 +95,5 @@ def _sample(line: Line, convention: Convention) -> Sample:
         raise HarnessError(f"{where}: not first input, ground truth and second input of one sequence, in this order")
     clip = "/".join(folders.pop().split("/")[-2:])
     t = (numbers[1] - numbers[0]) / (numbers[2] - numbers[0])
-    triplet = Triplet(f"{clip}/{stems[1]}", clip, level, (numbers[0], numbers[1], numbers[2]), t)
+    triplet = Triplet(f"{clip}/{stems[1]}", clip=clip, level=level, frames=(numbers[0], numbers[1], numbers[2]), t=t)
     return Sample(triplet, (convention(listed[0]), convention(listed[1]), convention(listed[2])), where)

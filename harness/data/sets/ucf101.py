@@ -23,7 +23,7 @@ class UCF101(ImageSet):
         folder = find_root("ucf101", root)
         samples = [
             Sample(
-                Triplet(name, name, "test", (0, 1, 2)),
+                Triplet(name, clip=name, level="test", frames=(0, 1, 2)),
                 (f"{name}/frame_00.png", f"{name}/frame_01_gt.png", f"{name}/frame_02.png"),
             )
             for name in folders_in(folder)

@@ -31,7 +31,7 @@ class X4K1000FPS(ImageSet):
         scenes = [f"{kind}/{scene}" for kind in types for scene in folders_in(folder / top / kind)]
         samples = [
             Sample(
-                Triplet(f"{scene}/{k * STEP:04d}", scene, "8x", (0, k * STEP, 8 * STEP), k / 8),
+                Triplet(f"{scene}/{k * STEP:04d}", clip=scene, level="8x", frames=(0, k * STEP, 8 * STEP), t=k / 8),
                 (
                     f"{top}{scene}/0000.png",
                     f"{top}{scene}/{k * STEP:04d}.png",

@@ -30,7 +30,7 @@ class _Xiph(ImageSet):
         mark = "/" if any((folder / clip).is_dir() for clip in CLIPS) else "-"
         samples = [
             Sample(
-                Triplet(f"{clip}/{number:03d}", clip, "test", (number - 1, number, number + 1)),
+                Triplet(f"{clip}/{number:03d}", clip=clip, level="test", frames=(number - 1, number, number + 1)),
                 (
                     f"{clip}{mark}{number - 1:03d}.png",
                     f"{clip}{mark}{number:03d}.png",

@@ -15,21 +15,25 @@ from harness.model import FeaturePlugin, Features, Regions
 @hookimpl
 def harness_benchmarks() -> list[BenchmarkSpec]:
     """`noise`."""
-    return [BenchmarkSpec("noise", "noise_benchmark:Noise", "small noisy frames")]
+    return [BenchmarkSpec("noise", "noise_benchmark:Noise", summary="small noisy frames")]
 
 
 @hookimpl
 def harness_plugins() -> list[PluginSpec]:
     """`poison`."""
-    return [PluginSpec("poison", "noise_benchmark:Poison", "nan from a step on", stage="feature", needs_masks=False)]
+    return [
+        PluginSpec("poison", "noise_benchmark:Poison", summary="nan from a step on", stage="feature", needs_masks=False)
+    ]
 
 
 class Noise(Benchmark):
     """Ten triplets to train on and two to test on, 32x32, each its own."""
 
     levels = ("easy",)
-    train = tuple(Triplet(f"noise/{at}", "noise", "train", (at, at + 1, at + 2)) for at in range(10))
-    test = tuple(Triplet(f"other/{at}", "other", "easy", (at, at + 1, at + 2)) for at in range(50, 52))
+    train = tuple(Triplet(f"noise/{at}", clip="noise", level="train", frames=(at, at + 1, at + 2)) for at in range(10))
+    test = tuple(
+        Triplet(f"other/{at}", clip="other", level="easy", frames=(at, at + 1, at + 2)) for at in range(50, 52)
+    )
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
         """Squares of 4x4 pixels, and so something for masks to follow."""

@@ -33,7 +33,7 @@ class Toy(Baseline):
         if channels < 1:
             raise ValueError(f"toy: channels is 1 or more, got {channels}")
         # what plug-ins get (features) and what a motion plug-in may supply (flows and the logit of the blend mask)
-        self.offers = Offers(channels, stride=16, motion=MotionSeam(stride=8, latent="blend", channels=1))
+        self.offers = Offers(channels=channels, stride=16, motion=MotionSeam(stride=8, latent="blend", channels=1))
         self.encoder = nn.Sequential(
             conv_prelu(3, 8, stride=2),
             conv_prelu(8, 8, stride=2),
@@ -45,7 +45,7 @@ class Toy(Baseline):
     def encode(self, frames: Frames) -> Features:
         """One encoder for both frames, at the working scale."""
         size = round(frames.img0.shape[-2] * frames.scale), round(frames.img0.shape[-1] * frames.scale)
-        return Features(self.encoder(resize(frames.img0, size)), self.encoder(resize(frames.img1, size)))
+        return Features(f0=self.encoder(resize(frames.img0, size)), f1=self.encoder(resize(frames.img1, size)))
 
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         """Flows and blend of the first stage, or the prior's, or their sum; then the frame at full size."""
@@ -60,7 +60,7 @@ class Toy(Baseline):
         flow0, flow1 = resize_flow(flow0, full), resize_flow(flow1, full)
         blend = torch.sigmoid(resize(logit, full))
         frame = blend * warp(frames.img0, flow0) + (1 - blend) * warp(frames.img1, flow1)
-        return Prediction(frame.clamp(0, 1), flow0, flow1, blend)
+        return Prediction(frame=frame.clamp(0, 1), flow_t0=flow0, flow_t1=flow1, blend=blend)
 
 
 class ToyPlain(Baseline):
@@ -72,11 +72,11 @@ class ToyPlain(Baseline):
 
     def encode(self, frames: Frames) -> Features:
         """The frames themselves."""
-        return Features(frames.img0, frames.img1)
+        return Features(f0=frames.img0, f1=frames.img1)
 
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         """The mean of the frames, weighted by time, plus what the convolutions find missing."""
         mean = (1 - t) * features.f0 + t * features.f1
         frame = mean + self.body(torch.cat([features.f0, features.f1], 1))
         still = frame.new_zeros(len(frame), 2, *frame.shape[-2:])
-        return Prediction(frame.clamp(0, 1), still, still)
+        return Prediction(frame=frame.clamp(0, 1), flow_t0=still, flow_t1=still)
