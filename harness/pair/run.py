@@ -13,6 +13,7 @@ import safetensors.torch
 
 from harness.arm import Arm
 from harness.data.benchmark import Benchmark
+from harness.data.frames import frames_of
 from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.distributed import World
@@ -107,7 +108,9 @@ def run_pair(request: Request, session: Session) -> str:
 def check(request: Request) -> None:
     """Build everything once: what is refused is refused now, and not after the training of the arm before it."""
     arm = request.arm
-    multiple = arm.build(request.asked.seed).baseline.size_multiple
+    model = arm.build(request.asked.seed)
+    arm.check(model)
+    multiple = model.baseline.size_multiple
     crop = request.recipe.augment.crop
     if crop % multiple:
         raise HarnessError(f"augment.crop={crop} is no multiple of {multiple}, which {arm.baseline.name} needs")
@@ -121,7 +124,7 @@ def _try_masks(request: Request, shared: Shared) -> None:
         (shared.benchmark, shared.benchmark.train[0], shared.masks),
         *((tests.benchmark, tests.triplets[0], shared.test_masks) for tests in shared.tests.sets),
     ]:
-        frames = benchmark.read(triplet)
+        frames = frames_of(benchmark, triplet)
         if cache is not None:
             cache.maps(frames[0], frames[2])
 
