@@ -65,8 +65,8 @@ def predictor(model: Composed, settings: Settings) -> Predict:
             regions = model.regions(padding.pad_maps(given)[None], padding.size, settings.scale)
         frame = model(frames, img0.new_full((1, 1, 1, 1), t), regions).frame
         if frame.shape != frames.img0.shape or frame.dtype != img0.dtype:
-            made, given = (f"{x.dtype} {tuple(x.shape)}" for x in (frame, frames.img0))
-            raise breach_of("baseline", model.baseline, f"it predicts a frame of {made} from frames of {given}")
+            made, wanted = (f"{x.dtype} {tuple(x.shape)}" for x in (frame, frames.img0))
+            raise breach_of("baseline", model.baseline, f"it predicts a frame of {made} from frames of {wanted}")
         return padding.crop(frame)
 
     @torch.inference_mode()

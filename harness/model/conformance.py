@@ -85,7 +85,8 @@ def _check(
             features = given
     seam = network.offers.motion if network.offers else None
     if prior is None and seam is not None:
-        prior = MotionPrior(*(torch.zeros(shape) for shape in model.prior_shapes(frames)))
+        flow_t0, flow_t1, latent = (torch.zeros(shape) for shape in model.prior_shapes(frames))
+        prior = MotionPrior(flow_t0=flow_t0, flow_t1=flow_t1, latent=latent)
     if model.plugin or prior is not None:
         with called(baseline):
             prediction = network.decode(frames, features, t, prior)

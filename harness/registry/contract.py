@@ -119,7 +119,7 @@ def _baseline_fault(model: Any) -> str:
         return f"offers {offers!r}, which is neither harness.Offers nor None"
     if not (_count(offers.channels) and _count(offers.stride)):
         return f"offers {offers.channels!r} channels at stride {offers.stride!r}: whole numbers, 1 or more, are needed"
-    seam = offers.motion
+    seam: Any = offers.motion
     if seam is None:
         return ""
     if not isinstance(seam, MotionSeam):

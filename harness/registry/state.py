@@ -28,6 +28,11 @@ def _precision(torch: Any) -> str:
         return "mixed"
 
 
+def _set(module: Any, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(module, name, value)
+
+
 MODES = (
     Setting("torch's default dtype", "torch", lambda m: m.get_default_dtype(), lambda m, x: m.set_default_dtype(x)),
     Setting("torch's gradient mode", "torch", lambda m: m.is_grad_enabled(), lambda m, x: m.set_grad_enabled(x)),
@@ -48,7 +53,7 @@ MODES = (
         "cuDNN's flags",
         "torch",
         lambda m: {name: getattr(m.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")},
-        lambda m, x: [setattr(m.backends.cudnn, name, value) for name, value in x.items()],
+        lambda m, x: _set(m.backends.cudnn, x),
     ),
 )
 """How numbers are computed. An import may leave these behind as well as a call."""
