@@ -35,8 +35,9 @@ def check_model(model: Composed, baseline: Entry[Named], plugins: Mapping[str, E
     `model` is on a CPU, in float32. Its weights and buffers, the gradient mode and all random generators are left as
     they were. What somebody's code raises by itself comes through.
     """
-    size = _size(model.baseline.size_multiple)
-    frames, t, regions = _inputs(model, size)
+    if next(model.baseline.parameters(), None) is None:
+        raise breach(baseline, f"{baseline.target.factory} has no parameters: there is nothing to train")
+    frames, t, regions = _inputs(model, _size(model.baseline.size_multiple))
     mode = model.training
     model.eval()  # running statistics stay as they are
     try:
@@ -60,8 +61,6 @@ def _check(
     def fault(what: str) -> ContractError:
         return breach(baseline, f"{baseline.target.factory} {what}")
 
-    if next(network.parameters(), None) is None:
-        raise fault("has no parameters: there is nothing to train")
     with called(baseline):
         features = network.encode(frames)
     _check_features(features, model, frames, fault)
