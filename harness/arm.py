@@ -71,13 +71,22 @@ class Arm:
             baseline: Baseline = self.baseline.build()
             plugins = {}
             for plugin in self.plugins:
-                if baseline.offers is None:
+                if baseline.offers is None and _spec(plugin).needs_seam:
                     raise HarnessError(f"{self.baseline.name} has no seam for plug-ins: {plugin.name} cannot act on it")
-                if _spec(plugin).stage == "motion" and baseline.offers.motion is None:
+                if _spec(plugin).stage == "motion" and (baseline.offers is None or baseline.offers.motion is None):
                     raise HarnessError(f"{self.baseline.name} has no motion seam: {plugin.name} cannot act on it")
                 torch.manual_seed(stream(seed, plugin.name))
                 plugins[plugin.name] = plugin.build(baseline.offers)
         return Composed(baseline, plugins)
+
+    def check(self, model: Composed) -> None:
+        """One small forward pass of a model that was built here, held against the seam's contract.
+
+        Before it is trained or evaluated. Raises HarnessError naming whoever broke the contract.
+        """
+        from harness.model.conformance import check_model
+
+        check_model(model, self.baseline.entry, {plugin.name: plugin.entry for plugin in self.plugins})
 
 
 def load_model(baseline: str, weights: str | None, plugins: Sequence[str]) -> Composed:

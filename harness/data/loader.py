@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from harness.data.augment import Augment, augmented, sample_rng
 from harness.data.benchmark import Benchmark
+from harness.data.frames import frames_of
 from harness.data.order import Order
 from harness.errors import HarnessError
 from harness.masks.cache import MaskCache
@@ -54,7 +55,7 @@ class Samples(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]
     def __getitem__(self, position: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]:
         epoch, index = self.order.at(position)
         triplet = self.benchmark.train[index]
-        frames = self.benchmark.read(triplet)
+        frames = frames_of(self.benchmark, triplet)
         maps = self.masks.maps(frames[0], frames[2]) if self.masks else None
         rng = sample_rng(self.order.seed, epoch, index)
         return augmented(frames, maps, triplet.t, self.augment, rng)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -15,11 +16,15 @@ from torch import Tensor
 from harness.errors import HarnessError
 from harness.model import Composed, Frames
 from harness.model.padding import Padding
+from harness.registry.blame import breach_of
 from harness.registry.catalog import package_hash
 from harness.registry.protocol import Protocol, Settings
 
 # (img0, img1, t, label maps (2, H, W) or None) -> frame, images as float (1, 3, H, W) in [0, 1]
 Predict = Callable[[Tensor, Tensor, float, NDArray[np.integer] | None], Tensor]
+
+OVERSHOOT = 0.1
+"""Beyond this, values of a frame are of another range than [0, 1]."""
 
 
 def protocol_id(protocol: Protocol) -> str:
@@ -37,7 +42,9 @@ def mean_of_frames(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.intege
 def predictor(model: Composed, settings: Settings) -> Predict:
     """The network under a protocol's settings; rounding, which concerns any frame, is left to the measuring.
 
-    Raises HarnessError where their multiple is none of the network's; the result, ValueError where it is not finite.
+    Raises HarnessError where their multiple is none of the network's; the result, ValueError where it is not finite,
+    and HarnessError for a frame of another shape, dtype or range. One that leaves [0, 1] by less than OVERSHOOT is
+    measured as it is: that is no reason to lose a training.
     """
     model.eval()
     needed = model.multiple(settings.scale)
@@ -58,7 +65,11 @@ def predictor(model: Composed, settings: Settings) -> Predict:
         if len(model.plugin):
             given = np.zeros((2, height, width), np.uint8) if maps is None else maps
             regions = model.regions(padding.pad_maps(given)[None], padding.size, settings.scale)
-        return padding.crop(model(frames, img0.new_full((1, 1, 1, 1), t), regions).frame)
+        frame = model(frames, img0.new_full((1, 1, 1, 1), t), regions).frame
+        if frame.shape != frames.img0.shape or frame.dtype != img0.dtype:
+            made, wanted = (f"{x.dtype} {tuple(x.shape)}" for x in (frame, frames.img0))
+            raise breach_of("baseline", model.baseline, f"it predicts a frame of {made} from frames of {wanted}")
+        return padding.crop(frame)
 
     @torch.inference_mode()
     def predict(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
@@ -70,8 +81,12 @@ def predictor(model: Composed, settings: Settings) -> Predict:
             frame = (frame + once(img0.flip(2, 3), img1.flip(2, 3), t, turned).flip(2, 3)) / 2
         if settings.channels == "bgr":
             frame = frame.flip(1)
-        if not bool(frame.isfinite().all()):
+        low, high = torch.stack(frame.aminmax()).tolist()  # one transfer; NaN stays NaN
+        if not (math.isfinite(low) and math.isfinite(high)):
             raise ValueError("the result is not finite: it overflowed, or the weights are broken")
+        if low < -OVERSHOOT or high > 1 + OVERSHOOT:
+            what = f"it predicts a frame of {low:.4g} to {high:.4g}, where [0, 1] is needed"
+            raise breach_of("baseline", model.baseline, what)
         return frame
 
     return predict

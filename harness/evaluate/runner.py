@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data.benchmark import Triplet
+from harness.data.frames import frames_of
 from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
@@ -152,7 +153,7 @@ def measure(evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: 
 
 def read(evaluation: Evaluation, triplet: Triplet) -> Sample:
     """Frames, masks and groups of a triplet."""
-    frames = evaluation.tests.benchmark.read(triplet)
+    frames = frames_of(evaluation.tests.benchmark, triplet)
     maps = evaluation.masks.maps(frames[0], frames[2]) if evaluation.masks else None
     return Sample(frames, maps, [grouping.groups(frames[0], frames[2]) for grouping in evaluation.groupings])
 

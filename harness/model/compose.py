@@ -42,15 +42,22 @@ class Composed(nn.Module):
 
     def _check_prior(self, prior: MotionPrior, frames: Frames) -> None:
         """A prior of another grid would broadcast in silence."""
+        shapes = [tuple(x.shape) for x in (prior.flow_t0, prior.flow_t1, prior.latent)]
+        if shapes != (expected := self.prior_shapes(frames)):
+            raise ValueError(f"the motion plug-in returned {shapes}; the baseline takes {expected}")
+
+    def prior_shapes(self, frames: Frames) -> list[tuple[int, ...]]:
+        """Of flow_t0, flow_t1 and latent of a MotionPrior. Raises ValueError where there is no motion seam."""
         seam = self.baseline.offers.motion if self.baseline.offers else None
         if seam is None:
             raise ValueError("the baseline has no motion seam")
-        batch, _, height, width = frames.img0.shape
-        grid = self._grid((height, width), seam.stride, frames.scale)
-        shapes = [tuple(x.shape) for x in (prior.flow_t0, prior.flow_t1, prior.latent)]
-        expected = [(batch, channels, *grid) for channels in (2, 2, seam.channels)]
-        if shapes != expected:
-            raise ValueError(f"the motion plug-in returned {shapes}; the baseline takes {expected}")
+        grid = self.grid(frames, seam.stride)
+        return [(len(frames.img0), channels, *grid) for channels in (2, 2, seam.channels)]
+
+    def grid(self, frames: Frames, stride: int) -> tuple[int, int]:
+        """Rows and columns of a grid of that stride on frames, at their working scale."""
+        height, width = frames.img0.shape[-2:]
+        return self._grid((height, width), stride, frames.scale)
 
     def regions(self, maps: NDArray[np.integer] | None, size: tuple[int, int], scale: float = 1.0) -> Regions | None:
         """Label maps (B, 2, H, W) of frames padded to `size`, on the plug-ins' grid and device."""

@@ -63,12 +63,21 @@ Stage = tuple[Tensor, Tensor, Tensor]
 
 
 def take_up(prior: MotionPrior | None, first_stage: Callable[[], Stage]) -> Stage:
-    """The first decoder stage with a prior taken up: the stage alone, their sum, or, unrun, the prior in its place."""
+    """The first decoder stage with a prior taken up: the stage alone, their sum, or, unrun, the prior in its place.
+
+    Raises ValueError where they are not of one shape: their sum would be of a third, in silence.
+    """
     if prior is None:
         return first_stage()
     if prior.inject == "replace":
         return prior.flow_t0, prior.flow_t1, prior.latent
     flow_t0, flow_t1, latent = first_stage()
+    emitted, given = (
+        [tuple(x.shape) for x in of]
+        for of in ((flow_t0, flow_t1, latent), (prior.flow_t0, prior.flow_t1, prior.latent))
+    )
+    if emitted != given:
+        raise ValueError(f"the first decoder stage emits {emitted}, where the motion seam says {given}")
     return flow_t0 + prior.flow_t0, flow_t1 + prior.flow_t1, latent + prior.latent
 
 

@@ -28,6 +28,7 @@ def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks |
     """
     model = arm.build(seed=0)
     load_weights(model, weights, arm.label)
+    arm.check(model)
     tests.evaluate_reference(session)
     sha = file_hash(weights)[:12]
     cache = tests.region_masks if arm.needs_masks else None

@@ -11,6 +11,7 @@ import safetensors.torch
 
 from harness.arm import Arm
 from harness.data.benchmark import Benchmark
+from harness.data.frames import frames_of
 from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.distributed import World, hashes
@@ -126,7 +127,9 @@ def _tested(compared: Comparison) -> str:
 def check(plan: Plan) -> None:
     """Build everything once: what is refused is refused now, and not after the training of the arm before it."""
     arm = plan.arm
-    multiple = arm.build(plan.training.seed).baseline.size_multiple
+    model = arm.build(plan.training.seed)
+    arm.check(model)
+    multiple = model.baseline.size_multiple
     crop = plan.training.recipe.augment.crop
     if crop % multiple:
         raise HarnessError(f"augment.crop={crop} is no multiple of {multiple}, which {arm.baseline.name} needs")
@@ -140,7 +143,7 @@ def _try_masks(plan: Plan, shared: Shared) -> None:
         (shared.benchmark, shared.benchmark.train[0], shared.masks),
         *((tests.benchmark, tests.triplets[0], shared.test_masks) for tests in shared.tests.sets),
     ]:
-        frames = benchmark.read(triplet)
+        frames = frames_of(benchmark, triplet)
         if cache is not None:
             cache.maps(frames[0], frames[2])
 

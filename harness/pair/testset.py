@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from harness.distributed import World
 from harness.errors import HarnessError
+from harness.evaluate.conformance import check_metric
 from harness.evaluate.plan import EvalPlan, Metric
 from harness.evaluate.protocol import Predict, mean_of_frames, protocol_id
 from harness.evaluate.regions import ByMasks, ByMotion, Grouping
@@ -21,6 +22,7 @@ from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.pair.session import Session
 from harness.registry.catalog import Catalog
+from harness.registry.contract import ContractError
 from harness.registry.options import Choice
 from harness.registry.protocol import Settings
 from harness.registry.specs import MetricSpec
@@ -106,7 +108,8 @@ class Tests:
 def choose_metrics(known: Catalog, choices: Sequence[Choice]) -> tuple[dict[str, Metric], dict[str, str]]:
     """The metrics by the column they fill, and those that cannot be measured here, with the reason.
 
-    PSNR and SSIM are always among them: every table shows them. Raises HarnessError for an unknown name or option.
+    PSNR and SSIM are always among them: every table shows them. Raises HarnessError for an unknown name or option, and
+    for a metric that breaks its contract.
     """
     metrics: dict[str, Metric] = {}
     unavailable: dict[str, str] = {}
@@ -120,8 +123,12 @@ def choose_metrics(known: Catalog, choices: Sequence[Choice]) -> tuple[dict[str,
             column += f" {chosen.entry.code()[:6]}"
         try:
             metrics[column] = chosen.build()
+        except ContractError:
+            raise
         except HarnessError as error:
             unavailable[column] = str(error)
+        else:
+            check_metric(chosen.entry, metrics[column])
     return metrics, unavailable
 
 

@@ -17,6 +17,7 @@ def harness_plugins() -> list[PluginSpec]:
             summary="does nothing: the control that must reproduce the baseline bit for bit on a CPU",
             stage="feature",
             needs_masks=False,
+            needs_seam=False,
         ),
         PluginSpec(
             name="widen",

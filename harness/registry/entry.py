@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from pydantic_core import to_jsonable_python
 
 from harness.errors import HarnessError
+from harness.registry import contract
 from harness.registry.options import Choice, Option, options_of, resolve
 from harness.registry.plugins import FAULTS, Origin, in_one_line
 from harness.registry.specs import Named, Spec
@@ -36,7 +37,10 @@ class Entry(Generic[Kind]):
         """The class behind the spec, imported now. Raises HarnessError naming the distribution."""
         module, _, name = self.target.factory.partition(":")
         try:
-            return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+            with contract.imported(self):
+                return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+        except contract.ContractError:
+            raise
         except FAULTS as error:
             raise self.blame("cannot be imported", error) from error
 
@@ -89,9 +93,14 @@ class Chosen:
         return f"{self.name}({given})" if given else self.name
 
     def build(self, *arguments: Any) -> Any:
-        """The thing itself. What a factory raises is blamed on its distribution, unless it is a HarnessError."""
+        """The thing itself, of the class that its spec promises. What a factory raises is blamed on its distribution,
+        unless it is a HarnessError; so is state of the whole process that it leaves changed, which is put back."""
+        factory = self.entry.factory()
         try:
-            return self.entry.factory()(*arguments, **self.options)
+            with contract.called(self.entry):
+                thing = factory(*arguments, **self.options)
+            contract.check(self.entry, thing)
+            return thing
         except HarnessError:
             raise
         except ValueError as error:

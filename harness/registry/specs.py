@@ -59,11 +59,13 @@ class BaselineSpec(Spec):
 class PluginSpec(Spec):
     """A module at the seam. Factory: `(offers: Offers, **options) -> FeaturePlugin | MotionPlugin`.
 
-    `stage` says which of the two it is; a motion plug-in always acts after the feature plug-ins.
+    `stage` says which of the two it is; a motion plug-in always acts after the feature plug-ins. One that takes nothing
+    of the seam says `needs_seam=False`, and is built with `None` for a network that offers nothing.
     """
 
     stage: Literal["feature", "motion"] = "feature"
     needs_masks: bool = True
+    needs_seam: bool = True
 
     kind = "plug-in"
 
