@@ -23,6 +23,8 @@ from harness.cli.main import cli, main
 from harness.cli.suite import suite as command
 from harness.errors import HarnessError
 from harness.evaluate.protocol import protocol_id
+from harness.launch import cluster_job
+from harness.launch import slurm as cluster
 from harness.launch.cluster_job import ClusterJob
 from harness.launch.launchers import launch
 from harness.launch.local import Job
@@ -34,8 +36,6 @@ from harness.registry.catalog import catalog
 from harness.registry.launching import Launched, LaunchPlan
 from harness.registry.plugins import Origin, Plugins
 from harness.results.store import Store
-from harness.suites import cluster_job
-from harness.suites import slurm as cluster
 from harness.suites.finished import finished
 
 FAKE = Path(__file__).parent / "fake_slurm.py"
@@ -147,7 +147,7 @@ def test_after_sigterm_alone_it_waits_and_leaves_no_outcome(tmp_path: Path) -> N
     node = f"""
         import sys
         from pathlib import Path
-        from harness.suites import cluster_job
+        from harness.launch import cluster_job
         cluster_job.GRACE = 0.3
         cluster_job.ClusterJob({it.command!r}, Path.cwd(), Path({str(it.log)!r}), Path({str(tmp_path / "out")!r}))()
     """
