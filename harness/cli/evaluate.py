@@ -54,12 +54,12 @@ def evaluate(
 
     known = catalog()
     warn_broken(known)
+    world = World(0, 1, find_device(device))
     arm = Arm.of(known, parse_choice(baseline), parse_choices(plugins))
     source = known.mask_source(masks, needed=arm.needs_masks)
     cache = cache_of(source) if source else None
     sets = tuple(TestSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
     chosen = known.find(Protocol, protocol).spec
-    world = World(0, 1, find_device(device))
     tests = Tests(sets, chosen, *choose_metrics(known, parse_choices(metrics)), cache, world, workers)
     with Progress([arm.slug]).watching(known.plugins.manager) as progress, stoppable() as stop:
         session = Session(Store(results), known.plugins.notify, progress.note, lambda: bool(stop), world)

@@ -15,7 +15,7 @@ from torch import Tensor
 from harness.errors import HarnessError
 from harness.model import Composed, Frames
 from harness.model.padding import Padding
-from harness.registry.catalog import package_hash
+from harness.registry.code import core
 from harness.registry.protocol import Protocol, Settings
 
 # (img0, img1, t, label maps (2, H, W) or None) -> frame, images as float (1, 3, H, W) in [0, 1]
@@ -23,9 +23,8 @@ Predict = Callable[[Tensor, Tensor, float, NDArray[np.integer] | None], Tensor]
 
 
 def protocol_id(protocol: Protocol) -> str:
-    """What each row carries: name, version, and 6 digits of a hash over every field and the code that measures."""
-    code = [package_hash(f"harness.{part}") for part in ("evaluate", "metrics")]
-    digest = hashlib.sha256(json.dumps([asdict(protocol), code], sort_keys=True).encode()).hexdigest()
+    """What each row carries: name, version, and 6 digits of a hash over every field and the code that decides rows."""
+    digest = hashlib.sha256(json.dumps([asdict(protocol), core("rows")], sort_keys=True).encode()).hexdigest()
     return f"{protocol.name}-v{protocol.version}-{digest[:6]}"
 
 

@@ -70,7 +70,8 @@ class Shared:
         return cls(benchmark, masks, test_masks, tests, order, steps, *initial)
 
     def fingerprint(self, request: Request, arm: Arm) -> dict[str, Any]:
-        data = {"name": request.benchmark.name, "digest": self.benchmark.digest("train")}
+        chosen = request.benchmark
+        data = {"name": chosen.name, "digest": self.benchmark.digest("train"), "code": chosen.entry.code()}
         masks = request.masks if arm.needs_masks else None
         world, seed = self.tests.world, request.asked.seed
         return fingerprint(arm, request.recipe, seed, data, masks, self.weights_sha256, world.device, world.size)

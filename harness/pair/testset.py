@@ -19,8 +19,9 @@ from harness.evaluate.protocol import Predict, mean_of_frames, protocol_id
 from harness.evaluate.regions import ByMasks, ByMotion, Grouping
 from harness.evaluate.runner import Evaluation, Metric, evaluate
 from harness.masks.cache import MaskCache
+from harness.pair.fingerprint import short
 from harness.pair.session import Session
-from harness.registry.catalog import Catalog, Chosen, package_hash
+from harness.registry.catalog import Catalog, Chosen
 from harness.registry.options import Choice
 from harness.registry.protocol import Protocol, Settings
 from harness.registry.specs import MetricSpec
@@ -44,8 +45,7 @@ class TestSet:
         benchmark: Benchmark = chosen.build()
         if not benchmark.test:
             raise HarnessError(f"{chosen.label} has no test triplets; name another benchmark with --test")
-        content = benchmark.digest("test") + package_hash("harness.data") + chosen.entry.code()
-        data_id = f"{chosen.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+        data_id = f"{chosen.name}-{short({'content': benchmark.digest('test'), 'code': chosen.entry.code()})}"
         return cls(benchmark, data_id, spread(benchmark.test, per_level))
 
     def record(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def choose_metrics(known: Catalog, choices: Sequence[Choice]) -> tuple[dict[str,
         assert isinstance(spec, MetricSpec)
         column = chosen.label if spec.version == 1 else f"{chosen.label} v{spec.version}"
         if not spec.factory.startswith("harness."):  # the core's own code is in the protocol's id
-            column += f" {chosen.entry.code()[:6]}"
+            column += f" {short(chosen.entry.code())[:6]}"
         try:
             metrics[column] = chosen.build()
         except HarnessError as error:

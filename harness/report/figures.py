@@ -10,7 +10,7 @@ from harness.errors import HarnessError
 from harness.files import write_text
 from harness.outcome.pairs import PairOutcome
 from harness.pair.plan import Request
-from harness.registry.catalog import package_hash
+from harness.registry.code import core
 from harness.report.curves import Curves, curves_of, draw_curves
 from harness.report.formats import as_csv, as_markdown, as_svg
 from harness.report.gallery import exhibits, picks
@@ -47,7 +47,7 @@ def draw_figures(pair: PairOutcome, request: Request, store: Store, note: Callab
 
 def _digest(pair: PairOutcome, curves: Curves) -> str:
     """Of all that the pictures show, and of the code that draws them."""
-    parts = [curves.title, curves.caption, curves.losses.to_csv(index=False), package_hash("harness.report")]
+    parts = [curves.title, curves.caption, curves.losses.to_csv(index=False), str(core("figures"))]
     parts += [f"{arm.metrics.get('weights')}\n{arm.rows.to_csv(index=False)}" for arm in pair.arms]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
 
