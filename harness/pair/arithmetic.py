@@ -6,6 +6,7 @@ import functools
 import os
 import platform
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,29 @@ import torch
 
 from harness.errors import HarnessError
 
-VARIABLES: Mapping[str, str] = {
-    "ONEDNN_": "oneDNN's convolutions and products: precision, instruction set, primitives",
-    "DNNL_": "the same by its former name",
-    "MKL_": "MKL's products and transforms: threads, instruction set, reproducibility",
-    "OMP_NUM_THREADS": "in how many parts sums are taken, by torch, OpenBLAS and scikit-image",
-    "OMP_DYNAMIC": "whether that number changes with the load",
-    "OPENBLAS_": "numpy's and scipy's products: threads, and the kernels by name of a processor",
-    "ATEN_CPU_CAPABILITY": "the instruction set of torch's own kernels",
-    "NPY_DISABLE_CPU_FEATURES": "the instruction set of numpy's kernels",
-    "NPY_ENABLE_CPU_FEATURES": "the same",
-    "NVIDIA_TF32_OVERRIDE": "whether a GPU may round float32 to 10 bits, whatever torch says",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "the same of products, asked by torch as it starts",
-    "CUBLAS_": "workspace and library of products on a GPU",
-    "CUBLASLT_": "the same",
-    "CUDNN_": "convolutions on a GPU",
-    "TORCH_CUDNN_": "which of them torch takes",
-    "DISABLE_ADDMM_CUDA_LT": "which library torch's products with a bias go to",
+VARIABLES: Mapping[str, Mapping[str, str]] = {
+    "cpu": {
+        "ONEDNN_*": "oneDNN's convolutions and products: precision, instruction set, primitives",
+        "DNNL_*": "the same by its former name",
+        "MKL_*": "MKL's products and transforms: threads, instruction set, reproducibility",
+        "OMP_NUM_THREADS": "in how many parts sums are taken, by torch, OpenBLAS and scikit-image",
+        "OMP_DYNAMIC": "whether that number changes with the load",
+        "OPENBLAS_*": "numpy's and scipy's products: threads, and the kernels by name of a processor",
+        "ATEN_CPU_CAPABILITY": "the instruction set of torch's own kernels",
+        "NPY_DISABLE_CPU_FEATURES": "the instruction set of numpy's kernels",
+        "NPY_ENABLE_CPU_FEATURES": "the same",
+    },
+    "cuda": {
+        "NVIDIA_TF32_OVERRIDE": "whether a GPU may round float32 to 10 bits, whatever torch says",
+        "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "the same of products, read by torch as it starts",
+        "CUBLAS_*": "workspace and emulation of products: CUBLAS_WORKSPACE_CONFIG decides whether they repeat",
+        "CUBLASLT_*": "the same",
+        "CUDNN_*": "which convolutions are taken",
+        "TORCH_CUDNN_*": "the same, by torch",
+        "DISABLE_ADDMM_CUDA_LT": "which library torch's products with a bias go to",
+    },
 }
-"""Variables that change what comes out, by name or by how the names begin, and what of."""
+"""Variables that change what comes out where the network is on such a device, and what of."""
 
 _SAYS_ONLY = ("_VERBOSE", "_VERBOSE_TIMESTAMP", "_LOGLEVEL_DBG", "_LOGDEST_DBG")  # such as ONEDNN_VERBOSE
 
@@ -51,10 +56,10 @@ def check_float32() -> None:
 
 
 def arithmetic(device: torch.device) -> dict[str, Any]:
-    """Processor or GPU, threads, float32's precision by library, and each of VARIABLES that is set.
+    """Processor or GPU, threads, float32's precision by library, and each of the device's VARIABLES that is set.
 
-    The processor and its threads where it trains: with a GPU, what it gives are label maps and frames, and these have
-    hashes of their own.
+    The processor, its threads and its variables count where it runs the network. Beside a GPU it gives label maps and
+    frames alone, and the hosts of equal GPUs may differ.
     """
     cuda = device.type == "cuda"
     return {
@@ -65,8 +70,7 @@ def arithmetic(device: torch.device) -> dict[str, Any]:
         "variables": {
             name: value
             for name, value in sorted(os.environ.items())
-            if any(name == known or (known.endswith("_") and name.startswith(known)) for known in VARIABLES)
-            and not name.endswith(_SAYS_ONLY)
+            if any(fnmatchcase(name, known) for known in VARIABLES[device.type]) and not name.endswith(_SAYS_ONLY)
         },
     }
 
@@ -97,17 +101,23 @@ _NUMBERS = {"cpu family": "family", "model": "model"}  # one name is given to se
 
 
 def _float32() -> dict[str, str]:
-    """How torch rounds inside of float32's products and convolutions, by library."""
-    backends = torch.backends
-    found = {}
-    for name in ("mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn", "cuda.matmul", "cudnn.conv", "cudnn.rnn"):
-        place: Any = backends
-        for part in name.split("."):
-            place = getattr(place, part, None)
-        found[name] = str(getattr(place, "fp32_precision", "unknown"))
-    found["all"] = str(getattr(backends, "fp32_precision", "unknown"))
+    """How torch rounds inside of float32's products and convolutions, by library and operation."""
+    found = {
+        name: _precision(name)
+        for name in ("mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn", "cuda.matmul", "cudnn.conv", "cudnn.rnn")
+    }
     try:
         found["matmul"] = torch.get_float32_matmul_precision()
     except RuntimeError:  # torch tells only the above once these have been set one by one
         found["matmul"] = "by library"
     return found
+
+
+def _precision(name: str) -> str:
+    """What holds for an operation: its own setting, its library's, that of all; before torch 2.9 there are none."""
+    library, _, operation = name.partition(".")
+    place: Any = getattr(torch.backends, library)
+    for each in (getattr(place, operation, None), place, torch.backends):
+        if (value := str(getattr(each, "fp32_precision", "none"))) != "none":
+            return value
+    return "ieee"

@@ -54,7 +54,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """What of the machine and its software can move a bit of a training."""
     cuda = [torch.version.cuda, torch.backends.cudnn.version()]  # type: ignore[no-untyped-call]
     return {
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
         "machine": platform.machine(),
         "decoder": decoder(),

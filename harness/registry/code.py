@@ -67,6 +67,9 @@ TABLE: Mapping[str, tuple[str, ...]] = {
 """Which core code decides what, as modules of `harness`. Nothing else of the core is in any fingerprint or key."""
 
 
+_SAID_ELSEWHERE = {"ctx", "kind", "type_comment", "type_ignores"}  # by other fields, or to type checkers alone
+
+
 def core(what: str) -> dict[str, str]:
     """The hash of each module that decides `what`, a line of TABLE, by its name."""
     return dict(_of_modules(TABLE[what], PACKAGE))
@@ -105,9 +108,9 @@ def of_source(source: bytes) -> str:
 
 def _write(node: ast.AST, into: list[str]) -> None:
     into.append(node.__class__.__name__)
-    for name in _fields(node.__class__):
+    for name in node._fields:
         value = getattr(node, name, None)
-        if value is None or value == []:
+        if value is None or value == [] or name in _SAID_ELSEWHERE:
             continue
         into.append(name)
         if isinstance(value, ast.AST):
@@ -122,12 +125,6 @@ def _write(node: ast.AST, into: list[str]) -> None:
         else:
             into.append(ascii(value))
     into.append(")")
-
-
-@functools.cache
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    """Without what other fields say already, and what is for type checkers alone."""
-    return tuple(name for name in kind._fields if name not in ("ctx", "kind", "type_comment", "type_ignores"))
 
 
 def _computes_nothing(node: ast.AST) -> bool:

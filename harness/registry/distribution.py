@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from importlib.util import find_spec
@@ -45,17 +46,11 @@ def contents(name: str, file: str, module: str) -> str:
 def requirements(name: str) -> dict[str, str]:
     """Versions of what the distribution requires here, without what its extras do, and of ALWAYS; "absent" of what is
     not installed. The harness is no version: its code is hashed."""
-    from packaging.requirements import InvalidRequirement, Requirement  # a tenth of what `harness table` may take
-    from packaging.utils import canonicalize_name
-
     wanted = {*ALWAYS}
     for text in (found.requires if (found := _find(name)) else None) or ():
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue  # nothing could install it either
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            wanted.add(canonicalize_name(requirement.name))
+        required = re.match(r"\s*([\w.-]+)", text)
+        if required and _applies(text.partition(";")[2]):
+            wanted.add(re.sub("[-_.]+", "-", required[1]).lower())
     return {each: _version(each) for each in sorted(wanted - {"vfi-harness"})}
 
 
@@ -82,6 +77,18 @@ def _find(name: str) -> Distribution | None:
         return None
 
 
+def _applies(marker: str) -> bool:
+    """Whether a requirement with that marker holds here, of an installation without extras."""
+    if not marker.strip():
+        return True
+    from packaging.markers import InvalidMarker, Marker  # takes its time, and most have none
+
+    try:
+        return Marker(marker).evaluate({"extra": ""})
+    except InvalidMarker:
+        return True
+
+
 @functools.cache
 def _version(name: str) -> str:
     try:
@@ -95,7 +102,7 @@ def _recorded(name: str, anchor: Path) -> Files:
     found = _find(name)
     if found is None or _editable(found):
         return {}
-    files = {file.as_posix(): Path(os.fspath(found.locate_file(file))) for file in found.files or ()}
+    files = {file.as_posix(): Path(str(found.locate_file(file))) for file in found.files or ()}
     if not any(path.name == anchor.name and path.exists() and path.samefile(anchor) for path in files.values()):
         return {}
     return {relative: path for relative, path in files.items() if _counts(PurePath(relative)) and path.is_file()}

@@ -46,8 +46,9 @@ class Spec(Named):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.fingerprint, str):
-            raise ValueError(f"fingerprint {self.fingerprint!r} of {self.name!r} is a text; give a tuple of them")
+        given: object = self.fingerprint
+        if not isinstance(given, tuple) or not all(isinstance(each, str) and each for each in given):
+            raise ValueError(f"fingerprint {given!r} of {self.name!r} is not a tuple of names")
         if not re.fullmatch(r"[\w.]+:\w+", self.factory):
             raise ValueError(f"factory {self.factory!r} of {self.name!r} is not of the form 'module:Class'")
 
