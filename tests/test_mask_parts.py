@@ -255,7 +255,7 @@ def test_masks_in_the_cache_need_no_weights(net: Path) -> None:
 
 def test_code_decides_only_where_maps_are_cheap(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {light: folder("ours", light=light) for light in (True, False)}
-    monkeypatch.setattr("harness.registry.entry.package_hash", lambda name: "edited")
+    monkeypatch.setattr("harness.registry.entry.contents", lambda name, file, module: "edited")
     assert folder("ours", light=True) != before[True]
     assert folder("ours", light=False) == before[False]
     monkeypatch.setattr("harness.masks.rules.VERSION", 99)

@@ -52,11 +52,14 @@ def parse_seeds(context: click.Context, option: click.Parameter, value: str | No
 
 
 def find_device(name: str | None) -> torch.device:
-    """The device of that name, else a GPU if there is one. Raises HarnessError where it cannot be used."""
+    """The device of that name, else a GPU if there is one. Raises HarnessError where it cannot be used, or where this
+    process's variables make its float32 less than that: whatever computes asks here first."""
     import torch
 
     from harness.errors import HarnessError
+    from harness.pair.arithmetic import check_float32
 
+    check_float32()
     wanted = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)

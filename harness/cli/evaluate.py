@@ -57,6 +57,7 @@ def evaluate(
 
     known = catalog()
     warn_broken(known)
+    world = World(0, 1, find_device(device))
     arm = Arm.of(known, parse_choice(baseline), parse_choices(plugins))
     source = known.mask_source(masks, needed=arm.needs_masks)
     cache = cache_of(source) if source else None

@@ -17,7 +17,7 @@ from harness.errors import HarnessError
 from harness.model import Composed, Frames
 from harness.model.padding import Padding
 from harness.registry.blame import breach_of
-from harness.registry.catalog import package_hash
+from harness.registry.code import core
 from harness.registry.protocol import Protocol, Settings
 
 # (img0, img1, t, label maps (2, H, W) or None) -> frame, images as float (1, 3, H, W) in [0, 1]
@@ -28,9 +28,8 @@ OVERSHOOT = 0.1
 
 
 def protocol_id(protocol: Protocol) -> str:
-    """What each row carries: name, version, and 6 digits of a hash over every field and the code that measures."""
-    code = [package_hash(f"harness.{part}") for part in ("evaluate", "metrics")]
-    digest = hashlib.sha256(json.dumps([asdict(protocol), code], sort_keys=True).encode()).hexdigest()
+    """What each row carries: name, version, and 6 digits of a hash over every field and the code that decides rows."""
+    digest = hashlib.sha256(json.dumps([asdict(protocol), core("rows")], sort_keys=True).encode()).hexdigest()
     return f"{protocol.name}-v{protocol.version}-{digest[:6]}"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from harness.data.benchmark import Benchmark, Triplet
 from harness.errors import HarnessError
-from harness.registry.catalog import Chosen, package_hash
+from harness.registry.catalog import Chosen
 from harness.results.records import SetRecord
 
 
@@ -28,9 +28,8 @@ class TripletSet:
         benchmark: Benchmark = chosen.build()
         if not benchmark.test:
             raise HarnessError(f"{chosen.label} has no test triplets; name another benchmark with --test")
-        content = benchmark.digest("test") + package_hash("harness.data") + chosen.entry.code()
-        data_id = f"{chosen.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
-        return cls(benchmark, data_id, spread(benchmark.test, per_level))
+        content = {"content": benchmark.digest("test"), "code": chosen.entry.code()}
+        return cls(benchmark, f"{chosen.name}-{_hash(content)}", spread(benchmark.test, per_level))
 
     def record(self) -> SetRecord:
         """For the record of a pair: content, what is missing of the whole, ids of the triplets by level."""
@@ -46,8 +45,12 @@ class TripletSet:
     @property
     def content(self) -> str:
         """What is tested, as a comparison has it."""
-        ids = json.dumps([(triplet.level, triplet.id) for triplet in self.triplets])
-        return f"{self.data_id}-{hashlib.sha256(ids.encode()).hexdigest()[:8]}"
+        return f"{self.data_id}-{_hash([(triplet.level, triplet.id) for triplet in self.triplets])}"
+
+
+def _hash(facts: object) -> str:
+    """8 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def spread(triplets: Sequence[Triplet], per_level: int | None) -> list[Triplet]:

@@ -6,14 +6,16 @@ from typing import Any
 
 from harness.masks import rules
 from harness.masks.cache import MaskCache
+from harness.registry.code import core
 from harness.registry.mask_choice import ChosenMasks, ChosenPart
 from harness.weights.digest import weights_digest
 
 
 def record_of(masks: ChosenMasks) -> dict[str, Any]:
-    """What a fingerprint keeps of a source and its parts. Of weights the sha256, whatever their path."""
+    """What a fingerprint keeps of a source and its parts, and of the code that all masks go through. Of weights the
+    sha256, whatever their path."""
     parts = {role: _part(part) for role, part in masks.parts.items()}
-    return _part(masks) | {"content": masks.build().content(), "parts": parts}
+    return _part(masks) | {"content": masks.build().content(), "parts": parts, "core": core("masks")}
 
 
 def identity_of(masks: ChosenMasks) -> dict[str, Any]:
@@ -23,6 +25,7 @@ def identity_of(masks: ChosenMasks) -> dict[str, Any]:
     if not masks.light:
         for part in (record, *record["parts"].values()):
             del part["code"]
+        del record["core"]
     return record
 
 

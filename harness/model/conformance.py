@@ -106,7 +106,7 @@ def _inputs(model: Composed, size: tuple[int, int]) -> tuple[Frames, Tensor, Reg
     half.round_()
     maps = np.zeros((BATCH, 2, *size), np.uint8)
     maps[..., size[1] // 2 :] = 1
-    return Frames(noise[0], noise[1]), torch.full((BATCH, 1, 1, 1), 0.5), model.regions(maps, size)
+    return Frames(img0=noise[0], img1=noise[1]), torch.full((BATCH, 1, 1, 1), 0.5), model.regions(maps, size)
 
 
 def _check_features(given: Any, model: Composed, frames: Frames, fault: Fault) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from harness.evaluate.protocol import protocol_id
 from harness.masks.chosen import identity_of, record_of
-from harness.pair.fingerprint import fingerprint
 from harness.pair.plan import Plan
 from harness.registry.catalog import Chosen, ChosenMasks
+from harness.registry.code import core
 from harness.results.comparison import Comparison, Data, Part
 
 
@@ -27,7 +27,7 @@ def comparison_of(plan: Plan, data: str | None = None, tests: tuple[str | None, 
         masks=_masks(plan.masks),
         test_masks=_masks(plan.test_masks),
         metrics={column.partition("(")[0].partition(" ")[0]: column for column in plan.testing.metrics},
-        code=fingerprint(plan.arm, recipe, 0, {}, None, "", plan.device)["code"],
+        code=dict(core("training")),
     )
 
 

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from importlib.metadata import distributions
 from typing import Any
 
-import av
 import numpy as np
 import torch
 
 from harness.arm import Arm
 from harness.masks.chosen import record_of
-from harness.registry.catalog import ChosenMasks, package_hash
+from harness.pair.arithmetic import arithmetic, decoder
+from harness.registry.catalog import ChosenMasks
+from harness.registry.code import core
 from harness.train.recipe import Recipe
 
 
@@ -23,13 +24,13 @@ def fingerprint(
     arm: Arm,
     recipe: Recipe,
     seed: int,
-    data: Mapping[str, str],
+    data: Mapping[str, Any],
     masks: ChosenMasks | None,
     initial_weights: str,
     device: torch.device,
     processes: int = 1,
 ) -> dict[str, Any]:
-    """The record of one run. `data` is the name and digest of the training data, `initial_weights` the sha256 of
+    """The record of one run. `data` is the name, digest and code of the training data, `initial_weights` the sha256 of
     the shared file, `masks` None for an arm that needs none; the number of `processes` moves bits."""
     return {
         "baseline": arm.baseline.record(),
@@ -37,9 +38,7 @@ def fingerprint(
         "recipe": recipe.training(),
         "seed": seed,
         "data": dict(data),
-        "code": {
-            part: package_hash(f"harness.{part}") for part in ("arm", "data", "distributed", "masks", "model", "train")
-        },
+        "code": core("training"),
         "environment": environment(device) | ({"processes": processes} if processes > 1 else {}),
         "arm": [plugin.record() for plugin in arm.plugins],
         "masks": record_of(masks) if masks else None,
@@ -53,17 +52,14 @@ def short(record: Mapping[str, Any]) -> str:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """What of the machine and its software can move a bit of a training."""
-    on_gpu = device.type == "cuda"
+    cuda = [torch.version.cuda, torch.backends.cudnn.version()]  # type: ignore[no-untyped-call]
     return {
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
         "machine": platform.machine(),
-        "av": av.__version__,
-        "device": torch.cuda.get_device_name(device) if on_gpu else torch.backends.cpu.get_cpu_capability(),
-        "cuda": [torch.version.cuda, torch.backends.cudnn.version()]  # type: ignore[no-untyped-call]
-        if on_gpu
-        else None,
-        "threads": None if on_gpu else torch.get_num_threads(),
+        "decoder": decoder(),
+        "cuda": cuda if device.type == "cuda" else None,
+        **arithmetic(device),
     }
 
 

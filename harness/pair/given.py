@@ -14,7 +14,7 @@ from harness.measure.cost import cost
 from harness.pair.fingerprint import environment, short
 from harness.pair.session import Session
 from harness.pair.testset import Tests, file_hash
-from harness.registry.catalog import ChosenMasks, package_hash
+from harness.registry.catalog import ChosenMasks
 from harness.results.envelope import write
 from harness.results.records import EvalRecord
 from harness.weights.read import load_weights
@@ -32,12 +32,11 @@ def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks |
     tests.evaluate_reference(session)
     sha = file_hash(weights)[:12]
     cache = tests.region_masks if arm.needs_masks else None
-    # options, masks and code decide the rows too, and are in no training's fingerprint here
+    # options, masks and adapters decide the rows too, and are in no training's fingerprint here
     settings: dict[str, Any] = {
         "arm": [arm.baseline.record(), *(plugin.record() for plugin in arm.plugins)],
         "masks": record_of(masks) if masks else None,
         "environment": environment(tests.world.device),
-        "code": [package_hash(f"harness.{part}") for part in ("masks", "model")],
     }
     record = EvalRecord(
         title=f"{arm.label} with {weights.name} on {', '.join(each.data_id for each in tests.sets)}",

@@ -13,7 +13,7 @@ from harness.arm import Arm
 from harness.errors import HarnessError
 from harness.files import write_bytes, write_text
 from harness.pair.fingerprint import short
-from harness.registry.catalog import package_hash
+from harness.registry.code import core
 from harness.results.store import Store
 
 
@@ -22,7 +22,7 @@ def initial_weights(arm: Arm, seed: int, store: Store) -> tuple[Path, str]:
 
     A damaged file is made again. Raises HarnessError where that gives other weights than before.
     """
-    code = [package_hash("harness.model"), package_hash("harness.arm")]
+    code = core("initial weights")
     key = short({"baseline": arm.baseline.record(), "code": code, "seed": seed, "torch": torch.__version__})
     path = store.initial_weights(f"{arm.baseline.name}.s{seed}.{key}")
     recorded = path.with_suffix(".sha256")

@@ -66,7 +66,8 @@ class Shared:
         return cls(benchmark, masks, test_masks, tests, order, steps, *initial)
 
     def fingerprint(self, plan: Plan, arm: Arm) -> Fingerprint:
-        data = {"name": plan.benchmark.name, "digest": self.benchmark.digest("train")}
+        chosen = plan.benchmark
+        data = {"name": chosen.name, "digest": self.benchmark.digest("train"), "code": chosen.entry.code()}
         masks = plan.masks if arm.needs_masks else None
         world, training = self.tests.world, plan.training
         return Fingerprint.model_validate(

@@ -20,6 +20,7 @@ from harness.evaluate.regions import ByMasks, ByMotion, Grouping
 from harness.evaluate.runner import Evaluation, evaluate
 from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
+from harness.pair.fingerprint import short
 from harness.pair.session import Session
 from harness.registry.catalog import Catalog
 from harness.registry.contract import ContractError
@@ -120,7 +121,7 @@ def choose_metrics(known: Catalog, choices: Sequence[Choice]) -> tuple[dict[str,
         assert isinstance(spec, MetricSpec)
         column = chosen.label if spec.version == 1 else f"{chosen.label} v{spec.version}"
         if not spec.factory.startswith("harness."):  # the core's own code is in the protocol's id
-            column += f" {chosen.entry.code()[:6]}"
+            column += f" {short(chosen.entry.code())[:6]}"
         try:
             metrics[column] = chosen.build()
         except ContractError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.errors import HarnessError, suggestion
-from harness.registry.entry import Chosen, Entry, Kind, package_hash
+from harness.registry.entry import Chosen, Entry, Kind
 from harness.registry.mask_choice import ChosenMasks, ChosenPart
 from harness.registry.options import Choice, parse_choice
 from harness.registry.plugins import FAULTS, Broken, Origin, Plugins, discover, in_one_line
@@ -24,7 +24,7 @@ from harness.registry.specs import (
     WeightsSpec,
 )
 
-__all__ = ["HOOKS", "Catalog", "Chosen", "ChosenMasks", "Entry", "catalog", "package_hash"]
+__all__ = ["HOOKS", "Catalog", "Chosen", "ChosenMasks", "Entry", "catalog"]
 
 HOOKS: dict[str, type[Named]] = {
     "harness_baselines": BaselineSpec,

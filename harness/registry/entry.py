@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic_core import to_jsonable_python
 
 from harness.errors import HarnessError
 from harness.registry import contract
+from harness.registry.code import core, core_of
+from harness.registry.distribution import contents, named, requirements
 from harness.registry.options import Choice, Option, options_of, resolve
 from harness.registry.plugins import FAULTS, Origin, in_one_line
-from harness.registry.specs import Named, Spec
+from harness.registry.specs import BenchmarkSpec, Named, Spec
 
 Kind = TypeVar("Kind", bound=Named, covariant=True)
 
@@ -67,11 +66,22 @@ class Entry(Generic[Kind]):
         except FAULTS as error:
             raise self.blame("has a signature that cannot be read", error) from error
 
-    def code(self) -> str:
-        """Hash of the source of the package that the factory lives in; of the core, the part that it lives in."""
-        module = self.target.factory.partition(":")[0]
-        package, *inner = module.split(".")
-        return package_hash(".".join([package, *(inner[:-1] or inner)]) if package == "harness" else package)
+    def code(self) -> dict[str, Any]:
+        """All code and data that decides what it computes, as hashes and versions, besides the lines of the table in
+        `harness.registry.code` that decide for all of its kind: of the core its modules; of others their distribution,
+        what that requires, and what the spec names in `fingerprint`. Raises HarnessError where one is not there."""
+        spec, name, file = self.target, self.origin.distribution, self.origin.file
+        module = spec.factory.partition(":")[0]
+        record: dict[str, Any] = {}
+        if module.startswith("harness."):
+            record["core"] = core_of(module)
+        else:
+            record |= {"files": contents(name, file, module), "requires": dict(requirements(name))}
+            if isinstance(spec, BenchmarkSpec):
+                record["core"] = core("other benchmarks")
+        if spec.fingerprint:
+            record["named"] = {what: named(name, file, what) for what in spec.fingerprint}
+        return record
 
 
 @dataclass(frozen=True)
@@ -112,18 +122,3 @@ class Chosen:
         """What a fingerprint keeps of it."""
         options = to_jsonable_python(dict(self.options), fallback=str)
         return {"name": self.name, "options": options, "code": self.entry.code()}
-
-
-@functools.cache
-def package_hash(name: str) -> str:
-    """Hash of the Python source of a package, or of a module that is none; the same wherever it is installed."""
-    module = importlib.import_module(name)
-    roots = [Path(folder) for folder in getattr(module, "__path__", [])]
-    files = [(path.relative_to(root), path) for root in roots for path in root.rglob("*.py")]
-    if not roots and module.__file__:
-        files = [(Path(Path(module.__file__).name), Path(module.__file__))]
-    digest = hashlib.sha256()
-    for relative, path in sorted(files):
-        digest.update(f"{relative.as_posix()}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -33,7 +33,12 @@ class Named:
 
 @dataclass(frozen=True)
 class Spec(Named):
-    """What has a factory. `reference` is the paper or page to cite, `licence` that of the code's facts."""
+    """What has a factory. `reference` is the paper or page to cite, `licence` that of the code's facts.
+
+    `fingerprint` names what decides its numbers beyond its own distribution and the versions of what that requires:
+    packages and modules that can be imported, by name, and files and folders, by their path from the package that the
+    entry point names. A run is another run when their content changes.
+    """
 
     factory: str
     _: KW_ONLY
@@ -41,9 +46,13 @@ class Spec(Named):
     reference: str = ""
     licence: str = ""
     preset: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        given: object = self.fingerprint
+        if not isinstance(given, tuple) or not all(isinstance(each, str) and each for each in given):
+            raise ValueError(f"fingerprint {given!r} of {self.name!r} is not a tuple of names")
         if not re.fullmatch(r"[\w.]+:\w+", self.factory):
             raise ValueError(f"factory {self.factory!r} of {self.name!r} is not of the form 'module:Class'")
 

@@ -10,7 +10,7 @@ from harness.errors import HarnessError
 from harness.files import write_text
 from harness.outcome.pairs import PairOutcome
 from harness.pair.plan import Plan
-from harness.registry.catalog import package_hash
+from harness.registry.code import core
 from harness.report.curves import Curves, curves_of, draw_curves
 from harness.report.formats import as_csv, as_markdown, as_svg
 from harness.report.gallery import exhibits, picks
@@ -47,7 +47,7 @@ def draw_figures(pair: PairOutcome, plan: Plan, store: Store, note: Callable[[st
 
 def _digest(pair: PairOutcome, curves: Curves) -> str:
     """Of all that the pictures show, and of the code that draws them."""
-    parts = [curves.title, curves.caption, curves.losses.to_csv(index=False), package_hash("harness.report")]
+    parts = [curves.title, curves.caption, curves.losses.to_csv(index=False), str(core("figures"))]
     parts += [f"{arm.measured and arm.measured.weights}\n{arm.rows.to_csv(index=False)}" for arm in pair.arms]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
 
