@@ -26,7 +26,7 @@ from harness.masks.source import MaskSource
 from harness.metrics.pixelwise import PSNR, psnr
 from harness.metrics.ssim import SSIM
 from harness.registry.protocol import UNIFIED, Settings
-from harness.results.rows import KEYS, append_row, merged, prepare, read_rows
+from harness.results.rows import HASHES, KEYS, append_row, merged, prepare, read_rows
 
 
 class Noise(Benchmark):
@@ -195,7 +195,7 @@ def test_masks_that_the_network_is_given_are_in_the_key(evaluation: Evaluation, 
 def test_regional_values_add_up_to_the_whole(evaluation: Evaluation, tmp_path: Path) -> None:
     groupings = [ByMasks(MaskCache(LeftHalf(), "left")), ByMotion()]
     rows = done(replace(evaluation, groupings=groupings), tmp_path / "rows.csv")
-    assert set(rows[0]) == {*KEYS, "psnr", *groupings[0].columns, *groupings[1].columns}
+    assert set(rows[0]) == {*KEYS, *HASHES, "psnr", *groupings[0].columns, *groupings[1].columns}
     for row in rows:
         inside, outside = (10 ** (-float(row[f"psnr@{name}"]) / 10) for name in ("inside", "outside"))
         assert (inside + outside) / 2 == pytest.approx(10 ** (-float(row["psnr"]) / 10), rel=1e-9)

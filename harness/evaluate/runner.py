@@ -6,7 +6,7 @@ sizes, and rows would then depend on them. Frames, masks and motion are read ahe
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,14 +17,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.data.benchmark import Benchmark, Triplet
+from harness.data.benchmark import Benchmark, Triplet, frames_hash
+from harness.data.names import check_name
 from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.protocol import Predict, protocol_id
 from harness.evaluate.regions import Grouping
 from harness.masks.cache import MaskCache
+from harness.masks.source import maps_hash
 from harness.registry.protocol import Protocol, Settings
-from harness.results.rows import Row, append_row, key, merged, prepare, read_rows, write_rows
+from harness.results.rows import HASHES, Row, append_row, key, merged, prepare, read_rows, write_rows
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 
@@ -91,12 +93,21 @@ class Sample:
 def evaluate(
     evaluation: Evaluation, predict: Predict, path: Path, stop: Callable[[], bool], progress: Callable[[int, int], None]
 ) -> bool:
-    """Bring the rows of `path` up to date; values that are there are not computed again. False if asked to stop."""
+    """Bring the rows of `path` up to date; a row of which every value is there is not measured again, one that lacks a
+    value is measured whole. False if asked to stop.
+
+    Frames are read and hashed when they are measured. For rows that are there they are not read: `data_id`, a hash over
+    what is in the files, is part of their key, so that they are those of a file that is unchanged by its stamp
+    (`harness.data.contents`). Where one is measured again and its frames or label maps are others, earlier values of it
+    no longer count.
+
+    Raises HarnessError where there is nothing to measure, triplets cannot be told apart by their names, or rows cannot
+    be read back.
+    """
     wanted, world = evaluation.columns, evaluation.world
+    _check_names(evaluation)
     world.from_first(lambda: _gather(evaluation, path, wanted))
-    known = merged(read_rows(path))
-    done = {of for of, row in known.items() if all(row.get(name) for name in wanted)}
-    missing = [triplet for triplet in evaluation.triplets if key(evaluation.key(triplet)) not in done]
+    missing = _missing(evaluation, path)
     mine, own = world.share(missing), path if world.size == 1 else _part(path, world.rank)
     columns = prepare(own, wanted)
     total = len(evaluation.triplets)
@@ -106,11 +117,38 @@ def evaluate(
         if stopped := stop():
             break
         values = measure(evaluation, predict, triplet, sample)
-        append_row(own, columns, evaluation.key(triplet) | {name: repr(value) for name, value in values.items()})
+        hashes = {"frames": frames_hash(sample.frames, triplet.t), "maps": maps_hash(sample.maps)}
+        row = evaluation.key(triplet) | hashes | {name: repr(value) for name, value in values.items()}
+        append_row(own, columns, row)
         progress(min(total - len(missing) + count * world.size, total), total)
     stopped = any(world.any_of([stopped]))
     world.from_first(lambda: _gather(evaluation, path, wanted))
+    if not stopped and (lost := _missing(evaluation, path)):
+        raise world.error(
+            f"{path}: {len(lost)} of {total} rows cannot be read back, the first of {lost[0].level} {lost[0].id}; "
+            "move the file away, it is made anew"
+        )
     return not stopped
+
+
+def _missing(evaluation: Evaluation, path: Path) -> list[Triplet]:
+    """Triplets of which a hash or a value is not in the file. What is not finite is a value, what is empty is not."""
+    known = merged(read_rows(path))
+    wanted = [*HASHES, *evaluation.columns]
+    done = {of for of, row in known.items() if all(row.get(name, "").strip() for name in wanted)}
+    return [triplet for triplet in evaluation.triplets if key(evaluation.key(triplet)) not in done]
+
+
+def _check_names(evaluation: Evaluation) -> None:
+    """A row is a line that is found again by its names."""
+    if not evaluation.triplets:
+        raise HarnessError(f"{evaluation.data_id}: no triplet to measure")
+    for triplet in evaluation.triplets:
+        for name in (triplet.level, triplet.id, triplet.clip):
+            check_name(name, evaluation.data_id)
+    (level, name), count = Counter((each.level, each.id) for each in evaluation.triplets).most_common(1)[0]
+    if count > 1:
+        raise HarnessError(f"{evaluation.data_id}: {count} triplets are called {level} {name}; each needs its own name")
 
 
 def _part(path: Path, rank: int) -> Path:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from harness.errors import HarnessError, suggestion
 from harness.outcome.audit import Audit, audit
-from harness.results.rows import KEYS, Row, merged, read_rows
+from harness.results.rows import HASHES, KEYS, Row, merged, read_rows
 from harness.results.store import RunFolder, Store, differences, slug_of
 
 log = logging.getLogger("harness")
@@ -203,7 +203,7 @@ def rows_of(path: Path, record: Mapping[str, Any], of: Mapping[str, str]) -> pd.
 def _values(row: Row) -> dict[str, Any]:
     """A line of the data frame: the metrics as numbers, nan for what was not measured."""
     at = {"test": test_name(row["data"]), "level": row["level"], "triplet": row["triplet"], "clip": row["clip"]}
-    return at | {name: float(value or "nan") for name, value in row.items() if name not in KEYS}
+    return at | {name: float(value or "nan") for name, value in row.items() if name not in (*KEYS, *HASHES)}
 
 
 def test_name(data: str) -> str:

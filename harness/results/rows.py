@@ -11,7 +11,12 @@ from harness.files import append_line, whole_lines, write_text
 
 KEYS = ("data", "level", "triplet", "clip", "protocol", "weights", "masks", "regions")
 """What decides the values of a row: benchmark and content, triplet, protocol, network, the masks it was given, and
-those that regional values are measured by. The columns after these are metrics; `nan` where one has no value."""
+those that regional values are measured by."""
+
+HASHES = ("frames", "maps")
+"""What was really read for a row: hashes of its three frames, and of the label maps that the network was given. Values
+that were measured on others are not of the same row, whatever its key. The columns after these are metrics; `nan` where
+one has no value, empty where it was not measured."""
 
 Row = dict[str, str]
 
@@ -23,11 +28,15 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def merged(rows: Iterable[Row]) -> dict[tuple[str, ...], Row]:
-    """One row for each key, with every value that is known of it; of several, the last written."""
+    """One row for each key, with every value that is known of it; of several, the last written. What was measured on
+    other frames or label maps than the last is left out."""
     found: dict[tuple[str, ...], Row] = {}
     for row in rows:
         of = key(row)
-        found[of] = found.get(of, {}) | {name: value for name, value in row.items() if value}
+        before = found.get(of, {})
+        if any(before.get(name) != (row.get(name) or None) for name in HASHES):
+            before = {}
+        found[of] = before | {name: value for name, value in row.items() if value}
     return found
 
 
@@ -40,7 +49,7 @@ def prepare(path: Path, metrics: Iterable[str]) -> list[str]:
     """Make the file ready to append rows with these metrics to: header, no torn line. Returns all its columns."""
     rows = read_rows(path)
     before = list(rows[0]) if rows else []
-    columns = list(dict.fromkeys([*KEYS, *before, *metrics]))
+    columns = list(dict.fromkeys([*KEYS, *HASHES, *before, *metrics]))
     text = "".join(
         _line([row.get(name, "") for name in columns]) + "\n"
         for row in (dict(zip(columns, columns, strict=True)), *rows)
