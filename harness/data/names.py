@@ -6,8 +6,9 @@ import re
 
 from harness.errors import HarnessError
 
-_ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Control characters, whatever ends a line, and what Python makes of bytes that are no UTF-8."""
+_ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, those that turn the direction of writing, whatever ends a line, and what Python makes of bytes
+that are no UTF-8."""
 
 
 def check_name(name: str, where: object) -> None:
