@@ -40,7 +40,7 @@ from harness.data import Benchmark, Triplet
 class Pebbles(Benchmark):
     levels = ("easy",)
     train = tuple(Triplet(f"a/{i}", "a", "train", (i, i + 1, i + 2)) for i in range(8))
-    test = (Triplet("b/0", "b", "easy", (0, 1, 2)),)
+    test = (Triplet("b/0", clip="b", level="easy", frames=(0, 1, 2)),)
 
     def read(self, triplet):
         return np.full((3, 64, 64, 3), 7 * triplet.frames[0], np.uint8)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import shutil
 import subprocess
 import sys
+import time
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from harness.data import contents
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.images import halved, read_image
 from harness.data.imageset import ImageSet
@@ -24,8 +30,18 @@ from harness.data.sets.ucf101 import UCF101
 from harness.data.sets.vimeo90k import Vimeo90K
 from harness.data.sets.x4k1000fps import X4K1000FPS
 from harness.data.sets.xiph import Xiph2K, Xiph4K
+from harness.distributed import World
 from harness.errors import HarnessError
+from harness.evaluate.protocol import mean_of_frames
+from harness.evaluate.runner import Evaluation, evaluate
+from harness.metrics.pixelwise import PSNR
+from harness.pair import testset
 from harness.registry.benchmarks import FOLDERS, benchmarks
+from harness.registry.catalog import catalog
+from harness.registry.options import parse_choice
+from harness.registry.protocol import UNIFIED
+from harness.registry.specs import BenchmarkSpec
+from harness.results.rows import Row, merged, read_rows
 from tests import miniatures
 from tests.miniatures import frame
 
@@ -480,3 +496,97 @@ def test_specs() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- images that change in place
+
+
+def replaced_in_place(path: Path, image: np.ndarray[Any, Any]) -> None:
+    """Another image of the same size in bytes, with the time of modification that the file had."""
+    before = path.stat()
+    content = encoded(image)
+    assert len(content) <= before.st_size
+    with path.open("r+b") as file:
+        file.write(content.ljust(before.st_size, b"\0"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+
+
+def encoded(image: np.ndarray[Any, Any]) -> bytes:
+    out = BytesIO()
+    Image.fromarray(image).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_an_image_of_the_same_size_and_time_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the hash of the one before is remembered."""
+    monkeypatch.setattr(contents, "RECENT", 0)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    root = miniatures.ucf101(tmp_path / "data")
+    digest = UCF101(root=str(root), partial=True).digest("test")
+    assert UCF101(root=str(root), partial=True).digest("test") == digest
+    replaced_in_place(root / "11" / "frame_01_gt.png", np.zeros((256, 256, 3), np.uint8))
+    assert UCF101(root=str(root), partial=True).digest("test") != digest
+
+
+def test_rows_of_an_image_that_changed_are_not_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "RECENT", 0)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    root = miniatures.ucf101(tmp_path / "data")
+    path = tmp_path / "rows.csv"
+    cpu = World(0, 1, torch.device("cpu"))
+
+    def rows() -> dict[str, Row]:
+        chosen = catalog().choose(BenchmarkSpec, parse_choice(f"ucf101:root={root},partial=true"))
+        tests = testset.TestSet.of(chosen, None)
+        made = Evaluation(
+            tests.benchmark, tests.data_id, tests.triplets, UNIFIED, {"psnr": PSNR()}, [], None, "none", "none", cpu
+        )
+        evaluate(made, mean_of_frames, path, lambda: False, lambda done, total: None)
+        found = merged(read_rows(path)).values()
+        return {row["triplet"]: row for row in found if row["data"] == tests.data_id}
+
+    before = rows()
+    assert rows() == before
+    assert len(read_rows(path)) == 3
+    replaced_in_place(root / "11" / "frame_01_gt.png", np.zeros((256, 256, 3), np.uint8))
+    after = rows()
+    assert {name for name in before if before[name]["psnr"] != after[name]["psnr"]} == {"11"}
+    assert {name for name in before if before[name]["frames"] != after[name]["frames"]} == {"11"}
+
+
+def test_a_file_is_read_once_while_it_stays_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "RECENT", 0)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    root = miniatures.ucf101(tmp_path / "data")
+    seen: list[str] = []
+    hashed = contents.sha256_of
+
+    def counted(path: str | Path) -> str:
+        seen.append(Path(path).relative_to(root).as_posix())
+        return hashed(path)
+
+    monkeypatch.setattr(contents, "sha256_of", counted)
+    digest = UCF101(root=str(root), partial=True).digest("test")
+    assert len(seen) == 9
+    assert UCF101(root=str(root), partial=True).digest("test") == digest
+    assert len(seen) == 9
+    (root / "1" / "frame_00.png").touch()
+    assert UCF101(root=str(root), partial=True).digest("test") == digest
+    assert seen[9:] == ["1/frame_00.png"]
+    (record,) = (tmp_path / "cache" / "contents").glob("*.csv")
+    record.write_text(record.read_text()[:-30])  # as a crash leaves it
+    assert UCF101(root=str(root), partial=True).digest("test") == digest
+    assert len(seen) == 11
+
+
+def test_a_file_that_was_only_just_written_is_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be written again before the clock of the file system ticks."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "a.png").write_bytes(b"one")
+    stamp = f"3-5-{time.time_ns()}-7"
+    monkeypatch.setattr(contents, "stamp_of", lambda path: stamp)
+    before = contents.contents(tmp_path, ["a.png"])
+    (tmp_path / "a.png").write_bytes(b"two")
+    assert contents.contents(tmp_path, ["a.png"]) != before

@@ -21,10 +21,10 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-from harness.data import Triplet, video
+from harness.data import Triplet, framecache
 from harness.data.folder import TEST_EVERY
+from harness.data.framecache import Decoded, decode
 from harness.data.sets.clips import BUNDLED, Clips
-from harness.data.video import decode
 from harness.errors import HarnessError
 
 
@@ -134,7 +134,7 @@ def test_bundled_clips_have_licence_texts() -> None:
 
 
 def test_second_construction_decodes_nothing_and_is_fast(bundled: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video, "_images", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(framecache, "images", lambda *_: pytest.fail("decoded again"))
     start = time.perf_counter()
     again = Clips()
     assert time.perf_counter() - start < 0.3
@@ -167,9 +167,18 @@ def test_import_is_light() -> None:
 # --- decoding
 
 
+def all_of(decoded: Decoded) -> NDArray[np.uint8]:
+    frames = decoded.open()
+    return np.stack([frames.read(row) for row in range(decoded.rows)])
+
+
+def content(file: Path) -> str:
+    return sha256(file.read_bytes()).hexdigest()
+
+
 def exact(tmp_path: Path, frames: NDArray[np.uint8], **options: Any) -> NDArray[np.uint8]:
     file = write_exact(tmp_path / f"v{len(list(tmp_path.iterdir()))}", frames)
-    return decode(file, sha256(file.read_bytes()).hexdigest(), **options).open()
+    return all_of(decode(file, content(file), **options))
 
 
 def test_scale_averages_squares(tmp_path: Path) -> None:
@@ -198,7 +207,9 @@ def test_frames_do_not_depend_on_threads_or_run(tmp_path: Path, monkeypatch: pyt
     seen: list[bytes] = []
     for threads in (1, 4, 4):
         monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / str(len(seen))))
-        decoded = decode(BUNDLED / "perception_v1.m4v", "0", scale=0.5, threads=threads)
+        decoded = decode(
+            BUNDLED / "perception_v1.m4v", content(BUNDLED / "perception_v1.m4v"), scale=0.5, threads=threads
+        )
         seen.append(decoded.file.read_bytes())
     assert seen[0] == seen[1] == seen[2]
 
@@ -209,7 +220,7 @@ def test_frames_do_not_depend_on_threads_or_run(tmp_path: Path, monkeypatch: pyt
 )
 def test_containers_that_state_less_are_accepted(tmp_path: Path, suffix: str, codec: str) -> None:
     file = write(tmp_path / f"a{suffix}", scene(1, 30), codec)
-    assert decode(file, sha256(file.read_bytes()).hexdigest()).rows == 30
+    assert decode(file, content(file)).rows == 30
 
 
 def test_frames_that_an_edit_list_leaves_out_are_no_loss(bundled: Clips) -> None:
@@ -272,7 +283,7 @@ def test_an_interrupted_decode_leaves_nothing_behind(
     tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write(tmp_path / "a.mp4", scene(0, 20))
-    images = video._images
+    images = framecache.images
 
     def breaks(*args: Any) -> Iterator[NDArray[np.uint8]]:
         for i, image in enumerate(images(*args)):
@@ -281,20 +292,20 @@ def test_an_interrupted_decode_leaves_nothing_behind(
             yield image
 
     with monkeypatch.context() as patch:
-        patch.setattr(video, "_images", breaks)
+        patch.setattr(framecache, "images", breaks)
         with pytest.raises(KeyboardInterrupt):
-            decode(file, "interrupted")
+            decode(file, content(file))
     assert not [left for left in (empty_cache / "clips").iterdir() if left.suffix != ".lock"]
-    assert decode(file, "interrupted").rows == 20
+    assert decode(file, content(file)).rows == 20
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".json"])
+@pytest.mark.parametrize("suffix", [".rgb", ".json"])
 def test_a_damaged_cache_is_rebuilt(tmp_path: Path, empty_cache: Path, suffix: str) -> None:
     file = write(tmp_path / "a.mp4", scene(0, 20))
-    whole = decode(file, "damaged").open().copy()
+    whole = all_of(decode(file, content(file)))
     part = next((empty_cache / "clips").glob(f"*{suffix}"))
     part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
-    np.testing.assert_array_equal(decode(file, "damaged").open(), whole)
+    np.testing.assert_array_equal(all_of(decode(file, content(file))), whole)
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +313,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "file/cache"))
     file = write(tmp_path / "a.mp4", scene(0, 20))
     with pytest.raises(HarnessError, match=r"file/cache/clips: the cache cannot be written .*HARNESS_CACHE"):
-        decode(file, "unwritable")
+        decode(file, content(file))
 
 
 def test_a_full_disk_is_named(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +323,7 @@ def test_a_full_disk_is_named(tmp_path: Path, empty_cache: Path, monkeypatch: py
     file = write(tmp_path / "a.mp4", scene(0, 20))
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(HarnessError, match=r"cache/clips: .*free some space"):
-        decode(file, "full")
+        decode(file, content(file))
     assert not [left for left in (empty_cache / "clips").iterdir() if left.suffix != ".lock"]
 
 
@@ -324,7 +335,7 @@ def test_processes_may_race(tmp_path: Path, empty_cache: Path) -> None:
     assert [process.returncode for process in racing] == [0, 0, 0]
     assert len(digests) == 1
     kinds = sorted(file.suffix for file in (empty_cache / "clips").iterdir())
-    assert [kind for kind in kinds if kind != ".lock"] == [".json", ".json", ".npy", ".npy"]
+    assert [kind for kind in kinds if kind != ".lock"] == [".json", ".json", ".rgb", ".rgb"]
 
 
 # --- splits

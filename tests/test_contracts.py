@@ -87,7 +87,7 @@ class Moves(MotionPlugin):
 
 class Set(Benchmark):
     levels, train = ("easy",), tuple(Triplet(f"a/{at}", "a", "train", (at, at + 1, at + 2)) for at in range(4))
-    test = (Triplet("a/1", "a", "easy", (0, 1, 2)), Triplet("a/2", "a", "easy", (1, 2, 3)))
+    test = (Triplet("a/1", clip="a", level="easy", frames=(0, 1, 2)), Triplet("a/2", clip="a", level="easy", frames=(1, 2, 3)))
     def read(self, triplet):
         return np.random.default_rng(triplet.frames[0]).integers(0, 256, (3, 32, 48, 3), np.uint8)
     def digest(self, split): return "x"

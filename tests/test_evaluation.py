@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from harness.cli.devices import launch
 from harness.data import Benchmark, Triplet
+from harness.data.benchmark import frames_hash
 from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
@@ -24,7 +26,7 @@ from harness.evaluate.regions import ByMasks, ByMotion
 from harness.evaluate.runner import Evaluation, evaluate
 from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
-from harness.masks.source import MaskSource
+from harness.masks.source import MaskSource, maps_hash
 from harness.metrics.pixelwise import PSNR, psnr
 from harness.metrics.ssim import SSIM
 from harness.registry.protocol import UNIFIED, Settings
@@ -69,6 +71,11 @@ def evaluation() -> Evaluation:
 def planned(evaluation: Evaluation, **changes: Any) -> Evaluation:
     """The same by another plan."""
     return replace(evaluation, plan=replace(evaluation.plan, **changes))
+
+
+def listed(evaluation: Evaluation, triplets: list[Triplet]) -> Evaluation:
+    """The same of other triplets."""
+    return replace(evaluation, tests=replace(evaluation.tests, triplets=triplets))
 
 
 def done(evaluation: Evaluation, path: Path, stop: Callable[[], bool] = lambda: False) -> list[Row]:
@@ -228,7 +235,7 @@ def test_a_bad_image_is_named_and_nothing_is_lost(evaluation: Evaluation, tmp_pa
     whole = evaluation.tests.triplets
     triplets = [*whole[:3], Triplet("broken", clip="c", level="only", frames=(0, 1, 2)), whole[4]]
     with pytest.raises(HarnessError, match=r"broken\.png: cannot be read"):
-        done(replace(evaluation, tests=replace(evaluation.tests, triplets=triplets)), tmp_path / "rows.csv")
+        done(listed(evaluation, triplets), tmp_path / "rows.csv")
     assert [row.triplet for row in read_rows(tmp_path / "rows.csv", "")] == ["t0", "t1", "t2"]
 
 
@@ -271,3 +278,105 @@ def test_rows_of_another_version_stay_but_do_not_count(tmp_path: Path) -> None:
     old, new = read_rows(path, "")
     assert (old.values, new.values) == ({"psnr": 1.0}, {"ssim": 0.5})
     assert merged([old, new])[old.key].values == {"ssim": 0.5}  # of other frames: nothing of the old one is kept
+
+
+# --- what was really read
+
+
+def test_rows_have_the_hashes_of_their_frames_and_label_maps(evaluation: Evaluation, tmp_path: Path) -> None:
+    masks = replace(evaluation, masks=MaskCache(LeftHalf(), "left"))
+    rows = done(evaluation, tmp_path / "none.csv"), done(masks, tmp_path / "left.csv")
+    for plain, masked, triplet in zip(*rows, evaluation.tests.triplets, strict=True):
+        frames = evaluation.tests.benchmark.read(triplet)
+        assert plain.frames == masked.frames == frames_hash(frames, 0.5)
+        assert (plain.maps, masked.maps) == ("none", maps_hash(LeftHalf().label_maps(frames[0], frames[2])))
+    assert len({row.frames for row in rows[0]}) == len(rows[0])
+
+
+def test_a_row_has_the_hash_of_the_parts_that_it_is_measured_by(evaluation: Evaluation, tmp_path: Path) -> None:
+    halves = replace(evaluation, groupings=[ByMasks(MaskCache(LeftHalf(), "left"))])
+    (plain, *_), (grouped, *_) = done(evaluation, tmp_path / "none.csv"), done(halves, tmp_path / "left.csv")
+    assert plain.groups == "none" != grouped.groups
+
+
+def test_a_hash_tells_one_bit_the_shape_and_the_time() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 4, 6, 3), np.uint8)
+    flipped = frames.copy()
+    flipped[1, 2, 3, 1] ^= 1
+    hashes = {frames_hash(frames, 0.5), frames_hash(flipped, 0.5), frames_hash(frames, 0.25)}
+    assert len(hashes | {frames_hash(frames.reshape(3, 6, 4, 3), 0.5)}) == 4
+    assert frames_hash(np.asfortranarray(frames), 0.5) == frames_hash(frames, 0.5)
+    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in hashes)
+    maps = np.arange(48, dtype=np.uint16).reshape(2, 4, 6)
+    assert maps_hash(maps) == maps_hash(maps.astype(np.int64))
+    assert len({maps_hash(maps), maps_hash(maps + 1), maps_hash(maps.reshape(2, 6, 4)), maps_hash(None)}) == 4
+
+
+def test_values_of_other_frames_are_not_of_the_same_row(evaluation: Evaluation, tmp_path: Path) -> None:
+    """A file that changed unnoticed is read again for a metric that was added: earlier values are of others."""
+    path = tmp_path / "rows.csv"
+    done(planned(evaluation, metrics={"psnr": PSNR(), "ssim": SSIM()}), path)
+    read = evaluation.tests.benchmark.read
+
+    def changed(triplet: Triplet) -> NDArray[np.uint8]:
+        frames = read(triplet)
+        return frames ^ np.uint8(triplet.id == "t3")
+
+    evaluation.tests.benchmark.read = changed  # type: ignore[method-assign]
+    done(planned(evaluation, metrics={"other": PSNR()}), path)
+    rows = {row.triplet: row.values for row in merged(read_rows(path, "")).values()}
+    assert [name for name, values in rows.items() if "ssim" not in values] == ["t3"]
+    done(planned(evaluation, metrics={"psnr": PSNR(), "ssim": SSIM()}), path)
+    rows = {row.triplet: row.values for row in merged(read_rows(path, "")).values()}
+    assert all(values["other"] == values["psnr"] and "ssim" in values for values in rows.values())
+
+
+@pytest.mark.parametrize("name", ["frames", "maps", "groups", "psnr", "ssim"])
+def test_a_row_that_lacks_a_value_is_measured_again_and_no_other(
+    evaluation: Evaluation, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "rows.csv"
+    both = planned(evaluation, metrics={"psnr": PSNR(), "ssim": SSIM()})
+    whole = merged(done(both, path))
+    rows = read_rows(path, "")
+    less = {key: value for key, value in rows[2].values.items() if key != name}
+    rows[2] = rows[2].model_copy(update={"values": less} if name in rows[2].values else {name: ""})
+    write_rows(path, prepare(path, []), rows)
+    evaluation.tests.benchmark.reads.clear()  # type: ignore[attr-defined]
+    assert merged(done(both, path)) == whole
+    assert evaluation.tests.benchmark.reads == ["t2"]  # type: ignore[attr-defined]
+
+
+def test_what_is_not_finite_is_a_value_and_is_kept_as_it_is(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    values = iter([float("nan"), float("inf"), float("-inf"), 1.0, 2.0, 3.0])
+    odd = planned(evaluation, metrics={"odd": lambda frame, truth: torch.tensor([next(values)])})
+    written = [repr(row.values["odd"]) for row in done(odd, path)]
+    assert written == ["nan", "inf", "-inf", "1.0", "2.0", "3.0"]
+    assert [repr(row.values["odd"]) for row in done(odd, path)] == written  # nothing is measured again: no next value
+
+
+# --- nothing measured is no success
+
+
+def test_an_evaluation_of_nothing_is_refused(evaluation: Evaluation, tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"^noise-1234: no triplet to measure$"):
+        done(listed(evaluation, []), tmp_path / "rows.csv")
+
+
+def test_triplets_of_one_name_are_refused(evaluation: Evaluation, tmp_path: Path) -> None:
+    twins = [*evaluation.tests.triplets, replace(evaluation.tests.triplets[1], clip="another")]
+    with pytest.raises(HarnessError, match=r"^noise-1234: 2 triplets are called only t1; each needs its own name$"):
+        done(listed(evaluation, twins), tmp_path / "rows.csv")
+
+
+def test_rows_that_cannot_be_read_back_are_an_error(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loses(path: Path, columns: Sequence[str], row: Row) -> None:
+        if row.triplet != "t4":
+            append_row(path, columns, row)
+
+    monkeypatch.setattr("harness.evaluate.runner.append_row", loses)
+    with pytest.raises(HarnessError, match=r"rows\.csv: 1 of 6 rows cannot be read back, the first of only t4"):
+        done(evaluation, tmp_path / "rows.csv")

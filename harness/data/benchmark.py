@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +23,7 @@ class Triplet:
     level   "train", or the name of a test difficulty
     frames  positions of I0, It, I1 in the clip
     t       position of It between I0 (0) and I1 (1)
+    within  what the positions count in, where that is not the clip: each triplet of Vimeo90K has its frames 1 to 3
     """
 
     id: str
@@ -30,6 +32,14 @@ class Triplet:
     level: str
     frames: tuple[int, int, int]
     t: float = 0.5
+    within: str = ""
+
+
+def frames_hash(frames: NDArray[np.uint8], t: float) -> str:
+    """16 hexadecimal digits over I0, It, I1 (3, H, W, 3), their shape, and t: equal where two arms saw the same."""
+    digest = sha256(f"{frames.shape} {frames.dtype} {float(t)!r} ".encode())
+    digest.update(frames.tobytes())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
 from itertools import pairwise
 from pathlib import Path
 
+from harness.data.contents import sha256_of
+from harness.data.framecache import Decoded, decode
 from harness.data.manifest import Entry, Listed, read_manifest
-from harness.data.video import SUFFIXES, Decoded, decode
+from harness.data.names import check_name
+from harness.data.video import SUFFIXES
 from harness.errors import HarnessError, suggestion
 
 TEST_EVERY = 5
@@ -42,6 +44,8 @@ def find(folder: Path) -> dict[str, Path]:
     places = [place for place in (folder, folder / "train", folder / "test") if place.is_dir()]
     files = (file for place in places for file in place.iterdir())
     videos = {file.relative_to(folder).as_posix(): file for file in files if _is_video(file)}
+    for name in videos:
+        check_name(name, folder)
     if not videos:
         raise HarnessError(f"{folder}: no video in this folder, its train/ or its test/ (mp4, mov, mkv, avi, ...)")
     return dict(sorted(videos.items()))
@@ -52,9 +56,11 @@ def _is_video(file: Path) -> bool:
 
 
 def short_names(videos: dict[str, Path]) -> dict[str, str]:
-    """Short names: without folder and suffix where that is unique."""
+    """Short names: without folder and suffix where that is unique, and no other clip's path: `a.mp4.mp4` is not called
+    `a.mp4` beside one."""
     stems = Counter(file.stem for file in videos.values())
-    return {key: file.stem if stems[file.stem] == 1 else key for key, file in videos.items()}
+    unique = {key: file.stem for key, file in videos.items() if stems[file.stem] == 1 and file.stem not in videos}
+    return {key: unique.get(key, key) for key in videos}
 
 
 def resolve(line: Listed, videos: dict[str, Path]) -> str:
@@ -100,11 +106,7 @@ def load(folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: 
     seen: dict[str, str] = {}
     for key, file in videos.items():
         entry = entries[key]
-        try:
-            with file.open("rb") as opened:
-                content = file_digest(opened, "sha256").hexdigest()
-        except OSError as error:
-            raise HarnessError(f"{file}: cannot be read: {error.strerror}") from error
+        content = sha256_of(file)
         if entry.sha256 not in (None, content):
             raise HarnessError(
                 f"{file}: sha256 is {content[:12]}..., not {entry.sha256} as {manifest} states; copy it anew"

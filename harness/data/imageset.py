@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.benchmark import Benchmark, Expected, Triplet
+from harness.data.contents import contents, stamp_of
 from harness.data.images import Size, check_size, read_image
+from harness.data.names import check_name
 from harness.errors import HarnessError
 
 
@@ -36,8 +37,8 @@ class ImageSet(Benchmark):
              A split of which nothing is there is no fault where the other is: it has no triplets then
     missing  paths below the root that should be there beyond the samples' own; `shortfall` says in words what lacks
 
-    Files are neither opened nor decoded here: only their sizes are asked for. Raises HarnessError naming the first that
-    is missing, and how many triplets are whole, or where there are more triplets than published.
+    Files are neither opened nor decoded here, only looked for. Raises HarnessError naming the first that is missing and
+    how many triplets are whole, where there are more triplets than published, or a name cannot be written in a line.
     """
 
     size: ClassVar[Size | None] = None
@@ -49,19 +50,23 @@ class ImageSet(Benchmark):
         self, root: Path, samples: Sequence[Sample], partial: bool, missing: Sequence[str] = (), shortfall: str = ""
     ) -> None:
         self.root = root
-        self._bytes = sizes_of(root, (file for sample in samples for file in sample.files))
-        whole = [sample for sample in samples if all(file in self._bytes for file in sample.files)]
+        for sample in samples:
+            for name in (sample.triplet.id, *sample.files):
+                check_name(name, root)
+        there = present(root, (file for sample in samples for file in sample.files))
+        whole = [sample for sample in samples if there.issuperset(sample.files)]
         splits = {_split(sample) for sample in whole} or {"train", "test"}
         samples = [sample for sample in samples if _split(sample) in splits]
         shortfalls = [*filter(None, [shortfall]), *self._shortfalls(samples, whole, splits)]
         if shortfalls and not (partial and whole):
             remedy = "copy the rest, or allow that with partial=true" if whole else "copy the data set anew"
-            raise HarnessError(f"{self._first_gap(samples, missing)}: only {', '.join(shortfalls)}; {remedy}")
+            raise HarnessError(f"{self._first_gap(samples, missing, there)}: only {', '.join(shortfalls)}; {remedy}")
         self.partial = ", ".join(shortfalls)
         self.train = tuple(sample.triplet for sample in whole if _split(sample) == "train")
         self.test = tuple(sample.triplet for sample in whole if _split(sample) == "test")
         self.levels = tuple(dict.fromkeys(triplet.level for triplet in self.test))
         self._files = {(each.triplet.level, each.triplet.id): each.files for each in whole}
+        self._digests: dict[str, str] = {}
         self._needed = tuple(dict.fromkeys([*missing, *(file for sample in samples for file in sample.files)]))
         if len(self._files) < len(whole):
             twin = Counter(f"{each.triplet.level} {each.triplet.id}" for each in whole).most_common(1)[0][0]
@@ -84,15 +89,24 @@ class ImageSet(Benchmark):
         return {}
 
     def digest(self, split: Literal["train", "test"]) -> str:
-        """sha256 over the split's triplets, the size in bytes of each of their files, and the settings.
+        """sha256 over the split's triplets, what is in each of their files, and the settings; paths are no part of it.
 
-        Paths are no part of it, nor is what is in the files: for that there is `harness data verify`.
+        A file is read when it is met for the first time, and again where its size, a time of change or its inode is
+        another one than then: one that is replaced by another of the same size and time of modification is noticed.
+        What changes with none of these (a disk that fails, a file system that keeps no times) is noticed when the
+        frames are read, by their hash in each row. The answer stays what it first was.
         """
-        rows = []
-        for triplet in self.train if split == "train" else self.test:
-            files = self._files[triplet.level, triplet.id]
-            rows.append((triplet.level, triplet.id, triplet.t, [self._bytes[file] for file in files]))
-        return sha256(json.dumps([type(self).__name__, dict(self.settings()), sorted(rows)]).encode()).hexdigest()
+        if split in self._digests:
+            return self._digests[split]
+        triplets = self.train if split == "train" else self.test
+        files = [self._files[triplet.level, triplet.id] for triplet in triplets]
+        sums = contents(self.root, (name for three in files for name in three))
+        rows = [
+            (triplet.level, triplet.id, triplet.t, [sums[name] for name in three])
+            for triplet, three in zip(triplets, files, strict=True)
+        ]
+        text = json.dumps([type(self).__name__, dict(self.settings()), sorted(rows)])
+        return self._digests.setdefault(split, sha256(text.encode()).hexdigest())
 
     def files(self) -> Sequence[Expected]:
         """Every file of the splits that are there, and those that are missing."""
@@ -108,24 +122,16 @@ class ImageSet(Benchmark):
             if there[level] < total and ("train" if level == "train" else "test") in splits:
                 yield f"{there[level]} of {total} {level} triplets"
 
-    def _first_gap(self, samples: Sequence[Sample], missing: Sequence[str]) -> str:
-        named = [(file, each.where) for each in samples for file in each.files if file not in self._bytes]
+    def _first_gap(self, samples: Sequence[Sample], missing: Sequence[str], there: set[str]) -> str:
+        named = [(file, each.where) for each in samples for file in each.files if file not in there]
         file, where = [*((file, "") for file in missing), *named, ("", "")][0]
         listed = f" ({where} names it)" if where else ""
         return f"{self.root / file}: no such file{listed}" if file else str(self.root)
 
 
-def sizes_of(root: Path, files: Iterable[str]) -> dict[str, int]:
-    """Size in bytes of each of the files, by their paths below the root, that is there."""
-    sizes: dict[str, int] = {}
-    for file in dict.fromkeys(files):
-        try:
-            sizes[file] = os.stat(f"{root}/{file}").st_size  # noqa: PTH116 - Path is slower, and there are 165,285
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise HarnessError(f"{root}/{file}: cannot be read: {error.strerror or error}") from error
-    return sizes
+def present(root: Path, files: Iterable[str]) -> set[str]:
+    """Those of the files, by their paths below the root, that are there."""
+    return {file for file in dict.fromkeys(files) if stamp_of(f"{root}/{file}")}
 
 
 def lines_of(path: Path) -> Iterator[tuple[str, str]]:

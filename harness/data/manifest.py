@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from harness.data.names import check_name
 from harness.errors import HarnessError
 from harness.yamlfile import load_yaml
 
@@ -112,4 +113,5 @@ def _rows(file: Path, reader: csv.DictReader[str]) -> Iterator[Listed]:
             raise HarnessError(f"{where}: frames {first}, {middle}, {last} are out of order")
         if not row["level"] or row["level"] == "train":
             raise HarnessError(f"{where}: level {row['level']!r} is no name of a test level")
+        check_name(row["level"], where)
         yield Listed(where, row["level"], row["clip"], (first, middle, last))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.cache import cache_dir, writing
 from harness.data.benchmark import Expected
+from harness.data.contents import stamp_of
 from harness.data.images import Size, check_sums, content_of, decode, text_of
 from harness.errors import HarnessError
 from harness.files import append_line, sync, whole_lines, write_text
@@ -27,15 +28,14 @@ class Checked:
     """What is known of a file.
 
     path      below the folder that all files of the data set are in
-    size      in bytes; with mtime_ns, the time of its last change, it tells whether the file is still the same
+    stamp     tells whether the file is still the same: `harness.data.contents.stamp_of`
     sha256    of its content
     pixels    `448x256`, empty where it is no 8-bit RGB image
     problem   in one line, empty where it is sound
     """
 
     path: str
-    size: int
-    mtime_ns: int
+    stamp: str
     sha256: str
     pixels: str
     problem: str
@@ -75,9 +75,9 @@ def verify(
     """
     top = Path(os.path.commonpath([each.path.parent for each in expected]))
     sizes = {each.path.relative_to(top).as_posix(): each.size for each in expected}
-    state = {path: now for path in sizes if (now := _state(top / path))}
-    record = cache_dir() / "verify" / f"{name}-{sha256(str(top).encode()).hexdigest()[:12]}.csv"
-    known = {each.path: each for each in _read(record) if state.get(each.path) == (each.size, each.mtime_ns)}
+    state = {path: now for path in sizes if (now := stamp_of(top / path))}
+    record = cache_dir() / "verify" / f"{name}-{sha256(os.fsencode(top)).hexdigest()[:12]}.csv"
+    known = {each.path: each for each in _read(record) if state.get(each.path) == each.stamp}
     with writing(record.parent):
         write_text(record, "".join(_line(each) + "\n" for each in known.values()))
     todo = [path for path in state if path not in known]
@@ -107,7 +107,7 @@ def _look(top: Path, paths: Sequence[str], record: Path, stop: Callable[[], bool
 
 def _check(top: Path, path: str) -> Checked:
     file = top / path
-    size, changed = _state(file) or (0, 0)
+    stamp = stamp_of(file)
     digest = pixels = problem = ""
     try:
         content = content_of(file)
@@ -117,7 +117,7 @@ def _check(top: Path, path: str) -> Checked:
         pixels = text_of((image.shape[1], image.shape[0]))
     except HarnessError as error:
         problem = " ".join(str(error).split())
-    return Checked(path, size, changed, digest, pixels, problem)
+    return Checked(path, stamp, digest, pixels, problem)
 
 
 def _faults(top: Path, found: Checked, expected: Size | None) -> Iterator[str]:
@@ -147,20 +147,11 @@ def _overall(found: Iterable[Checked]) -> str:
     return digest.hexdigest()
 
 
-def _state(file: Path) -> tuple[int, int] | None:
-    """Size and time of the last change; None where there is no such file."""
-    try:
-        now = file.stat()
-    except OSError:
-        return None
-    return now.st_size, now.st_mtime_ns
-
-
 def _read(record: Path) -> Iterator[Checked]:
     """What a record knows; a line that cannot be read is left out."""
     for row in csv.reader(whole_lines(record)):
-        if len(row) == len(fields(Checked)) and row[1].isdecimal() and row[2].isdecimal():
-            yield Checked(row[0], int(row[1]), int(row[2]), *row[3:])
+        if len(row) == len(fields(Checked)):
+            yield Checked(*row)
 
 
 def _line(found: Checked) -> str:

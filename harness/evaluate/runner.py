@@ -6,7 +6,7 @@ sizes, and rows would then depend on them. Frames, masks and motion are read ahe
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.data.benchmark import Triplet
+from harness.data.benchmark import Triplet, frames_hash
 from harness.data.frames import frames_of
+from harness.data.names import check_name
 from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
@@ -27,9 +28,10 @@ from harness.evaluate.protocol import Predict, protocol_id
 from harness.evaluate.regions import Grouping
 from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
+from harness.masks.source import maps_hash
 from harness.registry.protocol import Settings
 from harness.results.records import benchmark_of
-from harness.results.rows import Row, append_row, merged, prepare, read_rows, write_rows
+from harness.results.rows import SEEN, Row, append_row, merged, prepare, read_rows, write_rows
 
 AGAIN = "move it away; the same command makes it anew"
 
@@ -65,8 +67,13 @@ class Evaluation:
         """Names of all values of a row."""
         return [*self.plan.metrics, *(name for grouping in self.groupings for name in grouping.columns)]
 
-    def row(self, triplet: Triplet, values: Mapping[str, float] = MappingProxyType({})) -> Row:
-        """The triplet's row with these values."""
+    def row(
+        self,
+        triplet: Triplet,
+        values: Mapping[str, float] = MappingProxyType({}),
+        seen: Mapping[str, str] = MappingProxyType({}),
+    ) -> Row:
+        """The triplet's row with these values, measured on what has these hashes."""
         return Row(
             data=self.tests.data_id,
             level=triplet.level,
@@ -77,6 +84,7 @@ class Evaluation:
             masks=self.masks.folder.name if self.masks else "none",
             regions=self.regions,
             values=dict(values),
+            **seen,
         )
 
 
@@ -92,27 +100,67 @@ class Sample:
 def evaluate(
     evaluation: Evaluation, predict: Predict, path: Path, stop: Callable[[], bool], progress: Callable[[int, int], None]
 ) -> bool:
-    """Bring the rows of `path` up to date; values that are there are not computed again. False if asked to stop."""
+    """Bring the rows of `path` up to date; a row of which every value is there is not measured again, one that lacks a
+    value is measured whole. False if asked to stop.
+
+    Frames are read and hashed when they are measured. For rows that are there they are not read: `data_id`, a hash over
+    what is in the files, is part of their key, so that they are those of a file that is unchanged by its stamp
+    (`harness.data.contents`). Where one is measured again and its frames or label maps are others, earlier values of it
+    no longer count.
+
+    Raises HarnessError where there is nothing to measure, triplets cannot be told apart by their names, or rows cannot
+    be read back.
+    """
     wanted, world = evaluation.columns, evaluation.world
+    _check_names(evaluation)
     world.from_first(lambda: _gather(evaluation, path, wanted))
-    triplets = evaluation.tests.triplets
-    known = merged(read_rows(path, AGAIN))
-    done = {of for of, row in known.items() if row.has(wanted)}
-    missing = [triplet for triplet in triplets if evaluation.row(triplet).key not in done]
+    missing = _missing(evaluation, path)
     mine, own = world.share(missing), path if world.size == 1 else _part(path, world.rank)
     columns = prepare(own, wanted)
-    total = len(triplets)
+    total = len(evaluation.tests.triplets)
     progress(total - len(missing), total)
     stopped = False
     for count, (triplet, sample) in enumerate(_read_ahead(evaluation, mine), start=1):
         if stopped := stop():
             break
         values = measure(evaluation, predict, triplet, sample)
-        append_row(own, columns, evaluation.row(triplet, values))
+        append_row(own, columns, evaluation.row(triplet, values, seen(sample, triplet)))
         progress(min(total - len(missing) + count * world.size, total), total)
     stopped = any(world.any_of([stopped]))
     world.from_first(lambda: _gather(evaluation, path, wanted))
+    if not stopped and (lost := _missing(evaluation, path)):
+        raise world.error(
+            f"{path}: {len(lost)} of {total} rows cannot be read back, the first of {lost[0].level} {lost[0].id}; "
+            "move the file away, it is made anew"
+        )
     return not stopped
+
+
+def _missing(evaluation: Evaluation, path: Path) -> list[Triplet]:
+    """Triplets of which a hash or a value is not in the file. What is not finite is a value, what is empty is not."""
+    known = merged(read_rows(path, AGAIN))
+    done = {of for of, row in known.items() if all(row.seen) and row.has(evaluation.columns)}
+    return [triplet for triplet in evaluation.tests.triplets if evaluation.row(triplet).key not in done]
+
+
+def seen(sample: Sample, triplet: Triplet) -> dict[str, str]:
+    """The hashes of what a row was measured on, by SEEN."""
+    parts = [np.asarray(groups, dtype=np.uint8) for groups in sample.groups]
+    groups = maps_hash(np.stack(parts)) if parts else "none"
+    return dict(zip(SEEN, (frames_hash(sample.frames, triplet.t), maps_hash(sample.maps), groups), strict=True))
+
+
+def _check_names(evaluation: Evaluation) -> None:
+    """A row is a line that is found again by its names."""
+    data, triplets = evaluation.tests.data_id, evaluation.tests.triplets
+    if not triplets:
+        raise HarnessError(f"{data}: no triplet to measure")
+    for triplet in triplets:
+        for name in (triplet.level, triplet.id, triplet.clip):
+            check_name(name, data)
+    (level, name), count = Counter((each.level, each.id) for each in triplets).most_common(1)[0]
+    if count > 1:
+        raise HarnessError(f"{data}: {count} triplets are called {level} {name}; each needs its own name")
 
 
 def _part(path: Path, rank: int) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,8 +39,16 @@ class Made:
 
 def pairs_of(triplets: Sequence[Any]) -> list[Pair]:
     """The pairs of frames of some triplets, each once; those of a clip together, so that they share what is known of
-    a frame."""
-    found = {(each.clip, each.frames[0], each.frames[2]): each for each in triplets}
+    a frame.
+
+    Where triplets of several names are the same three frames of a clip, numbers do not tell frames apart, as in two
+    folders of one name: such pairs are all kept, each under the id of its triplet."""
+    unique = {(each.id, each.within or each.clip, each.frames): each for each in triplets}
+    names = Counter((clip, frames) for _, clip, frames in unique)
+    found = {
+        (clip if names[clip, frames] == 1 else name, frames[0], frames[2]): each
+        for (name, clip, frames), each in unique.items()
+    }
     return [Pair(clip, first, last, found[clip, first, last]) for clip, first, last in sorted(found)]
 
 

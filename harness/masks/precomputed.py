@@ -20,8 +20,9 @@ class Precomputed(MaskSource):
 
     root   the folder
 
-    CLIP is the clip's name in the benchmark, NUMBER the frame's in the clip, leading zeros as you like. A PNG is grey
-    with 8 or 16 bits, an NPZ file has one array of integers (H, W). Equal numbers name the same target in both frames
+    CLIP is the clip's name in the benchmark, of Vimeo90K the triplet's (00001/0389, with frames 1 to 3); NUMBER is the
+    frame's in it, leading zeros as you like. A PNG is grey with 8 or 16 bits, an NPZ file has one array of integers
+    (H, W). Equal numbers name the same target in both frames
     of a pair, 0 is the rest; a number that one of them lacks is 0 in the other.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,15 @@ class Masks:
     dropped: tuple[str, ...] = ()
 
 
+def maps_hash(maps: NDArray[np.integer] | None) -> str:
+    """16 hexadecimal digits over label maps (2, H, W) and their shape, whatever their type; "none" for none."""
+    if maps is None:
+        return "none"
+    digest = sha256(f"{maps.shape} ".encode())
+    digest.update(maps.astype("<u2").tobytes())
+    return digest.hexdigest()[:16]
+
+
 class MaskSource(ABC):
     """Label maps of a pair of frames. Cheap to build and to pickle: weights are loaded at the first pair."""
 
@@ -35,7 +45,8 @@ class MaskSource(ABC):
     def maps_of(
         self, clip: str, first: int, last: int, img0: NDArray[np.uint8], img1: NDArray[np.uint8]
     ) -> NDArray[np.uint16] | Masks:
-        """The same where it is known whose frames they are: numbers `first` and `last` of a benchmark's clip.
+        """The same where it is known whose frames they are: numbers `first` and `last` of a benchmark's clip,
+        or of the triplet where its numbers are its own, as in Vimeo90K.
         `harness masks build` asks this."""
         return self.label_maps(img0, img1)
 

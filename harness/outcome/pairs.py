@@ -34,6 +34,9 @@ class Column(NamedTuple):
 Triplet = tuple[str, str, str]
 """Benchmark, level, id."""
 
+Seen = tuple[str, str]
+"""Hashes of the frames of a triplet, and of the parts of them whose PSNR is measured apart."""
+
 Means = dict[Column, dict[str, float]]
 """Of each column, the mean over its triplets of each metric that was measured for all of them."""
 
@@ -83,7 +86,7 @@ class ArmOutcome:
     label: str
     run: RunFolder | None
     rows: pd.DataFrame
-    frames: Mapping[Triplet, str]
+    frames: Mapping[Triplet, Seen]
     measured: Measured | None = None
     status: Status | None = None
     cost: Cost | None = None
@@ -191,7 +194,7 @@ def _arm(run: RunFolder, label: str, masks: str, record: PairRecord) -> ArmOutco
     return ArmOutcome(label, run, *found, measured, run.status(), measured.cost if measured else None)
 
 
-def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple[pd.DataFrame, dict[Triplet, str]]:
+def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple[pd.DataFrame, dict[Triplet, Seen]]:
     """The rows of a record's own triplets under its own protocol, and the hashes of their frames: of each test set all,
     or none while some are missing.
 
@@ -209,7 +212,7 @@ def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple
         keys = [(tests.data, level, triplet) for level, ids in tests.levels.items() for triplet in ids]
         if all(at in found for at in keys):
             kept += [found[at] for at in keys]
-    seen = {(benchmark_of(row.data), row.level, row.triplet): row.frames for row in kept}
+    seen = {(benchmark_of(row.data), row.level, row.triplet): (row.frames, row.groups) for row in kept}
     return pd.DataFrame(map(_line, kept)) if kept else pd.DataFrame(columns=ROW_KEYS), seen
 
 

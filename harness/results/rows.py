@@ -12,8 +12,9 @@ KEYS = ("data", "level", "triplet", "clip", "protocol", "weights", "masks", "reg
 """What decides the values of a row: benchmark and content, triplet, protocol, network, the masks it was given, and
 those that regional values are measured by."""
 
-SEEN = ("frames", "maps")
-"""Hashes of what was read for it. The columns after these are metrics."""
+SEEN = ("frames", "maps", "groups")
+"""Hashes of what was really read for a row. Values that were measured on others are not of the same row, whatever its
+key. The columns after these are metrics."""
 
 Key = tuple[str, ...]
 """Values of KEYS."""
@@ -22,8 +23,9 @@ Key = tuple[str, ...]
 class Row(Frozen):
     """One test triplet.
 
-    frames  hash of the three frames as they were read; maps  of the label maps that the network was given, "none"
-            without masks; both empty in rows of the landed schema
+    frames  hash of the three frames and their time as they were read
+    maps    hash of the label maps that the network was given, "none" without masks
+    groups  hash of the parts of the frame whose PSNR is measured apart; all three are empty in the landed schema
     values  of each metric that was measured; nan where it has no value here, as a region without pixels
     """
 
@@ -37,11 +39,17 @@ class Row(Frozen):
     regions: str
     frames: str = ""
     maps: str = ""
+    groups: str = ""
     values: Mapping[str, float] = {}
 
     @property
     def key(self) -> Key:
         return tuple(getattr(self, name) for name in KEYS)
+
+    @property
+    def seen(self) -> Key:
+        """Values of SEEN."""
+        return tuple(getattr(self, name) for name in SEEN)
 
     def has(self, metrics: Iterable[str]) -> bool:
         """Whether each of the metrics was measured."""
@@ -66,7 +74,7 @@ def merged(rows: Iterable[Row]) -> dict[Key, Row]:
     found: dict[Key, Row] = {}
     for row in rows:
         before = found.get(row.key)
-        if before is not None and (before.frames, before.maps) == (row.frames, row.maps):
+        if before is not None and before.seen == row.seen:
             row = row.model_copy(update={"values": {**before.values, **row.values}})
         found[row.key] = row
     return found

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.folder import Clip, find, load, resolve, short_names
+from harness.data.framecache import VERSION, Frames
 from harness.data.manifest import Listed, read_list
-from harness.data.video import VERSION
 from harness.errors import HarnessError
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
@@ -54,7 +54,7 @@ class Clips(Benchmark):
         videos = find(folder)
         listed = read_list(_list_file(list, folder)) if list else ()
         self._clips = {clip.name: clip for clip in load(folder, videos, listed, half)}
-        self._frames: dict[str, NDArray[np.uint8]] = {}
+        self._frames: dict[str, Frames] = {}
         clips = tuple(self._clips.values())
         self.test = tuple(_listed(listed, videos, self._clips) if listed else _graded(clips, centres))
         self.levels = tuple(dict.fromkeys(triplet.level for triplet in self.test))
@@ -63,17 +63,19 @@ class Clips(Benchmark):
             raise HarnessError(f"{folder}: no training clip is long enough for gaps={gaps}; give smaller ones")
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
-        """I0, It, I1 as RGB (3, H, W, 3), a copy. Raises HarnessError where the cache was removed meanwhile."""
+        """I0, It, I1 as RGB (3, H, W, 3). Raises HarnessError where cached frames are damaged and cannot be remade."""
         clip = self._clips[triplet.clip]
         if triplet.clip not in self._frames:
             self._frames[triplet.clip] = clip.decoded.open()
         frames = self._frames[triplet.clip]
-        return np.stack([frames[number // clip.entry.frame_step] for number in triplet.frames])
+        return np.stack([frames.read(number // clip.entry.frame_step) for number in triplet.frames])
 
     def digest(self, split: Literal["train", "test"]) -> str:
-        """sha256 over the clips' content and what decides triplets and frames; paths are no part of it."""
+        """sha256 over the clips' content, every decoded frame and what decides triplets; paths are no part of it.
+
+        Decoders that give other frames therefore give another digest."""
         clips = [
-            (clip.name, clip.split, clip.content, clip.scale, clip.entry.frame_step, clip.shots)
+            (clip.name, clip.split, clip.content, clip.scale, clip.entry.frame_step, clip.shots, clip.decoded.sums)
             for clip in self._clips.values()
             if clip.split == split
         ]
@@ -81,7 +83,7 @@ class Clips(Benchmark):
         return sha256(json.dumps([VERSION, clips, triplets]).encode()).hexdigest()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_frames": {}}  # each process opens the cache itself
+        return {**self.__dict__, "_frames": {}}  # each process checks the frames itself
 
 
 def _list_file(name: str, folder: Path) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -47,7 +48,8 @@ class SNUFilm(ImageSet):
             )
         lines = [line for level, name in lists.items() if name not in missing for line in _lines(level, folder / name)]
         convention = _convention(folder, lines)
-        super().__init__(folder, [_sample(line, convention) for line in lines], partial, missing)
+        clips = _clips(lines, convention)
+        super().__init__(folder, [_sample(line, convention, clips) for line in lines], partial, missing)
 
 
 def _lines(level: str, path: Path) -> Iterator[Line]:
@@ -86,14 +88,27 @@ def _last_three(listed: str) -> str:
     return "/".join(listed.split("/")[-3:])
 
 
-def _sample(line: Line, convention: Convention) -> Sample:
+def _clips(lines: Sequence[Line], convention: Convention) -> dict[str, str]:
+    """The clip's name of each listed folder: its last two parts; all of it where another folder has the same two."""
+    folders = {path.rpartition("/")[0]: convention(path).rpartition("/")[0] for _, _, paths in lines for path in paths}
+    places: dict[str, set[str]] = defaultdict(set)
+    for listed, below in folders.items():
+        places[_last_two(listed)].add(below)
+    return {listed: _last_two(listed) if len(places[_last_two(listed)]) == 1 else listed for listed in folders}
+
+
+def _last_two(folder: str) -> str:
+    return "/".join(folder.split("/")[-2:])
+
+
+def _sample(line: Line, convention: Convention, clips: Mapping[str, str]) -> Sample:
     level, where, listed = line
     folders = {path.rpartition("/")[0] for path in listed}
     stems = [PurePosixPath(path).stem for path in listed]
     numbers = [int(stem) if stem.isdecimal() else -1 for stem in stems]
     if len(folders) > 1 or not 0 <= numbers[0] < numbers[1] < numbers[2]:
         raise HarnessError(f"{where}: not first input, ground truth and second input of one sequence, in this order")
-    clip = "/".join(folders.pop().split("/")[-2:])
+    clip = clips[folders.pop()]
     t = (numbers[1] - numbers[0]) / (numbers[2] - numbers[0])
     triplet = Triplet(f"{clip}/{stems[1]}", clip=clip, level=level, frames=(numbers[0], numbers[1], numbers[2]), t=t)
     return Sample(triplet, (convention(listed[0]), convention(listed[1]), convention(listed[2])), where)

@@ -43,6 +43,6 @@ def _samples(folder: Path, images: str) -> Iterator[Sample]:
         for where, line in lines_of(folder / name):
             if not re.fullmatch(r"\w+/\w+", line):
                 raise HarnessError(f"{where}: '{line}' is no triplet; a line is a path such as 00001/0389")
-            triplet = Triplet(line, clip=line.partition("/")[0], level=level, frames=(1, 2, 3))
+            triplet = Triplet(line, clip=line.partition("/")[0], level=level, frames=(1, 2, 3), within=line)
             first, middle, last = (f"{images}/{line}/im{number}.png" for number in triplet.frames)
             yield Sample(triplet, (first, middle, last), where)

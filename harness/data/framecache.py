@@ -1,0 +1,214 @@
+"""Decoded frames on disk: each video is decoded once, and processes share what came out.
+
+The key says what was decoded, by which decoder, and how. Every frame has a hash beside it, which a process checks when
+it first reads the frame: what is damaged is made anew, never used. Frames are read, not mapped into memory: a file that
+is cut off under a running process is then damaged like any other, and does not end the process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from harness.cache import cache_dir, writing
+from harness.data.contents import sha256_of
+from harness.data.shots import difference, find_cuts, find_repeats, thumbnail
+from harness.data.video import decoder, images, reduced
+from harness.errors import HarnessError
+from harness.files import replacing
+
+VERSION = 2
+"""Part of every key: raise it when frames, repeats or cuts come out otherwise than before."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Frames of one video in the cache.
+
+    video    the file that they come from; `content` is its sha256, `scale`, `frame_step` and `threads` as of `decode`
+    file     uint8 RGB (rows, height, width, 3), and nothing else
+    repeats  rows that show nothing new, ascending
+    cuts     rows with which a new shot begins, ascending, without 0
+    sums     a hash of each row
+    """
+
+    video: Path
+    content: str
+    scale: float | None
+    frame_step: int
+    threads: int
+    file: Path
+    rows: int
+    height: int
+    width: int
+    repeats: tuple[int, ...]
+    cuts: tuple[int, ...]
+    sums: tuple[str, ...]
+
+    def open(self) -> Frames:
+        return Frames(self)
+
+
+class Frames:
+    """The frames of a video, by row. One object a process; reading is safe from several threads."""
+
+    def __init__(self, decoded: Decoded) -> None:
+        self.decoded = decoded
+        self._checked = bytearray(decoded.rows)
+        self._state: tuple[int, ...] = ()
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """RGB (H, W, 3). Against its hash it is held once, and again where the file was changed meanwhile.
+
+        A damaged frame is named in one warning, and the whole video decoded anew. Raises HarnessError where that
+        cannot be done, or gives other frames.
+        """
+        frame = self._sound(row)
+        return self._anew(row) if frame is None else frame
+
+    def _sound(self, row: int) -> NDArray[np.uint8] | None:
+        """None where the frame is gone, cut off, or not what was written."""
+        shape = (self.decoded.height, self.decoded.width, 3)
+        frame = np.empty(shape, np.uint8)
+        try:
+            with self.decoded.file.open("rb", buffering=0) as file:
+                now = _state(file.fileno())
+                if now != self._state:
+                    self._checked, self._state = bytearray(self.decoded.rows), now
+                checked = self._checked
+                file.seek(row * frame.nbytes)
+                if file.readinto(frame.data.cast("B")) != frame.nbytes:
+                    return None
+        except OSError:
+            return None
+        if not checked[row]:
+            if _sum(frame) != self.decoded.sums[row]:
+                return None
+            checked[row] = 1
+        return frame
+
+    def _anew(self, row: int) -> NDArray[np.uint8]:
+        made = self.decoded
+        with writing(made.file.parent), FileLock(made.file.with_suffix(".lock")):
+            frame = self._sound(row)  # another process was faster
+            if frame is None:
+                log.warning("%s: frame %d of %s is damaged in the cache; decoded anew", made.file, row, made.video)
+                if sha256_of(made.video) != made.content:
+                    raise HarnessError(
+                        f"{made.video}: is another file now, and its cached frames are damaged; start again"
+                    )
+                _fill(
+                    made.file.with_suffix(".json"), made.video, made.content, made.scale, made.frame_step, made.threads
+                )
+                frame = self._sound(row)
+        if frame is None:
+            raise HarnessError(
+                f"{made.file}: frames cannot be kept there as they are; check the disk, or set HARNESS_CACHE"
+            )
+        return frame
+
+
+def decode(path: Path, content: str, scale: float | None = None, frame_step: int = 1, threads: int = 0) -> Decoded:
+    """The frames of a video, from the cache where they are there.
+
+    content     sha256 of the file: the cache goes by it, not by the path
+    scale       1, 1/2 or 1/4, by averaging squares of pixels (a rest at the right and lower edge is cut off);
+                None halves frames whose shorter side is above LARGE
+    frame_step  takes frames 0, frame_step, 2 * frame_step, ...
+    threads     for decoding, 0 for as many as there are cores; frames do not depend on it
+
+    Marks of rotation in the file are ignored. Raises HarnessError where the video is empty, damaged or cut off (a raw
+    stream that is cut off cannot be told from a shorter one), where the decoder is one that is refused, or where the
+    cache cannot be written.
+    """
+    folder = cache_dir() / "clips"
+    key = sha256(json.dumps([VERSION, decoder(), content, scale, frame_step]).encode()).hexdigest()[:32]
+    facts = folder / f"{key}.json"
+    how = {"video": path, "content": content, "scale": scale, "frame_step": frame_step, "threads": threads}
+    if found := _cached(facts, how):
+        return found
+    with writing(folder), FileLock(facts.with_suffix(".lock")):
+        if found := _cached(facts, how):
+            return found
+        if facts.exists():
+            log.warning("%s: the cached frames of %s are damaged or cut off; decoded anew", facts, path)
+        _fill(facts, path, content, scale, frame_step, threads)
+        made = _cached(facts, how)
+    if made is None:
+        raise HarnessError(f"{facts}: is not kept as it was written; check the disk, or set HARNESS_CACHE")
+    return made
+
+
+def _cached(facts: Path, how: Mapping[str, Any]) -> Decoded | None:
+    """None where it is absent, or damaged. What is in the frames is looked at when they are read."""
+    try:
+        record = json.loads(facts.read_bytes())
+        if record.pop("sha256") != _sum(_text(record)):
+            return None
+        for name in ("repeats", "cuts", "sums"):
+            record[name] = tuple(record[name])
+        decoded = Decoded(file=facts.with_suffix(".rgb"), **how, **record)
+        whole = decoded.file.stat().st_size == decoded.rows * decoded.height * decoded.width * 3
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return decoded if whole else None
+
+
+def _fill(facts: Path, path: Path, content: str, scale: float | None, frame_step: int, threads: int) -> None:
+    """Decodes into temporary files and renames them, the facts last: where they are, the frames are whole."""
+    log.info("decoding %s", path)
+    shape, differences, thumbnails, sums = (0, 0), [], [], []
+    for stale in facts.parent.glob(f"{facts.stem}.*.tmp"):  # of a process that was killed; the lock is ours
+        stale.unlink(missing_ok=True)
+    with replacing(facts.with_suffix(".rgb")) as out:
+        before: NDArray[np.uint8] | None = None
+        for image in images(path, frame_step, threads):
+            frame = reduced(image, scale)
+            if before is None:
+                shape = (frame.shape[0], frame.shape[1])
+                if 0 in shape:
+                    raise HarnessError(f"{path}: frames of {image.shape[1]}x{image.shape[0]} are too small to reduce")
+            elif frame.shape != before.shape:
+                raise HarnessError(f"{path}: the frame size changes within the video; split or re-encode it")
+            else:
+                differences.append(difference(frame, before))
+            thumbnails.append(thumbnail(frame))
+            sums.append(_sum(frame))
+            out.write(frame.data)
+            before = frame
+        if sha256_of(path) != content:
+            raise HarnessError(f"{path}: was changed while it was decoded; start again when it is whole")
+    repeats = find_repeats(differences)
+    kept = sorted(set(range(len(thumbnails))) - set(repeats))
+    cuts = [kept[i] for i in find_cuts([thumbnails[row] for row in kept])]
+    record: dict[str, Any] = {"rows": len(thumbnails), "height": shape[0], "width": shape[1]}
+    record |= {"repeats": repeats, "cuts": cuts, "sums": sums}
+    with replacing(facts) as out:
+        out.write(json.dumps(record | {"sha256": _sum(_text(record))}).encode())
+
+
+def _state(handle: int) -> tuple[int, ...]:
+    """What tells whether a file is still the one that was checked."""
+    now = os.fstat(handle)
+    return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+
+
+def _text(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, sort_keys=True).encode()
+
+
+def _sum(content: bytes | NDArray[np.uint8]) -> str:
+    data = content if isinstance(content, bytes) else content.data
+    return sha256(data).hexdigest()[:16]
