@@ -15,14 +15,15 @@ import torch
 
 from harness.distributed import World
 from harness.errors import HarnessError
-from harness.pair import testset
+from harness.evaluate.testset import TripletSet
 from harness.pair.fingerprint import short
-from harness.pair.plan import Asked
+from harness.pair.plan import settle
 from harness.pair.run import Shared
 from harness.registry import distribution
 from harness.registry.catalog import Catalog, catalog
 from harness.registry.plugins import discover
 from harness.registry.specs import BaselineSpec, BenchmarkSpec, MaskPartSpec, MaskSourceSpec, MetricSpec, PluginSpec
+from harness.results.records import Asked
 from harness.results.store import Store
 
 HOOKS = """\
@@ -30,7 +31,7 @@ from harness import BenchmarkSpec, hookimpl
 
 @hookimpl
 def harness_benchmarks():
-    return [BenchmarkSpec("pebbles", "vfi_pebbles.data:Pebbles", "grey pebbles", fingerprint=FINGERPRINT)]
+    return [BenchmarkSpec("pebbles", "vfi_pebbles.data:Pebbles", summary="grey pebbles", fingerprint=FINGERPRINT)]
 """
 DATA = '''\
 """Pebbles."""
@@ -39,7 +40,7 @@ from harness.data import Benchmark, Triplet
 
 class Pebbles(Benchmark):
     levels = ("easy",)
-    train = tuple(Triplet(f"a/{i}", "a", "train", (i, i + 1, i + 2)) for i in range(8))
+    train = tuple(Triplet(f"a/{i}", clip="a", level="train", frames=(i, i + 1, i + 2)) for i in range(8))
     test = (Triplet("b/0", clip="b", level="easy", frames=(0, 1, 2)),)
 
     def read(self, triplet):
@@ -190,7 +191,7 @@ def test_what_the_spec_names_and_is_not_there_is_refused_in_one_line(installed: 
 @pytest.mark.parametrize("given", ["quarry", ["quarry"], ("",), (1,)])
 def test_a_fingerprint_that_is_no_tuple_of_names_is_refused(given: Any) -> None:
     with pytest.raises(ValueError, match="is not a tuple of names"):
-        PluginSpec("a", "b:C", "", fingerprint=given)
+        PluginSpec("a", "b:C", summary="", fingerprint=given)
 
 
 def test_a_wheel_and_an_editable_installation_are_one(tmp_path: Path) -> None:
@@ -227,9 +228,11 @@ def test_a_benchmarks_own_code_counts_in_training_and_in_rows(installed: Install
     """Though its digest, which it makes itself, is the same."""
 
     def names() -> tuple[str, str]:
-        request = Asked("ifrnet-s", recipe="smoke", data="pebbles").settle(installed.catalog(), torch.device("cpu"))
-        shared = Shared.of(request, Store(tmp_path), World(0, 1, request.device))
-        return short(shared.fingerprint(request, request.arm)), testset.TestSet.of(request.benchmark, None).data_id
+        asked = Asked(baseline="ifrnet-s", recipe="smoke", data="pebbles")
+        plan = settle(asked, installed.catalog(), torch.device("cpu"))
+        shared = Shared.of(plan, Store(tmp_path), World(0, 1, plan.device))
+        print_ = shared.fingerprint(plan, plan.arm).model_dump(mode="json")
+        return short(print_), TripletSet.of(plan.benchmark, None).data_id
 
     run, data = names()
     installed.write("vfi_pebbles/data.py", f"# words\n{DATA}")

@@ -85,9 +85,12 @@ class Moves(MotionPlugin):
         latent = features.f0.new_zeros(b, self.channels, self.grid * h, self.grid * w)
         return MotionPrior(flow_t0=flow, flow_t1=flow, latent=latent, inject=self.inject)
 
+def triplet(at, level):
+    return Triplet(f"a/{at}", clip="a", level=level, frames=(at, at + 1, at + 2))
+
 class Set(Benchmark):
-    levels, train = ("easy",), tuple(Triplet(f"a/{at}", "a", "train", (at, at + 1, at + 2)) for at in range(4))
-    test = (Triplet("a/1", clip="a", level="easy", frames=(0, 1, 2)), Triplet("a/2", clip="a", level="easy", frames=(1, 2, 3)))
+    levels, train = ("easy",), tuple(triplet(at, "train") for at in range(4))
+    test = (triplet(0, "easy"), triplet(1, "easy"))
     def read(self, triplet):
         return np.random.default_rng(triplet.frames[0]).integers(0, 256, (3, 32, 48, 3), np.uint8)
     def digest(self, split): return "x"
@@ -102,18 +105,18 @@ class Cuts(Segmenter):
     def segment(self, image, boxes): return np.zeros((len(boxes), *image.shape[:2]), bool)
 
 @hookimpl
-def harness_baselines(): return [BaselineSpec("net", "ours_one:Net", "")] if "Net" in globals() else []
+def harness_baselines(): return [BaselineSpec("net", "ours_one:Net", summary="")] if "Net" in globals() else []
 @hookimpl
 def harness_plugins():
-    return [PluginSpec("feature", "ours_one:Feature", ""), PluginSpec("motion", "ours_one:Motion", "", stage="motion")]
+    return [PluginSpec("feature", "ours_one:Feature", summary=""), PluginSpec("motion", "ours_one:Motion", summary="", stage="motion")]
 @hookimpl
-def harness_mask_sources(): return [MaskSourceSpec("source", "ours_one:Source", "", preference=-9)]
+def harness_mask_sources(): return [MaskSourceSpec("source", "ours_one:Source", summary="", preference=-9)]
 @hookimpl
-def harness_mask_parts(): return [MaskPartSpec("cutter", "ours_one:Part", "")]
+def harness_mask_parts(): return [MaskPartSpec("cutter", "ours_one:Part", summary="")]
 @hookimpl
-def harness_benchmarks(): return [BenchmarkSpec("bench", "ours_one:Bench", "")]
+def harness_benchmarks(): return [BenchmarkSpec("bench", "ours_one:Bench", summary="")]
 @hookimpl
-def harness_metrics(): return [MetricSpec("measure", "ours_one:Measure", "")]
+def harness_metrics(): return [MetricSpec("measure", "ours_one:Measure", summary="")]
 
 class Net(Good): ...
 class Feature(Refines): ...
@@ -570,7 +573,7 @@ from harness.registry.entry import Entry
 from harness.registry.options import Choice
 from harness.registry.plugins import Origin
 from harness.registry.specs import MetricSpec
-chosen = Entry(MetricSpec("late", "late:Late", ""), Origin("late", "1", "late.py")).settle(Choice("late", {}))
+chosen = Entry(MetricSpec("late", "late:Late", summary=""), Origin("late", "1", "late.py")).settle(Choice("late", {}))
 assert "torch" not in sys.modules and "numpy" not in sys.modules
 chosen.build()
 assert "torch" in sys.modules

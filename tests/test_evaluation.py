@@ -31,7 +31,7 @@ from harness.metrics.pixelwise import PSNR, psnr
 from harness.metrics.ssim import SSIM
 from harness.registry.protocol import UNIFIED, Settings
 from harness.results.lines import text_of
-from harness.results.rows import KEYS, SEEN, Row, append_row, merged, prepare, read_rows
+from harness.results.rows import KEYS, SEEN, Row, append_row, merged, prepare, read_rows, write_rows
 
 
 class Noise(Benchmark):

@@ -481,7 +481,7 @@ class Net(Baseline):
 
 @hookimpl
 def harness_baselines():
-    return [BaselineSpec("boom-net", "boom:Net", "")]
+    return [BaselineSpec("boom-net", "boom:Net", summary="")]
 """
 HOOK = "from harness import hookimpl\n@hookimpl\ndef {hook}: raise RuntimeError('out of luck')\n"
 

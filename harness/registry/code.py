@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1]
 """The folder `harness` whose code is hashed."""
 
 _IMAGES = ("data.benchmark", "data.images", "data.imageset")
-_VIDEOS = ("data.benchmark", "data.folder", "data.manifest", "data.shots", "data.video")
+_VIDEOS = ("data.benchmark", "data.folder", "data.framecache", "data.manifest", "data.shots", "data.video")
 
 TABLE: Mapping[str, tuple[str, ...]] = {
     # the weights that a training ends with, but for what arms and data bring themselves, and for label maps
@@ -27,7 +27,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         *("arm", "distributed"),
         *("data.augment", "data.benchmark", "data.loader", "data.order"),
         *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
-        *("model.losses", "model.regions", "model.warp"),
+        *("model.losses", "model.regions", "model.warping"),
         *("train.checkpoint", "train.engine", "train.loop", "train.recipe", "train.step"),
         "weights.read",
     ),
@@ -37,7 +37,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         *("evaluate.protocol", "evaluate.regions", "evaluate.runner"),
         *("metrics.lpips", "metrics.motion", "metrics.pixelwise", "metrics.regional", "metrics.ssim"),
         *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
-        *("model.padding", "model.regions", "model.warp"),
+        *("model.padding", "model.regions", "model.warping"),
         "weights.read",
     ),
     # label maps, whatever source they come from
