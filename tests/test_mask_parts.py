@@ -143,6 +143,7 @@ class Installed:
 
     light = True
     version = 1
+    pipeline = "harness.masks:Pipeline"
 
     @hookimpl
     def harness_mask_parts(self) -> list[MaskPartSpec]:
@@ -159,7 +160,7 @@ class Installed:
     def harness_mask_sources(self) -> list[MaskSourceSpec]:
         parts = ("colours", "finder", "boxed")
         return [
-            MaskSourceSpec("ours", "harness.masks.pipeline:Pipeline", summary="", parts=parts, light=self.light),
+            MaskSourceSpec("ours", self.pipeline, summary="", parts=parts, light=self.light),
             MaskSourceSpec("one-region", "harness.masks.source:Global", summary=""),
         ]
 
@@ -225,6 +226,11 @@ def test_a_source_without_parts_is_as_it_was() -> None:
 def test_wrong_choices_are_named(text: str, complaint: str) -> None:
     with pytest.raises(HarnessError, match=complaint):
         chosen(text)
+
+
+def test_a_factory_may_be_named_by_its_public_package(net: Path) -> None:
+    """It is the same code: not that of all the harness, of which any change would make the maps anew."""
+    assert folder("ours") == folder("ours", pipeline="harness.masks.pipeline:Pipeline")
 
 
 @pytest.mark.parametrize("light", [True, False])

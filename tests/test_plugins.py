@@ -57,12 +57,12 @@ def names(plugins: Plugins) -> set[tuple[str, str]]:
 
 
 def baseline(name: str, factory: str = "nowhere:Net") -> str:
-    return f"@hookimpl\ndef harness_baselines(): return [BaselineSpec({name!r}, {factory!r}, 'a net')]\n"
+    return f"@hookimpl\ndef harness_baselines(): return [BaselineSpec({name!r}, {factory!r}, summary='a net')]\n"
 
 
 def sources(**preferences: int) -> str:
     specs = ", ".join(
-        f"MaskSourceSpec('ours-{name}', 'nowhere:Maps', '', preference={preference})"
+        f"MaskSourceSpec('ours-{name}', 'nowhere:Maps', summary='', preference={preference})"
         for name, preference in preferences.items()
     )
     return f"@hookimpl\ndef harness_mask_sources(): return [{specs}]\n"
@@ -245,7 +245,7 @@ def test_the_default_mask_source(install: Install) -> None:
 
 def test_a_preference_decides_between_names_of_which_one_starts_the_other(install: Install) -> None:
     catalog = Catalog(install(ours_one="@hookimpl\ndef harness_mask_sources(): return ["
-        "MaskSourceSpec(name, 'nowhere:Maps', '', preference=90) for name in ('ours-ab', 'ours-a')]\n"))  # fmt: skip
+        "MaskSourceSpec(n, 'nowhere:Maps', summary='', preference=90) for n in ('ours-ab', 'ours-a')]\n"))  # fmt: skip
     assert catalog.default_mask_source() == Choice("ours-a")
 
 

@@ -472,12 +472,12 @@ class Net(Baseline):
         {factory}
 
     def encode(self, frames):
-        return Features(frames.img0, frames.img1)
+        return Features(f0=frames.img0, f1=frames.img1)
 
     def decode(self, frames, features, t, prior):
         {forward}
         frame = Backward.apply(self.weight * features.f0)
-        return Prediction(frame, 0 * frame[:, :2], 0 * frame[:, :2])
+        return Prediction(frame=frame, flow_t0=0 * frame[:, :2], flow_t1=0 * frame[:, :2])
 
 @hookimpl
 def harness_baselines():
