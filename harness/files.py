@@ -6,6 +6,7 @@ import errno
 import glob
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 
 from harness.errors import HarnessError
 
+SMALL = 1 << 20  # bytes: no settings that people write are longer
 ABANDONED = 3600  # seconds without a write, after which a half-written file is that of a process that was killed
 
 
@@ -38,6 +40,36 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def small_file(path: Path, most: int = SMALL) -> bytes:
+    """All of a file that people write, at most so many bytes.
+
+    Raises HarnessError for what is longer and for what is no file: a device never ends, a pipe may never begin.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode) and not stat.S_ISDIR(os.fstat(handle).st_mode):
+                raise HarnessError(f"{path}: cannot be read: it is a device, a pipe or a socket; give a file")
+            content = b""
+            while len(content) <= most and (more := os.read(handle, most + 1 - len(content))):
+                content += more
+        finally:
+            os.close(handle)
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        raise HarnessError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(content) > most:
+        raise HarnessError(f"{path}: cannot be read: it is longer than {most:,} bytes; give a shorter one")
+    return content
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with ~ written out. Raises HarnessError where nobody knows the home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise HarnessError(f"{path}: there is no such home folder; set HOME, or give the path without ~") from error
 
 
 def disk_is_full(error: BaseException) -> bool:

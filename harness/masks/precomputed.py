@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
+from harness.files import expanded
 from harness.masks.source import MaskSource
 from harness.weights.digest import digest
 
@@ -26,7 +27,7 @@ class Precomputed(MaskSource):
     """
 
     def __init__(self, *, root: str) -> None:
-        self.root = Path(root).expanduser()
+        self.root = expanded(root)
         if not self.root.is_dir():
             raise HarnessError(f"precomputed: root={root}: no such folder")
 

@@ -18,6 +18,7 @@ from harness.data.folder import Clip, find, load, resolve, short_names
 from harness.data.manifest import Listed, read_list
 from harness.data.video import VERSION
 from harness.errors import HarnessError
+from harness.files import expanded
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 LEVELS = {"easy": 1, "medium": 2, "hard": 4, "extreme": 8}
@@ -47,7 +48,7 @@ class Clips(Benchmark):
     def __init__(
         self, *, root: str = "", half: bool = True, gaps: str = "1-8", list: str = "", centres: int = 20
     ) -> None:
-        folder = Path(root).expanduser() if root else BUNDLED
+        folder = expanded(root) if root else BUNDLED
         distances = _parse_gaps(gaps)
         if centres < 0:
             raise HarnessError(f"centres={centres}: give the number of test triplets per clip and level, or 0 for all")
@@ -85,7 +86,7 @@ class Clips(Benchmark):
 
 
 def _list_file(name: str, folder: Path) -> Path:
-    given = Path(name).expanduser()
+    given = expanded(name)
     return given if given.exists() else folder / given
 
 
