@@ -23,13 +23,17 @@ ABANDONED = 3600  # seconds without a write, after which a half-written file is 
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the name `path` only when all of it is on disk.
 
-    A crash or a full disk leaves what was there before; OSError names the file.
+    A crash or a full disk leaves what was there before; OSError names the file. A link at `path`, or where it is
+    written first, is replaced and not followed.
     """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w+b") as out:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("x+b") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
@@ -40,6 +44,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def inside(folder: Path, root: Path) -> Path:
+    """The folder, which is in `root`. Raises HarnessError where links lead out of it: whoever gives a folder of results
+    away could have us write where they please."""
+    if not folder.resolve().is_relative_to(root.resolve()):
+        raise HarnessError(f"{folder}: is a link that leads out of {root}; remove it, and it is made anew")
+    return folder
 
 
 def small_file(path: Path, most: int = SMALL) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import results_option
+from harness.cli.common import results_option, say
 
 
 @click.command()
@@ -29,6 +29,6 @@ def audit(pair: str, results: Path) -> None:
     found = compare(one, other)
     if differing := outcome.unmatched():
         raise HarnessError(f"{outcome.name}: the arms are not matched: {'; '.join(differing)}")
-    click.echo(f"{outcome.name}: fingerprints equal but for the plug-ins")
-    click.echo(found.summary)
-    click.echo(f"gradient norms are equal at {found.equal_gradients} of them")
+    say(f"{outcome.name}: fingerprints equal but for the plug-ins")
+    say(found.summary)
+    say(f"gradient norms are equal at {found.equal_gradients} of them")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import output, results_option, warn_broken
+from harness.cli.common import output, results_option, say, warn_broken
 
 if TYPE_CHECKING:
     from harness.registry.catalog import Entry
@@ -36,11 +36,12 @@ def list_all(results: Path) -> None:
     console.print(installed)
     runs = Store(results).runs()
     if runs:
-        console.print(f"\nruns in {results}:")
+        say("")
+        say(f"runs in {results}:")
     for run in runs:
         status = run.status()
         progress = f"step {status.get('step', 0)} of {status.get('steps', '?')}"
-        console.print(f"  {run.name}  {status.get('state', 'not started')}, {progress}", highlight=False)
+        say(f"  {run.name}  {status.get('state', 'not started')}, {progress}")
     warn_broken(known)
 
 
@@ -74,17 +75,17 @@ def show(name: str) -> None:
 
 def _state(entry: Entry[Named]) -> None:
     """A record without a factory: every field that says something."""
-    click.echo(f"{entry.spec.name}: {entry.spec.kind}")
+    say(f"{entry.spec.name}: {entry.spec.kind}")
     for key, value in {"from": str(entry.origin), **vars(entry.spec)}.items():
         if value and key != "name":
-            click.echo(f"  {key:<12} {value}")
+            say(f"  {key:<12} {value}")
 
 
 def _describe(entry: Entry[Spec]) -> None:
     from harness.registry.specs import BaselineSpec
 
     spec = entry.spec
-    click.echo(f"{spec.name}: {spec.kind}, {spec.summary}")
+    say(f"{spec.name}: {spec.kind}, {spec.summary}")
     facts = {"from": str(entry.origin), "class": spec.factory, "reference": spec.reference, "licence": spec.licence}
     for option in entry.options().values():
         default = str(option.default).lower() if isinstance(option.default, bool) else repr(option.default)
@@ -94,7 +95,7 @@ def _describe(entry: Entry[Spec]) -> None:
         facts |= _costs(entry)
     for key, value in facts.items():
         if value:
-            click.echo(f"  {key:<12} {value}")
+            say(f"  {key:<12} {value}")
 
 
 def _costs(entry: Entry[Spec]) -> dict[str, str]:

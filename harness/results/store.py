@@ -159,7 +159,8 @@ class Store:
         return [path.stem for path in sorted(self.root.glob("pairs/*.json"), key=lambda p: (p.stat().st_mtime, p.name))]
 
     def figures(self, pair: str) -> Path:
-        return self.root / "figures" / pair
+        """Raises HarnessError where it is a link that leads out of the results."""
+        return files.inside(self.root / "figures" / pair, self.root)
 
 
 def slug_of(run: str) -> str:

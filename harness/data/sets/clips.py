@@ -93,10 +93,10 @@ def _list_file(name: str, folder: Path) -> Path:
 def _parse_gaps(text: str) -> tuple[int, ...]:
     gaps: set[int] = set()
     for part in text.split("+"):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        match = re.fullmatch(r"\s*([0-9]{1,4})\s*(?:-\s*([0-9]{1,4})\s*)?", part)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 1 <= low <= high:
-            raise HarnessError(f"gaps={text}: give frames to either side of the centre, such as 1-8, 2 or 1+2+4+8")
+            raise HarnessError(f"gaps={text[:60]}: give frames to either side of the centre, such as 1-8, 2 or 1+2+4+8")
         gaps.update(range(low, high + 1))
     return tuple(sorted(gaps))
 
