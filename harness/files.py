@@ -62,10 +62,11 @@ def small_file(path: Path, most: int = SMALL) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode) and not stat.S_ISDIR(os.fstat(handle).st_mode):
+            state = os.fstat(handle)
+            if not stat.S_ISREG(state.st_mode) and not stat.S_ISDIR(state.st_mode):
                 raise HarnessError(f"{path}: cannot be read: it is a device, a pipe or a socket; give a file")
-            content = b""
-            while len(content) <= most and (more := os.read(handle, most + 1 - len(content))):
+            content, room = b"", min(state.st_size, most) + 1
+            while len(content) <= most and (more := os.read(handle, room)):
                 content += more
         finally:
             os.close(handle)

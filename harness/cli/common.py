@@ -39,7 +39,7 @@ def say(text: object, err: bool = False) -> None:
 def _set_data_root(context: click.Context, option: click.Parameter, value: str | None) -> None:
     """Benchmarks look for their data there, in this process and in those that it starts."""
     if value and Path(value).exists() and not Path(value).is_dir():
-        raise click.BadParameter(f"'{value}' is no folder", context, option)
+        raise click.BadParameter(f"HARNESS_DATA: {value} is no folder", context, option)
     if value:
         os.environ["HARNESS_DATA"] = value
 
