@@ -87,8 +87,8 @@ def _no_plain_tensor(tensor: Tensor) -> str:
         return "is quantised"
     if tensor.device.type != "cpu":
         return f"has no values: it is a tensor of the device '{tensor.device.type}'"
-    if _bytes(tensor) > tensor.untyped_storage().nbytes():
-        return f"is {'x'.join(map(str, tensor.shape))}, of which the file holds {tensor.untyped_storage().nbytes():,} bytes"
+    if _bytes(tensor) > (held := tensor.untyped_storage().nbytes()):
+        return f"is {'x'.join(map(str, tensor.shape))}, of which the file holds {held:,} bytes"
     return ""
 
 
