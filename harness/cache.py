@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.files import expanded
 
 
 def cache_dir() -> Path:
     """$HARNESS_CACHE, else vfi-harness in $XDG_CACHE_HOME, else in ~/.cache."""
     if given := os.environ.get("HARNESS_CACHE"):
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vfi-harness"
+        return expanded(given)
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vfi-harness"
 
 
 @contextmanager

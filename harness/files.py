@@ -6,6 +6,7 @@ import errno
 import glob
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 
 from harness.errors import HarnessError
 
+SMALL = 1 << 20  # bytes: no settings that people write are longer
 ABANDONED = 3600  # seconds without a write, after which a half-written file is that of a process that was killed
 
 
@@ -21,13 +23,17 @@ ABANDONED = 3600  # seconds without a write, after which a half-written file is 
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the name `path` only when all of it is on disk.
 
-    A crash or a full disk leaves what was there before; OSError names the file.
+    A crash or a full disk leaves what was there before; OSError names the file. A link at `path`, or where it is
+    written first, is replaced and not followed.
     """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w+b") as out:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("x+b") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
@@ -38,6 +44,45 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def inside(folder: Path, root: Path) -> Path:
+    """The folder, which is in `root`. Raises HarnessError where links lead out of it: whoever gives a folder of results
+    away could have us write where they please."""
+    if not folder.resolve().is_relative_to(root.resolve()):
+        raise HarnessError(f"{folder}: is a link that leads out of {root}; remove it, and it is made anew")
+    return folder
+
+
+def small_file(path: Path, most: int = SMALL) -> bytes:
+    """All of a file that people write, at most so many bytes.
+
+    Raises HarnessError for what is longer and for what is no file: a device never ends, a pipe may never begin.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            state = os.fstat(handle)
+            if not stat.S_ISREG(state.st_mode) and not stat.S_ISDIR(state.st_mode):
+                raise HarnessError(f"{path}: cannot be read: it is a device, a pipe or a socket; give a file")
+            content, room = b"", min(state.st_size, most) + 1
+            while len(content) <= most and (more := os.read(handle, room)):
+                content += more
+        finally:
+            os.close(handle)
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        raise HarnessError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(content) > most:
+        raise HarnessError(f"{path}: cannot be read: it is longer than {most:,} bytes; give a shorter one")
+    return content
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with ~ written out. Raises HarnessError where nobody knows the home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise HarnessError(f"{path}: there is no such home folder; set HOME, or give the path without ~") from error
 
 
 def disk_is_full(error: BaseException) -> bool:

@@ -1,4 +1,7 @@
-"""YAML files read into pydantic models: a wrong key, type or range is named with file, line and key."""
+"""YAML files read into pydantic models: a wrong key, type or range is named with file, line and key.
+
+Values are read as YAML 1.2 does. What YAML 1.1 reads as another value is refused: 010 (8 there), 1:30 (90), yes.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,16 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import HarnessError, suggestion
+from harness.files import small_file
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads `1e-4` as a number, as YAML 1.2 does, and takes no aliases: they can explode or recurse."""
+    """SafeLoader with the values of YAML 1.2; it takes no aliases: they can explode or recurse."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - filled below
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -26,18 +32,33 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+for _tag, _pattern, _first_letters in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})$"), _first_letters)
+
+_TEXT = "tag:yaml.org,2002:str"
+_AMBIGUOUS = re.compile(
+    r"(?P<truth>(yes|no|on|off)|(Yes|No|On|Off)|(YES|NO|ON|OFF))"
+    r"|[-+]?0[0-9_]+|[-+]?0[bo][01_]*[0-7_]+|0x[0-9a-fA-F_]*_[0-9a-fA-F_]*"  # in base 8, 2 or 16
+    r"|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"  # in base 60
+    r"|[-+]?[0-9.][0-9_.]*_[0-9_.]*([eE][-+]?[0-9_]+)?"
 )
 
 
 def load_yaml(path: Path, model: type[Model]) -> Model:
     """The file's content as `model`. Raises HarnessError for everything that can be wrong with it."""
+    content = small_file(path)
     try:
-        loader = _Loader(path.read_text("utf-8"))
+        loader = _Loader(content.decode("utf-8"))
         node = loader.get_single_node()
-    except OSError as error:
-        raise HarnessError(f"{path}: cannot be read: {error.strerror}") from error
     except RecursionError as error:
         raise HarnessError(f"{path}: not valid YAML: nested too deeply") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -69,14 +90,24 @@ def _plain(node: yaml.Node, at: Location, lines: dict[Location, int], loader: _L
         return result
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*at, index), lines, loader, path) for index, item in enumerate(node.value)]
-    return _value(node, loader, f"{path}:{lines[at]}")
+    return _value(node, loader, f"{path}:{lines[at]}: {'.'.join(map(str, at))}" if at else f"{path}:{lines[at]}")
 
 
 def _value(node: yaml.Node, loader: _Loader, where: str) -> Any:
+    """Of one that holds no others. After a tag such as !!int the constructors raise nearly anything."""
+    plain = getattr(node, "style", None) is None
+    if isinstance(node, yaml.ScalarNode) and (plain or node.tag != _TEXT) and (odd := _AMBIGUOUS.fullmatch(node.value)):
+        remedy = "true or false" if odd["truth"] else "a decimal number"
+        raise HarnessError(
+            f"{where}: {node.value[:40]} is one thing in YAML 1.1 and another in 1.2; write {remedy}, or text in quotes"
+        )
     try:
         return loader.construct_object(node)
-    except (yaml.YAMLError, ValueError) as error:
+    except yaml.YAMLError as error:
         raise HarnessError(f"{where}: {getattr(error, 'problem', None) or error}") from error
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError) as error:
+        kind = node.tag.rpartition(":")[2]
+        raise HarnessError(f"{where}: cannot be read as {kind}; write a plain number, true, false or text") from error
 
 
 def _first(error: ValidationError, path: Path, lines: Mapping[Location, int], model: type[BaseModel]) -> str:

@@ -108,7 +108,10 @@ class Cuts(Segmenter):
 def harness_baselines(): return [BaselineSpec("net", "ours_one:Net", summary="")] if "Net" in globals() else []
 @hookimpl
 def harness_plugins():
-    return [PluginSpec("feature", "ours_one:Feature", summary=""), PluginSpec("motion", "ours_one:Motion", summary="", stage="motion")]
+    return [
+        PluginSpec("feature", "ours_one:Feature", summary=""),
+        PluginSpec("motion", "ours_one:Motion", summary="", stage="motion"),
+    ]
 @hookimpl
 def harness_mask_sources(): return [MaskSourceSpec("source", "ours_one:Source", summary="", preference=-9)]
 @hookimpl

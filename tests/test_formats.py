@@ -70,7 +70,7 @@ def test_html_escapes_and_needs_nothing_else(sheet: Sheet) -> None:
 
 def test_markdown_escapes(sheet: Sheet) -> None:
     markdown = FORMATS["markdown"]([sheet])
-    assert r"| x~y^2 {z} \*w\* " in markdown
+    assert r"| x\~y^2 {z} \*w\* " in markdown
     assert r"of \<x> \| #1" in markdown
     assert "**35.40**/0.9777" in markdown
 

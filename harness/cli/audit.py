@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import results_option
+from harness.cli.common import results_option, say
 
 
 @click.command()
@@ -30,6 +30,6 @@ def audit(pair: str, results: Path) -> None:
     if differing := refusals(outcome):
         raise HarnessError(f"{name}: the arms are not matched: {'; '.join(differing)}")
     found = verdict(outcome)
-    click.echo(f"{name}: fingerprints equal but for the plug-ins")
-    click.echo(audited(found) or "Audit: no trail yet.")
-    click.echo(f"gradient norms are equal at {found.equal_gradients} of them")
+    say(f"{name}: fingerprints equal but for the plug-ins")
+    say(audited(found) or "Audit: no trail yet.")
+    say(f"gradient norms are equal at {found.equal_gradients} of them")

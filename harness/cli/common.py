@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
+
+from harness.printable import printable
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +31,15 @@ results_option = click.option(
 )
 
 
+def say(text: object, err: bool = False) -> None:
+    """Print one line. What may hold a name from elsewhere is printed by this: no code in it reaches the terminal."""
+    click.echo(printable(str(text)), err=err)
+
+
 def _set_data_root(context: click.Context, option: click.Parameter, value: str | None) -> None:
     """Benchmarks look for their data there, in this process and in those that it starts."""
+    if value and Path(value).exists() and not Path(value).is_dir():
+        raise click.BadParameter(f"HARNESS_DATA: {value} is no folder", context, option)
     if value:
         os.environ["HARNESS_DATA"] = value
 
@@ -46,8 +56,10 @@ data_root_option = click.option(
 def parse_seeds(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
     """`0,1,2`; none where nothing is given."""
     words = [word.strip() for word in value.split(",")] if value else []
-    if not all(word.isdecimal() and int(word) < 2**31 for word in words):
-        raise click.BadParameter(f"'{value}' is no list of seeds such as 0,1,2", context, option)
+    # more digits are more than int() takes; digits of other scripts would be seeds that nobody can type again
+    if not all(re.fullmatch("[0-9]{1,10}", word) and int(word) < 2**31 for word in words):
+        given = value if value and len(value) < 80 else f"{str(value)[:60]}..."
+        raise click.BadParameter(f"'{given}' is no list of seeds such as 0,1,2", context, option)
     return tuple(dict.fromkeys(map(int, words)))
 
 
@@ -94,7 +106,7 @@ def output() -> Console:
 def warn_broken(catalog: Catalog) -> None:
     """One line on stderr for each plug-in that had to be left out."""
     for broken in catalog.broken:
-        click.echo(f"harness: warning: left out: {broken}", err=True)
+        say(f"harness: warning: left out: {broken}", err=True)
 
 
 @contextmanager

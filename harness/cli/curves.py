@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import results_option
+from harness.cli.common import results_option, say
 
 
 @click.command()
@@ -30,4 +30,4 @@ def curves(pairs: tuple[str, ...], folder: Path | None, results: Path) -> None:
     names = [find_pair(store, pair) for pair in dict.fromkeys(pairs)]
     drawn = [curves_of(read_pair(store, name), store) for name in names]
     for path in draw_curves(drawn, folder or store.figures(names[0] if len(names) == 1 else "curves")):
-        click.echo(path)
+        say(path)

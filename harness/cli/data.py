@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import data_root_option, output, stoppable, warn_broken
+from harness.cli.common import data_root_option, output, say, stoppable, warn_broken
 
 if TYPE_CHECKING:
     from harness.data import Benchmark
@@ -65,23 +65,23 @@ def verify(name: str, root: str, partial: bool) -> None:
     benchmark = _built(catalog(), name, root)
     files = benchmark.files()
     if not files:
-        click.echo(f"{name}: has no files of its own to verify")
+        say(f"{name}: has no files of its own to verify")
         return
     with _progress(name) as progress, stoppable() as stop:
         try:
             report = look_at(name.partition(":")[0], files, lambda: bool(stop), progress)
         except Stopped:
-            click.echo("harness: stopped; the same command goes on from here", err=True)
+            say("harness: stopped; the same command goes on from here", err=True)
             raise SystemExit(128 + stop[0]) from None
     wrong = [*report.bad, *([] if partial else report.missing)]
     for line in wrong:
-        click.echo(line)
+        say(line)
     there = report.files - len(report.missing)
-    click.echo(f"{name}: sha256 {report.sha256} over {there} files, {report.looked_at} of them looked at now")
+    say(f"{name}: sha256 {report.sha256} over {there} files, {report.looked_at} of them looked at now")
     short = f"only {benchmark.partial}" if benchmark.partial else ""
     if wrong or (short and not partial):
         raise HarnessError(f"{name}: {len(wrong)} of {report.files} files are missing or bad{short and '; ' + short}")
-    click.echo(f"{name}: {there} files are sound{short and ', but ' + short}")
+    say(f"{name}: {there} files are sound{short and ', but ' + short}")
 
 
 def _built(known: Catalog, name: str, root: str) -> Benchmark:
@@ -116,10 +116,10 @@ def _describe(entry: Entry[BenchmarkSpec]) -> None:
         "found": _where(entry),
         "layout": spec.layout,
     }
-    click.echo(f"{spec.name}: {spec.summary}")
+    say(f"{spec.name}: {spec.summary}")
     for key, value in facts.items():
         for number, line in enumerate(value.splitlines()):
-            click.echo(f"  {key if number == 0 else '':<10} {line}")
+            say(f"  {key if number == 0 else '':<10} {line}")
 
 
 @contextmanager
@@ -139,6 +139,6 @@ def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
             bars.update(task, completed=done, total=total)
             if plain and time.monotonic() - said > PLAIN_EVERY:
                 said = time.monotonic()
-                click.echo(f"harness: {name}: {done} of {total} files", err=True)
+                say(f"harness: {name}: {done} of {total} files", err=True)
 
         yield progress

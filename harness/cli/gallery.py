@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import data_root_option, find_device, results_option, warn_broken
+from harness.cli.common import data_root_option, find_device, results_option, say, warn_broken
 
 
 @click.command()
@@ -55,4 +55,4 @@ def gallery(
     known = catalog()
     warn_broken(known)
     plan = settle(outcome.record.asked, known, find_device(device))
-    click.echo(draw_gallery(exhibits(outcome, plan, chosen, crop), path))
+    say(draw_gallery(exhibits(outcome, plan, chosen, crop), path))

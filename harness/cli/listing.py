@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import output, results_option, warn_broken
+from harness.cli.common import output, results_option, say, warn_broken
 
 if TYPE_CHECKING:
     from harness.registry.catalog import Entry
@@ -37,9 +37,10 @@ def list_all(results: Path) -> None:
     console.print(installed)
     runs = Store(results).runs()
     if runs:
-        console.print(f"\nruns in {results}:")
+        say("")
+        say(f"runs in {results}:")
     for run in runs:
-        console.print(f"  {run.name}  {_progress(run)}", highlight=False)
+        say(f"  {run.name}  {_progress(run)}")
     warn_broken(known)
 
 
@@ -83,17 +84,17 @@ def show(name: str) -> None:
 
 def _state(entry: Entry[Named]) -> None:
     """A record without a factory: every field that says something."""
-    click.echo(f"{entry.spec.name}: {entry.spec.kind}")
+    say(f"{entry.spec.name}: {entry.spec.kind}")
     for key, value in {"from": str(entry.origin), **vars(entry.spec)}.items():
         if value and key != "name":
-            click.echo(f"  {key:<12} {value}")
+            say(f"  {key:<12} {value}")
 
 
 def _describe(entry: Entry[Spec]) -> None:
     from harness.registry.specs import BaselineSpec
 
     spec = entry.spec
-    click.echo(f"{spec.name}: {spec.kind}, {spec.summary}")
+    say(f"{spec.name}: {spec.kind}, {spec.summary}")
     facts = {"from": str(entry.origin), "class": spec.factory, "reference": spec.reference, "licence": spec.licence}
     for option in entry.options().values():
         default = str(option.default).lower() if isinstance(option.default, bool) else repr(option.default)
@@ -103,7 +104,7 @@ def _describe(entry: Entry[Spec]) -> None:
         facts |= _costs(entry)
     for key, value in facts.items():
         if value:
-            click.echo(f"  {key:<12} {value}")
+            say(f"  {key:<12} {value}")
 
 
 def _costs(entry: Entry[Spec]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The command line's entry: commands, and the one place where errors become a line and an exit code.
 
-Exit codes: 0 done, 2 wrong input (one line on stderr), 130 stopped by Ctrl-C and 143 by SIGTERM, resumable.
+Exit codes: 0 done, 2 wrong input (one line on stderr), 130 stopped by Ctrl-C and 143 by SIGTERM, resumable; 141 where
+nobody reads on, as after `| head`.
 """
 
 from __future__ import annotations
@@ -8,12 +9,16 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import click
 
 from harness import __version__
 from harness.cli.audit import audit
+from harness.cli.common import say
 from harness.cli.cost import cost
 from harness.cli.curves import curves
 from harness.cli.data import data
@@ -22,12 +27,16 @@ from harness.cli.gallery import gallery
 from harness.cli.listing import list_all, show
 from harness.cli.masks import masks
 from harness.cli.run import run
+from harness.cli.streams import drop_unwritten, open_streams, unread
 from harness.cli.suite import suite
 from harness.cli.table import table
 from harness.cli.weights import weights
 from harness.errors import HarnessError
+from harness.printable import printable
 from harness.registry.blame import blame
 from harness.registry.plugins import FAULTS, Broken, discover, in_one_line
+
+UNREAD = 128 + signal.SIGPIPE
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,10 +51,14 @@ for command in (run, suite, table, curves, gallery, audit, evaluate, cost, data,
 
 def main() -> None:
     """Run the command line and exit."""
-    logging.basicConfig(format="harness: %(levelname)s: %(message)s", level=logging.WARNING)
+    open_streams()
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine("harness: %(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     _add_commands()
     try:
         code = cli(standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = 2
@@ -53,11 +66,12 @@ def main() -> None:
         code = _fail(error.format_message())
     except HarnessError as error:
         code = _fail(str(error))
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, OSError):
+            raise
+        code = UNREAD if unread(stop.__context__) else _fail(_of_system(stop.__context__))  # click takes it for that
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "; free some space, then the same command goes on from here" if full else ""
-        code = _fail(f"{where}{error.strerror or error}{remedy}")
+        code = UNREAD if unread(error) else _fail(_of_system(error))
     except _out_of_memory() as error:
         code = _fail(f"{str(error).partition('.')[0]}: a smaller batch or frame may fit; what was saved is kept")
     except (KeyboardInterrupt, click.Abort):
@@ -68,8 +82,29 @@ def main() -> None:
         if blamed is None:
             raise
         code = _fail(f"{blamed} (HARNESS_TRACEBACK=1 shows the way there)")
-    sys.stdout.flush()
+    drop_unwritten()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class OneLine(logging.Formatter):
+    """Messages hold names of files and clips."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of logging
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+def _of_system(error: OSError) -> str:
+    """What the system refused, in one line."""
+    where = f"{error.filename}: " if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "; free some space, then the same command goes on from here" if full else ""
+    if not where:
+        try:
+            Path.cwd()
+        except OSError:
+            where, remedy = "the current folder: ", "; go to one that is there and may be read"
+    return f"{where}{error.strerror or error}{remedy}"
 
 
 def _out_of_memory() -> tuple[type[Exception], ...]:
@@ -79,7 +114,8 @@ def _out_of_memory() -> tuple[type[Exception], ...]:
 
 
 def _fail(line: str) -> int:
-    click.echo(f"harness: error: {' '.join(line.split())}", err=True)
+    with suppress(OSError):  # a closed or full stderr changes nothing of the exit code
+        say(f"harness: error: {' '.join(line.split())}", err=True)
     return 2
 
 

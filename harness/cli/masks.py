@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from harness.cli.common import find_device, stoppable, warn_broken
+from harness.cli.common import find_device, say, stoppable, warn_broken
 
 if TYPE_CHECKING:
     from harness.data.benchmark import Benchmark, Triplet
@@ -62,9 +62,9 @@ def build(
     with stoppable() as stop:
         made = _watched(share(cache, pairs, data.read, lambda: bool(stop), workers, place), len(pairs), workers)
     _summary(made, len(pairs), len(whole), workers)
-    click.echo(f"in {cache.folder}")
+    say(f"in {cache.folder}")
     if stop:
-        click.echo("harness: stopped; the same command goes on from there", err=True)
+        say("harness: stopped; the same command goes on from there", err=True)
         raise SystemExit(128 + stop[0])
 
 
@@ -87,18 +87,18 @@ def stats(benchmark: str, source: str | None, split: str) -> None:
         kept = cache.read(*data.read(pair.triplet)[[0, -1]])
         if kept is not None:
             found.add(kept)
-    click.echo(f"{found.pairs:,} of {len(pairs):,} pairs have label maps of {chosen.written}")
+    say(f"{found.pairs:,} of {len(pairs):,} pairs have label maps of {chosen.written}")
     if found.pairs:
         regions, uncovered = found.regions, found.uncovered
-        click.echo(f"masks a pair: {mean(regions):.1f} on average, {min(regions)} to {max(regions)}")
-        click.echo(f"uncovered area: {mean(uncovered):.1%} on average, {min(uncovered):.1%} to {max(uncovered):.1%}")
+        say(f"masks a pair: {mean(regions):.1f} on average, {min(regions)} to {max(regions)}")
+        say(f"uncovered area: {mean(uncovered):.1%} on average, {min(uncovered):.1%} to {max(uncovered):.1%}")
     for title, counts in (("tags, by pairs", found.tags), ("dropped, by pairs", found.dropped)):
         if counts:
-            click.echo(f"{title}:")
+            say(f"{title}:")
         for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:LISTED]:
-            click.echo(f"  {count:>7,}  {name}")
+            say(f"  {count:>7,}  {name}")
     if found.pairs < len(pairs):
-        click.echo(f"the rest: harness masks build {benchmark} --source {chosen.written}")
+        say(f"the rest: harness masks build {benchmark} --source {chosen.written}")
 
 
 @masks.command()
@@ -125,7 +125,7 @@ def show(benchmark: str, source: str | None, split: str, wanted: str | None, cou
     for triplet in named or _spread(triplets, count):
         frames = data.read(triplet)[[0, -1]]
         shown.append(Masked(f"{triplet.level}: {triplet.id}", frames, cache.masks(*frames)))
-    click.echo(draw_overlays(shown, path))
+    say(draw_overlays(shown, path))
 
 
 def _opened(benchmark: str, source: str | None) -> tuple[Benchmark, ChosenMasks]:
@@ -159,10 +159,10 @@ def _shard(pairs: Sequence[Pair], text: str) -> list[Pair]:
     """A run of neighbours, for they share frames."""
     from harness.errors import HarnessError
 
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
     number, of = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= number <= of:
-        raise HarnessError(f"--shard {text}: give I/N with I from 1 to N, as 2/4")
+        raise HarnessError(f"--shard {text[:40]}: give I/N with I from 1 to N, as 2/4")
     return list(pairs[len(pairs) * (number - 1) // of : len(pairs) * number // of])
 
 
@@ -183,7 +183,7 @@ def _watched(made: Iterable[Made], total: int, workers: int) -> list[Made]:
             bar.update(task, advance=1, left=left)
             if quiet and time.monotonic() - said > PLAIN_EVERY:
                 said = time.monotonic()
-                click.echo(f"harness: label maps of {len(collected):,} of {total:,} pairs, {left}", err=True)
+                say(f"harness: label maps of {len(collected):,} of {total:,} pairs, {left}", err=True)
     return collected
 
 
@@ -198,14 +198,14 @@ def _left(collected: Sequence[Made], total: int, workers: int) -> str:
 def _summary(made: Sequence[Made], total: int, whole: int, workers: int) -> None:
     new = [each for each in made if each.size]
     there = len(made) - len(new)
-    click.echo(f"made {len(new):,} pairs, {there:,} were there, {total - len(made):,} are left")
+    say(f"made {len(new):,} pairs, {there:,} were there, {total - len(made):,} are left")
     if not new:
         return
     seconds, size = sum(each.seconds for each in new) / len(new), sum(each.size for each in new) / len(new)
-    click.echo(f"a pair: {seconds:.2f} s and {size / 1e3:.1f} kB")
+    say(f"a pair: {seconds:.2f} s and {size / 1e3:.1f} kB")
     shared = f", {workers} processes" if workers > 1 else ""
     for name, count in (("all pairs here", whole), ("pairs of Vimeo90K", VIMEO90K)):
-        click.echo(f"{count:,} {name}: {_duration(count * seconds / workers)}{shared}, {_bytes(count * size)}")
+        say(f"{count:,} {name}: {_duration(count * seconds / workers)}{shared}, {_bytes(count * size)}")
 
 
 def _duration(seconds: float) -> str:

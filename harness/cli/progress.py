@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import click
 import pluggy
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from harness.cli.common import say
+from harness.printable import printable
 from harness.registry.hookspecs import hookimpl
 from harness.results.records import slug_of
 
@@ -53,9 +54,9 @@ class Progress:
         if not self.shown:
             return
         if self.bars.disable:
-            click.echo(f"harness: {text}", err=True)
+            say(f"harness: {text}", err=True)
         else:
-            self.bars.console.print(f"harness: {text}", highlight=False, markup=False)
+            self.bars.console.print(printable(f"harness: {text}"), highlight=False, markup=False, emoji=False)
 
     @hookimpl
     def harness_run_started(self, run: str, step: int, steps: int) -> None:
@@ -88,4 +89,4 @@ class Progress:
     def _say(self, line: str) -> None:
         if self.bars.disable and time.monotonic() - self.said > PLAIN_EVERY:
             self.said = time.monotonic()
-            click.echo(f"harness: {line}", err=True)
+            say(f"harness: {line}", err=True)

@@ -16,6 +16,7 @@ from harness.cli.common import (
     output,
     parse_seeds,
     results_option,
+    say,
     stoppable,
     warn_broken,
 )
@@ -82,4 +83,4 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
             pairs = [read_pair(store, name) for name in names]
             folders = [draw_figures(*of, store, progress.note) for of in zip(pairs, plans, strict=True)]
     draw(sheets_of(store, pairs[0]), output())
-    click.echo(f"table, curves and gallery: {folders[-1]}")
+    say(f"table, curves and gallery: {folders[-1]}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import warn_broken
+from harness.cli.common import say, warn_broken
 
 if TYPE_CHECKING:
     from harness.registry.catalog import Catalog
@@ -26,10 +26,10 @@ def list_all() -> None:
 
     for spec in _specs(_known()):
         size = f"{spec.size / 1e6:.1f} MB" if spec.size else "size unknown"
-        click.echo(f"{spec.name}: {spec.summary}")
-        click.echo(f"  file     {spec.file}, {size}, {spec.licence}, sha256 {spec.sha256 or 'unknown'}")
-        click.echo(f"  from     {spec.source}")
-        click.echo(f"  here     {find(spec) or 'no; looked at ' + _looked_at(spec)}")
+        say(f"{spec.name}: {spec.summary}")
+        say(f"  file     {spec.file}, {size}, {spec.licence}, sha256 {spec.sha256 or 'unknown'}")
+        say(f"  from     {spec.source}")
+        say(f"  here     {find(spec) or 'no; looked at ' + _looked_at(spec)}")
 
 
 @weights.command()
@@ -45,7 +45,7 @@ def path(name: str) -> None:
     if found is None:
         what = f"the weights '{name}' ({spec.file}) are not here"
         raise HarnessError(f"{what}; looked at {_looked_at(spec)}; get them from {spec.source}")
-    click.echo(found)
+    say(found)
 
 
 @weights.command()
@@ -61,7 +61,7 @@ def verify(name: str | None) -> None:
     for spec in [known.find(WeightsSpec, name).spec] if name else _specs(known):
         found = locate(spec) if name else find(spec)
         verdict = "not here" if found is None else _verdict(spec, found)
-        click.echo(f"{spec.name}: {verdict}")
+        say(f"{spec.name}: {verdict}")
         if found is not None and verdict.startswith("differs"):
             wrong.append(str(found))
     if wrong:

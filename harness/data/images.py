@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from harness.errors import HarnessError
+from harness.files import small_file
+from harness.pngfile import SIGNATURE, WrongSumError, check_chunks
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -28,7 +31,12 @@ KINDS = {
     "F": "an image of floating-point numbers",
     "CMYK": "CMYK",
 }
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+"""By content, not by name: of others, Pillow hands some to programs that run what is in the file."""
+SMALLEST = 11  # pixels: the window of SSIM
+MOST_PIXELS = 1 << 26  # twice a frame of 8K
+LONGEST = 1 << 29  # bytes of a file
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # beyond MOST_PIXELS, and refused
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, OverflowError, zlib.error, struct.error)
 
 
@@ -43,43 +51,48 @@ def read_image(path: Path, size: Size | None = None) -> NDArray[np.uint8]:
 
 
 def content_of(path: Path) -> bytes:
-    """All bytes of a file. Raises HarnessError where it is missing, empty or not readable."""
+    """All bytes of a file. Raises HarnessError where it is missing, empty, not readable or no file."""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise HarnessError(f"{path}: no such file; copy the data set anew") from None
-    except OSError as error:
-        raise HarnessError(f"{path}: cannot be read: {error.strerror or error}") from error
+        content = small_file(path, LONGEST)
+    except HarnessError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise HarnessError(f"{path}: no such file; copy the data set anew") from None
+        raise
     if not content:
         raise HarnessError(f"{path}: the file is empty (0 bytes); copy it anew")
     return content
 
 
 def decode(content: bytes, path: Path) -> NDArray[np.uint8]:
-    """The image (H, W, 3) in the bytes of a file; `path` is for messages. Raises HarnessError as `read_image` does."""
+    """The image (H, W, 3) in the bytes of a file; `path` is for messages. Raises HarnessError as `read_image` does.
+
+    A PNG is held against its checksums, which takes a fiftieth of its decoding.
+    """
     try:
-        with Image.open(BytesIO(content)) as image:
+        if content.startswith(SIGNATURE):
+            check_chunks(content)
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise HarnessError(f"{path}: is {text_of(image.size)}, which is no frame of a data set")
             # Pillow reduces 16-bit RGB to 8 bits without a word: the header alone tells
-            deep = content.startswith(_SIGNATURE) and content[24] == 16
+            deep = content.startswith(SIGNATURE) and content[24] == 16
             if deep or image.mode != "RGB":
                 kind = "16-bit" if deep else KINDS.get(image.mode, f"of mode {image.mode}")
                 raise HarnessError(f"{path}: is {kind}; expected 8-bit RGB")
+            if (images := getattr(image, "n_frames", 1)) > 1:
+                raise HarnessError(f"{path}: holds {images} images; expected one")
+            if min(image.size) < SMALLEST:
+                raise HarnessError(f"{path}: is {text_of(image.size)}; frames are at least {SMALLEST} pixels a side")
             return np.asarray(image)
     except UnidentifiedImageError:
-        raise HarnessError(f"{path}: is no image; expected 8-bit RGB; copy it anew") from None
+        listed = ", ".join(FORMATS)
+        raise HarnessError(f"{path}: is no image; expected 8-bit RGB, as {listed}; copy it anew") from None
     except Image.DecompressionBombError as error:
         raise HarnessError(f"{path}: is no frame of a data set: {error}") from error
+    except WrongSumError as error:
+        raise HarnessError(f"{path}: a checksum is wrong ({error}); damaged, copy it anew") from error
     except _DAMAGE as error:
         raise HarnessError(f"{path}: cannot be decoded ({error}); cut off or damaged, copy it anew") from error
-
-
-def check_sums(content: bytes, path: Path) -> None:
-    """Hold a PNG against the checksums in it, which decoding does not. Raises HarnessError where one is wrong."""
-    try:
-        with Image.open(BytesIO(content)) as image:
-            image.verify()
-    except _DAMAGE as error:
-        raise HarnessError(f"{path}: a checksum is wrong ({error}); damaged, copy it anew") from error
 
 
 def check_size(path: Path, found: Size, expected: Size | None) -> None:

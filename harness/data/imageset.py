@@ -18,6 +18,9 @@ from harness.data.contents import contents, stamp_of
 from harness.data.images import Size, check_size, read_image
 from harness.data.names import check_name
 from harness.errors import HarnessError
+from harness.files import small_file
+
+LONGEST = 32 << 20  # bytes of a list
 
 
 @dataclass(frozen=True)
@@ -136,10 +139,9 @@ def present(root: Path, files: Iterable[str]) -> set[str]:
 
 def lines_of(path: Path) -> Iterator[tuple[str, str]]:
     """The lines of a list that are not blank, each with file and line number. HarnessError where it cannot be read."""
+    content = small_file(path, LONGEST)
     try:
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise HarnessError(f"{path}: cannot be read: {error.strerror or error}") from error
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise HarnessError(f"{path}: is no list of paths ({error}); copy it anew") from error
     for number, line in enumerate(text.splitlines(), 1):

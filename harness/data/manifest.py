@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from harness.data.names import check_name
 from harness.errors import HarnessError
+from harness.files import small_file
 from harness.yamlfile import load_yaml
 
 SCALES = {"1": 1.0, "1/2": 0.5, "1/4": 0.25, "1.0": 1.0, "0.5": 0.5, "0.25": 0.25}
+LONGEST = 32 << 20  # bytes of a list: a million triplets
 COLUMNS = ("level", "clip", "frame0", "frame_gt", "frame1")
 
 
@@ -91,9 +95,9 @@ def read_list(file: Path) -> tuple[Listed, ...]:
 
     Raises HarnessError with file and line where it cannot be read or frames are out of order."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = tuple(_rows(file, csv.DictReader(lines)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        lines = io.StringIO(small_file(file, LONGEST).decode("utf-8-sig"), newline="")
+        rows = tuple(_rows(file, csv.DictReader(lines)))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise HarnessError(f"{file}: cannot be read as a list of triplets: {error}") from error
     if not rows:
         raise HarnessError(f"{file}: lists no triplet")
@@ -106,7 +110,7 @@ def _rows(file: Path, reader: csv.DictReader[str]) -> Iterator[Listed]:
     for row in reader:
         where = f"{file}:{reader.line_num}"
         try:
-            first, middle, last = (int(row[column]) for column in COLUMNS[2:])
+            first, middle, last = (_frame(row[column]) for column in COLUMNS[2:])
         except (TypeError, ValueError) as error:
             raise HarnessError(f"{where}: frame numbers are not whole numbers; give {','.join(COLUMNS)}") from error
         if not 0 <= first < middle < last:
@@ -115,3 +119,10 @@ def _rows(file: Path, reader: csv.DictReader[str]) -> Iterator[Listed]:
             raise HarnessError(f"{where}: level {row['level']!r} is no name of a test level")
         check_name(row["level"], where)
         yield Listed(where, row["level"], row["clip"], (first, middle, last))
+
+
+def _frame(text: str) -> int:
+    """`int` alone takes 1_0, the digits of every script, and thousands of them."""
+    if not re.fullmatch(r"\s*-?[0-9]{1,9}\s*", text):
+        raise ValueError(text[:20])
+    return int(text)

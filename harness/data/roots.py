@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from harness.errors import HarnessError
+from harness.files import expanded
 from harness.registry.benchmarks import FOLDERS, benchmarks
 from harness.yamlfile import load_yaml
 
@@ -29,7 +30,7 @@ class Config(BaseModel):
 
 def config_file() -> Path:
     """vfi-harness/config.yaml in $XDG_CONFIG_HOME, else in ~/.config."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "vfi-harness" / "config.yaml"
+    return expanded(os.environ.get("XDG_CONFIG_HOME") or "~/.config") / "vfi-harness" / "config.yaml"
 
 
 def find_root(name: str, given: str = "") -> Path:
@@ -39,7 +40,7 @@ def find_root(name: str, given: str = "") -> Path:
     Raises HarnessError that says where it was looked for, and where to get the data.
     """
     if given:
-        folder = Path(given).expanduser()
+        folder = expanded(given)
         if not folder.is_dir():
             raise HarnessError(f"{folder}: no such folder; give the one of {name} with {name}:root=DIR")
         return _inner(name, folder)
@@ -64,15 +65,15 @@ def look(name: str) -> Path | None:
 def places(name: str) -> Iterator[Path]:
     """Folders of a benchmark that are there: in HARNESS_DATA, of `roots` and in `data` of the config file."""
     if given := os.environ.get("HARNESS_DATA"):
-        yield from _named(name, _existing(Path(given).expanduser(), "HARNESS_DATA"))
+        yield from _named(name, _existing(expanded(given), "HARNESS_DATA"))
     file = config_file()
     if not file.exists():
         return
     config = load_yaml(file, Config)
     if name in config.roots:
-        yield _inner(name, _existing(file.parent / Path(config.roots[name]).expanduser(), f"{file}: roots.{name}"))
+        yield _inner(name, _existing(file.parent / expanded(config.roots[name]), f"{file}: roots.{name}"))
     if config.data:
-        yield from _named(name, _existing(file.parent / Path(config.data).expanduser(), f"{file}: data"))
+        yield from _named(name, _existing(file.parent / expanded(config.data), f"{file}: data"))
 
 
 def _existing(folder: Path, where: str) -> Path:

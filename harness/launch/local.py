@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.registry.launching import Job
 
@@ -21,7 +24,7 @@ Process = subprocess.Popen[bytes]
 
 @dataclass(frozen=True)
 class Failure:
-    """`reason` is the last line of the log."""
+    """`reason` is the last line of the log, or why there was none to write."""
 
     job: Job
     code: int
@@ -48,7 +51,12 @@ def run_jobs(
         while running or (waiting and not told):
             while not told and len(running) < at_once and (job := _next(waiting, running.values())):
                 place = min(set(range(at_once)) - set(running))
-                running[place] = _Running.start(job, slots[place % len(slots)] if slots else None)
+                try:
+                    running[place] = _Running.start(job, slots[place % len(slots)] if slots else None)
+                except BlockingIOError:
+                    failures.append(Failure(job, 2, "another harness suite runs it now; wait for that one"))
+                    note(str(failures[-1]))
+                    continue
                 note(f"{job.name}: started, {len(jobs) - len(waiting)} of {len(jobs)}; log: {job.log}")
             time.sleep(POLL)
             if not told and (number := stop()):
@@ -78,12 +86,26 @@ class _Running:
     def start(cls, job: Job, gpu: str | None) -> _Running:
         environment = {**os.environ, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})}
         job.log.parent.mkdir(parents=True, exist_ok=True)
-        with job.log.open("wb") as log:
+        with _own_log(job.log) as log:
             # a group of its own: Ctrl-C on a terminal is to reach it once, from here
             process = subprocess.Popen(
                 job.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, process_group=0
             )
         return cls(job, process, time.monotonic())
+
+
+@contextmanager
+def _own_log(path: Path) -> Iterator[BinaryIO]:
+    """A log to write anew, which belongs to this job until it has ended: the process that it is handed to holds the
+    lock as well, and goes on holding it where this one is killed. A link is not followed.
+
+    Raises BlockingIOError where another job writes it now.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o666), "ab") as log:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        log.truncate(0)
+        yield log
 
 
 def _next(waiting: deque[Job], running: Iterable[_Running]) -> Job | None:

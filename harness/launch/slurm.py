@@ -25,7 +25,7 @@ TO_SAVE = 180  # seconds from the cluster's warning to the time limit
 TIMEOUTS = 1000  # time limits that a job may run into, and be queued again
 TIME = "24:00:00"
 OWN = ("array", "dependency", "error", "job_name", "nodes", "ntasks", "ntasks_per_node", "output", "signal")
-DURATION = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
+DURATION = re.compile(r"(?:([0-9]{1,9})-)?([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?")
 
 
 def slurm(plan: LaunchPlan, cluster: str = "slurm") -> Launched:
@@ -164,8 +164,8 @@ def _parameters(plan: LaunchPlan) -> tuple[dict[str, Any], int]:
 
 def _count(options: dict[str, str], key: str, default: int) -> int:
     value = options.pop(key, str(default))
-    if not value.isdecimal():
-        raise HarnessError(f"{key}={value}: expected a whole number")
+    if not re.fullmatch("[0-9]{1,9}", value):
+        raise HarnessError(f"{key}={value[:40]}: expected a whole number")
     return int(value)
 
 

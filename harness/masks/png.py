@@ -6,8 +6,10 @@ import io
 import json
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.masks.source import Masks
+from harness.pngfile import check_data
 
 TEXT = "vfi-masks"
 
@@ -28,18 +30,38 @@ def pack(masks: Masks) -> bytes:
 
 def unpack(data: bytes, shape: tuple[int, ...]) -> Masks:
     """What was packed, as maps of `shape` (2, H, W). Raises ValueError saying what is wrong with it."""
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            image.load()
-            mode, tall, text = image.mode, np.asarray(image), image.info.get(TEXT, "{}")
+        tall, text = labels_of(data, (shape[0] * shape[1], shape[2]))
         names = json.loads(text)
         tags, dropped = tuple(names.get("tags", ())), tuple(names.get("dropped", ()))
+    except OtherSizeError as error:
+        raise ValueError(f"{error} instead of maps {shape}") from error
     except (OSError, SyntaxError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(str(error)) from error
-    if mode not in ("L", "I;16") or tall.shape != (shape[0] * shape[1], shape[2]):
-        raise ValueError(f"{mode} {tall.shape} instead of maps {shape}")
     if tags and tall.max(initial=0) > len(tags):
         raise ValueError(f"label {tall.max()} of {len(tags)} names")
-    return Masks(tall.astype(np.uint16).reshape(shape), tags=tags, dropped=dropped)
+    return Masks(tall.reshape(shape), tags=tags, dropped=dropped)
+
+
+class OtherSizeError(ValueError):
+    """Labels of another size (H, W) than their frame's, which is the error's argument."""
+
+
+def labels_of(data: bytes, shape: tuple[int, int]) -> tuple[NDArray[np.uint16], str]:
+    """Labels (H, W) of a grey PNG of 8 or 16 bits, and the names in its text.
+
+    Raises OSError, SyntaxError or ValueError where it is none, of another size, or not what its checksums say: without
+    them, a flipped bit is another label.
+    """
+    from PIL import Image
+
+    check_data(data, most=(2 * shape[1] + 8) * 2 * shape[0])
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        if image.mode not in ("L", "I;16"):
+            raise ValueError(f"mode {image.mode}; grey with 8 or 16 bits is needed")
+        if getattr(image, "n_frames", 1) > 1:
+            raise ValueError("several images; one is needed")
+        if image.size != shape[::-1]:
+            raise OtherSizeError((image.height, image.width))
+        image.load()
+        return np.asarray(image).astype(np.uint16), str(image.info.get(TEXT, "{}"))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
+from harness.files import expanded, small_file
+from harness.masks.png import OtherSizeError, labels_of
 from harness.masks.source import MaskSource
 from harness.weights.digest import digest
 
 SUFFIXES = (".png", ".npz")
+MARGIN = 1 << 16  # bytes beside the labels in a file
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
 class Precomputed(MaskSource):
@@ -27,7 +33,7 @@ class Precomputed(MaskSource):
     """
 
     def __init__(self, *, root: str) -> None:
-        self.root = Path(root).expanduser()
+        self.root = expanded(root)
         if not self.root.is_dir():
             raise HarnessError(f"precomputed: root={root}: no such folder")
 
@@ -49,13 +55,13 @@ class Precomputed(MaskSource):
     def _read(self, clip: str, number: int, image: NDArray[np.uint8]) -> NDArray[np.uint16]:
         file = self._file(clip, number)
         try:
-            labels = _png(file) if file.suffix == ".png" else _npz(file)
-        except (OSError, SyntaxError, ValueError, zipfile.BadZipFile) as error:
+            shape = image.shape[0], image.shape[1]
+            content = small_file(file, MARGIN + 16 * shape[0] * shape[1])
+            return labels_of(content, shape)[0] if file.suffix == ".png" else _npz(content, shape)
+        except OtherSizeError as error:
+            raise HarnessError(f"{file}: is {error} high and wide, its frame {shape}") from error
+        except DAMAGE as error:
             raise HarnessError(f"{file}: not a label map: {error}") from error
-        if labels.shape != image.shape[:2]:
-            height, width = image.shape[:2]
-            raise HarnessError(f"{file}: is {labels.shape} high and wide, its frame {(height, width)}")
-        return labels
 
     def _file(self, clip: str, number: int) -> Path:
         folder = self.root / clip
@@ -67,24 +73,20 @@ class Precomputed(MaskSource):
         raise HarnessError(f"{folder / f'{number:05d}.png'}: no label map of that frame, in no file type or padding")
 
 
-def _png(file: Path) -> NDArray[np.uint16]:
-    from PIL import Image
-
-    with Image.open(file, formats=["PNG"]) as image:
-        image.load()
-        if image.mode not in ("L", "I;16"):
-            raise ValueError(f"mode {image.mode}; grey with 8 or 16 bits is needed")
-        labels: NDArray[np.uint16] = np.asarray(image).astype(np.uint16)
-    return labels
-
-
-def _npz(file: Path) -> NDArray[np.uint16]:
-    with np.load(file, allow_pickle=False) as arrays:
-        if len(arrays.files) != 1:
-            raise ValueError(f"{len(arrays.files)} arrays; one is needed")
-        labels: NDArray[np.generic] = arrays[arrays.files[0]]
+def _npz(content: bytes, shape: tuple[int, int]) -> NDArray[np.uint16]:
+    """One array of integers (H, W). What unfolds to more than the frame can need is not unfolded."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+        if len(entries) != 1:
+            raise ValueError(f"{len(entries)} arrays; one is needed")
+        if entries[0].file_size > MARGIN + 8 * shape[0] * shape[1]:
+            raise ValueError(f"an array of {entries[0].file_size:,} bytes; its frame is {shape} high and wide")
+        array = archive.read(entries[0])  # which looks at its checksum
+    labels: NDArray[np.generic] = np.lib.format.read_array(io.BytesIO(array), allow_pickle=False)
     if labels.dtype.kind not in "iu" or labels.ndim != 2:
         raise ValueError(f"{labels.dtype} {labels.shape}; integers (H, W) are needed")
+    if labels.shape != shape:
+        raise OtherSizeError(labels.shape)
     if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) <= 65535:
         raise ValueError(f"labels {labels.min()} to {labels.max()}; 0 to 65535 are needed")
     return labels.astype(np.uint16)

@@ -17,7 +17,8 @@ from harness.files import write_text
 from harness.outcome.difference import refuse
 from harness.outcome.pairs import PairOutcome
 from harness.outcome.seeds import of_all_seeds
-from harness.report.picture import COLUMN, DIFFERENCE, PAGE, PLAIN, PLUGGED, save, styled, wrapped
+from harness.report.formats import in_csv
+from harness.report.picture import COLUMN, DIFFERENCE, PAGE, PLAIN, PLUGGED, plain, save, styled, wrapped
 from harness.results.store import Store
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ def _write_data(pairs: Sequence[Curves], folder: Path) -> list[Path]:
     if gaps:
         tables["difference.csv"] = pd.concat(gaps)[["pair", "step", "mean", "low", "high"]]
     for name, table in tables.items():
-        write_text(folder / name, table.to_csv(index=False))
+        texts = {column: table[column].map(in_csv) for column in ("pair", "arm") if column in table}
+        write_text(folder / name, table.assign(**texts).to_csv(index=False))
     return [folder / name for name in tables]
 
 
@@ -173,10 +175,10 @@ def _panel(panel: SubFigure, curves: Curves) -> None:
     for axis in axes:
         axis.grid(which="major")
         axis.margins(x=0.02)
-    axes[0].set_title(textwrap.fill(curves.title, 56))
+    axes[0].set_title(plain(textwrap.fill(curves.title, 56)))
     axes[-1].set_xlabel("step")
     axes[-1].xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
-    panel.supxlabel(textwrap.fill(curves.caption, 76), fontsize=6, x=0.02, ha="left")
+    panel.supxlabel(plain(textwrap.fill(curves.caption, 76)), fontsize=6, x=0.02, ha="left")
 
 
 def _draw_losses(axis: Axes, curves: Curves) -> None:
@@ -187,7 +189,7 @@ def _draw_losses(axis: Axes, curves: Curves) -> None:
         table = curves.losses.pivot(index="step", columns="seed", values=label)
         smooth = table.rolling(curves.window, min_periods=1, center=True).mean().mean(axis=1)
         axis.plot(table.index, table.to_numpy(), color=colour, alpha=0.25, linewidth=0.4)
-        axis.plot(smooth.index, smooth.to_numpy(), color=colour, linewidth=width, label=wrapped(label, 36))
+        axis.plot(smooth.index, smooth.to_numpy(), color=colour, linewidth=width, label=plain(wrapped(label, 36)))
     axis.set_yscale("log")
     low, high = axis.get_ylim()
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)))

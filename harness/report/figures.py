@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.files import write_text
+from harness.files import small_file, write_text
 from harness.outcome.pairs import PairOutcome
 from harness.pair.plan import Plan
 from harness.registry.code import core
@@ -54,6 +54,6 @@ def _digest(pair: PairOutcome, curves: Curves) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
-    except FileNotFoundError:
+        return small_file(path).decode("utf-8", "replace")
+    except HarnessError:  # not there, or no file of ours: drawn anew
         return ""

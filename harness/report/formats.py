@@ -1,4 +1,7 @@
-"""Sheets as text: on a terminal, and in the formats that people paste. The same bytes for the same sheets."""
+"""Sheets as text: on a terminal, and in the formats that people paste. The same bytes for the same sheets.
+
+No text of a sheet is a command of its format: a formula of a spreadsheet, a link, a tag.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
+from harness.printable import printable
 from harness.report.sheet import Cell, Sheet
 
 WIDE = 160  # columns of a picture
@@ -32,25 +35,25 @@ class ScoreCell(Cell):
 def draw(sheets: Sequence[Sheet], console: Console) -> None:
     """On a terminal; where a table is too wide for it, scores stand over each other."""
     for sheet in sheets:
-        console.print(escape(sheet.title), style="bold", highlight=False)
+        console.print(Text(sheet.title), style="bold", highlight=False)
         drawn = _drawn(sheet, "/")
         endless = console.options.update(width=10_000)
         fits = console.measure(drawn, options=endless).maximum <= console.width
         console.print(drawn if fits else _drawn(sheet, "\n"))
         for note in sheet.notes:
-            console.print(escape(note), style="italic", highlight=False)
+            console.print(Text(note), style="italic", highlight=False)
 
 
 def _drawn(sheet: Sheet, separator: str) -> Table:
-    drawn = Table("", *map(escape, sheet.columns))
+    drawn = Table("")
     drawn.columns[0].overflow = "fold"
-    for column in drawn.columns[1:]:
-        column.justify = "right"
+    for column in sheet.columns:
+        drawn.add_column(Text(column), justify="right")
     for line in sheet.lines:
         if line.rule:
             drawn.add_section()
         cells = [Text(separator).join(Text(t, "bold" if b else "") for t, b in _pieces(cell)) for cell in line.cells]
-        drawn.add_row(escape(line.label), *cells)
+        drawn.add_row(Text(line.label), *cells)
     return drawn
 
 
@@ -76,13 +79,22 @@ def as_markdown(sheets: Sequence[Sheet]) -> str:
         ]
         header = ["", *map(_in_markdown, sheet.columns)]
         body = tabulate(lines, header, tablefmt="github", disable_numparse=True)
-        notes = [f"- {_in_markdown(note)}" for note in sheet.notes]
+        notes = ["- " + re.sub(r"^([-+=#>])", r"\\\1", _in_markdown(note)) for note in sheet.notes]
         parts.append("\n".join([f"**{_in_markdown(sheet.title)}**", "", body, "", *notes]))
     return "\n\n".join(parts).rstrip() + "\n"
 
 
+MARKDOWN = re.compile(
+    r"[\\|*<`~$]"
+    r"|\](?=[(\[:])"  # a link, an image, where a link leads
+    r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis: not within a word
+    r"|&(?=#?\w+;)"
+    r"|(?<=\w):(?=//)|(?i:(?<=www)\.)"  # links without any brackets
+)
+
+
 def _in_markdown(text: str) -> str:
-    return re.sub(r"([\\|*<`])", r"\\\1", text)
+    return MARKDOWN.sub(r"\\\g<0>", text)
 
 
 LATEX = {
@@ -114,7 +126,9 @@ def _latex(sheet: Sheet) -> Iterator[str]:
         if line.rule:
             yield r"    \midrule"
         cells = [_marked(cell, r"\textbf{{{}}}".format, lambda text: _in_latex(_minus(text))) for cell in line.cells]
-        yield "    " + " & ".join([_in_latex(line.label), *cells]).rstrip() + r" \\"
+        # after the end of a line, [ and * are options of it
+        guard = "{}" if line.label.startswith(("[", "*")) else ""
+        yield "    " + " & ".join([guard + _in_latex(line.label), *cells]).rstrip() + r" \\"
     yield from (r"    \bottomrule", r"  \end{tabular}")
     if sheet.notes:
         yield r"  \par\smallskip\footnotesize"
@@ -131,6 +145,9 @@ def _minus(text: str) -> str:
     return re.sub(r"^-(?=\d)", "−", text)
 
 
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+
+
 def as_csv(sheets: Sequence[Sheet]) -> str:
     """Long form: one value a line, unrounded."""
     out = io.StringIO()
@@ -140,8 +157,14 @@ def as_csv(sheets: Sequence[Sheet]) -> str:
         for line in sheet.lines:
             for column, cell in zip(sheet.columns, line.cells, strict=True):
                 for name, number in cell.values:
-                    writer.writerow([sheet.title, line.label, column, name, repr(number)])
+                    writer.writerow([*map(in_csv, (sheet.title, line.label, column, name)), repr(number)])
     return out.getvalue()
+
+
+def in_csv(text: str) -> str:
+    """A text that a spreadsheet takes for a formula, with the mark of a text before it."""
+    text = printable(text)
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
 
 
 def as_json(sheets: Sequence[Sheet]) -> str:

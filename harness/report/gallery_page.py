@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.printable import printable
 from harness.report.gallery import Exhibit
-from harness.report.picture import PAGE, save, styled, wrapped
+from harness.report.picture import PAGE, plain, save, styled, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +38,7 @@ class Page:
 
     def text(self, left: float, top: float, text: str, size: float = SMALL, centred: bool = False) -> None:
         self.figure.text(
-            left / PAGE, 1 - top / self.height, text, fontsize=size, va="top", ha="center" if centred else "left"
+            left / PAGE, 1 - top / self.height, plain(text), fontsize=size, va="top", ha="center" if centred else "left"
         )
 
 
@@ -46,7 +47,7 @@ def draw_gallery(shown: Sequence[Exhibit], path: Path) -> Path:
     from matplotlib.figure import Figure
 
     heights = [_height(exhibit) for exhibit in shown]
-    note = textwrap.wrap(_note(shown), 150)
+    note = textwrap.wrap(printable(_note(shown)), 150)
     total = sum(heights) + LINE * len(note) + 2 * MARGIN
     with styled():
         page = Page(Figure(figsize=(PAGE, total)), total)
@@ -81,7 +82,7 @@ def _height(exhibit: Exhibit) -> float:
 
 
 def _draw(page: Page, exhibit: Exhibit, top: float) -> None:
-    page.text(MARGIN, top + GAP, exhibit.title, size=8)
+    page.text(MARGIN, top + GAP, printable(exhibit.title), size=8)
     upper = top + TITLE
     lower = upper + CROP + _caption_height(exhibit)
     _overviews(page, exhibit, upper, lower)

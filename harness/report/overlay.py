@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from harness.files import write_bytes
 from harness.masks import Masks
+from harness.printable import printable
 from harness.report.gallery import tinted
+from harness.report.picture import plain
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ def draw_overlays(shown: Sequence[Masked], path: Path) -> Path:
             axis.set_xticks([])
             axis.set_yticks([])
             _name_regions(axis, labels, each.masks.tags)
-        row[0].set_title(each.title, fontsize="small", loc="left")
-        row[1].set_title(_caption(each.masks), fontsize="small", loc="left")
+        row[0].set_title(plain(printable(each.title)), fontsize="small", loc="left")
+        row[1].set_title(plain(printable(_caption(each.masks))), fontsize="small", loc="left")
         _legend(row[1], each.masks)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=100)
@@ -61,7 +63,7 @@ def _name_regions(axis: Any, labels: NDArray[np.uint16], tags: Sequence[str]) ->
         if len(places):
             row, column = places[np.abs(places - places.mean(0)).sum(1).argmin()]
             box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.5}
-            axis.text(column, row, tag, fontsize="small", ha="center", va="center", bbox=box)
+            axis.text(column, row, plain(printable(tag)), fontsize="small", ha="center", va="center", bbox=box)
 
 
 def _legend(axis: Any, masks: Masks) -> None:
@@ -70,5 +72,6 @@ def _legend(axis: Any, masks: Masks) -> None:
     if masks.tags:
         numbers = np.arange(1, len(masks.tags) + 1)[None]
         colours = 2 * tinted(np.zeros((*numbers.shape, 3)), numbers)[0]
-        handles = [Patch(color=colour.clip(0, 1), label=tag) for colour, tag in zip(colours, masks.tags, strict=True)]
+        tags = [plain(printable(tag)) for tag in masks.tags]
+        handles = [Patch(color=colour.clip(0, 1), label=tag) for colour, tag in zip(colours, tags, strict=True)]
         axis.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize="small", frameon=False)

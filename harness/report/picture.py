@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
 from harness.files import write_bytes
+from harness.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,8 +63,14 @@ def check_format(path: Path) -> str:
     return form
 
 
+def plain(text: str) -> str:
+    """The text as it is to be seen: matplotlib sets what stands between two $ as a formula, or fails to."""
+    return "\n".join(printable(line).replace("$", r"\$") for line in text.split("\n"))
+
+
 def wrapped(label: str, width: int) -> str:
     """An arm's label in lines of so many characters, broken before a plug-in or after an option."""
+    label = printable(label)
     if len(label) <= width:
         return label
     return textwrap.fill(label.replace("+", " +").replace(",", ", "), width, break_on_hyphens=False)

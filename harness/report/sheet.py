@@ -1,9 +1,15 @@
-"""A table before it is drawn: what it says, whatever it is drawn with."""
+"""A table before it is drawn: what it says, whatever it is drawn with.
+
+Labels and names come from results folders that may be anybody's: every text is kept as one printable line.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from harness.printable import printable
 
 
 @dataclass(frozen=True)
@@ -14,6 +20,9 @@ class Cell:
     values: tuple[tuple[str, float], ...] = ()
     best: bool = False
 
+    def __post_init__(self) -> None:
+        _keep(self, text=printable(self.text))
+
 
 @dataclass(frozen=True)
 class Line:
@@ -22,6 +31,9 @@ class Line:
     label: str
     cells: tuple[Cell, ...]
     rule: bool = False
+
+    def __post_init__(self) -> None:
+        _keep(self, label=printable(self.label))
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,16 @@ class Sheet:
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _keep(self, title=printable(self.title))
+        _keep(self, columns=tuple(map(printable, self.columns)), notes=tuple(map(printable, self.notes)))
+
+
+def _keep(record: object, **fields: Any) -> None:
+    """Set fields of a frozen record as it is made."""
+    for name, value in fields.items():
+        object.__setattr__(record, name, value)
 
 
 def scores(psnr: float, ssim: float, sign: str = "") -> Cell:

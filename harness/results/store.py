@@ -247,7 +247,8 @@ class Store:
         return list(merged([*of_landed, *read_rows(self.reference, remedy)]).values())
 
     def figures(self, pair: str) -> Path:
-        return self.root / "figures" / pair
+        """Raises HarnessError where it is a link that leads out of the results."""
+        return files.inside(self.root / "figures" / pair, self.root)
 
     def _landed_pair(self, found: Mapping[str, Any]) -> dict[str, Any]:
         return landed.pair(found, lambda run: self.run(run).record())

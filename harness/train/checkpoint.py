@@ -22,7 +22,7 @@ import torch
 from harness.errors import HarnessError
 from harness.files import sync, write_bytes
 from harness.model import Composed
-from harness.weights.read import load_weights
+from harness.weights.read import load_weights, unpickled
 
 WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
 CAUSES = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # of a manifest that is none
@@ -49,7 +49,7 @@ class Checkpoint:
         load_weights(model, self.weights, "this run")
         file = self.path / STATE
         try:
-            state: Any = torch.load(file, map_location="cpu", weights_only=True)
+            state: Any = unpickled(file)
         except Exception as error:  # a hostile file makes the reader raise nearly anything
             reason = str(error).partition("\n")[0]
             raise HarnessError(f"{file}: cannot be loaded safely: {reason}; move {self.path} away") from error

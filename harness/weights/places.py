@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.files import expanded
 from harness.registry.specs import WeightsSpec
 
 
@@ -30,18 +31,18 @@ def locate(spec: WeightsSpec, given: str = "") -> Path:
 def places(spec: WeightsSpec, given: str = "") -> Iterator[Path]:
     """Where the file may be, in the order in which it is looked for. A path that is given is the only place."""
     if given:
-        yield Path(given).expanduser()
+        yield expanded(given)
         return
     for folder in filter(None, os.environ.get("HARNESS_WEIGHTS", "").split(os.pathsep)):
-        root = Path(folder).expanduser()
+        root = expanded(folder)
         yield root / spec.file
         yield from sorted(root.glob(f"*/{spec.file}"))
     if spec.hub == "torch":
         home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
-        yield Path(home).expanduser() / "hub" / "checkpoints" / spec.file
+        yield expanded(home) / "hub" / "checkpoints" / spec.file
     elif spec.hub:
         home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
-        repository = Path(home).expanduser() / "hub" / f"models--{spec.hub.replace('/', '--')}" / "snapshots"
+        repository = expanded(home) / "hub" / f"models--{spec.hub.replace('/', '--')}" / "snapshots"
         yield from sorted(repository.glob("*"))
     if spec.package and (package := find_spec(spec.package)) is not None:
         for folder in package.submodule_search_locations or ():

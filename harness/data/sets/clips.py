@@ -18,6 +18,7 @@ from harness.data.folder import Clip, find, load, resolve, short_names
 from harness.data.framecache import VERSION, Frames
 from harness.data.manifest import Listed, read_list
 from harness.errors import HarnessError
+from harness.files import expanded
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 LEVELS = {"easy": 1, "medium": 2, "hard": 4, "extreme": 8}
@@ -47,7 +48,7 @@ class Clips(Benchmark):
     def __init__(
         self, *, root: str = "", half: bool = True, gaps: str = "1-8", list: str = "", centres: int = 20
     ) -> None:
-        folder = Path(root).expanduser() if root else BUNDLED
+        folder = expanded(root) if root else BUNDLED
         distances = _parse_gaps(gaps)
         if centres < 0:
             raise HarnessError(f"centres={centres}: give the number of test triplets per clip and level, or 0 for all")
@@ -87,17 +88,17 @@ class Clips(Benchmark):
 
 
 def _list_file(name: str, folder: Path) -> Path:
-    given = Path(name).expanduser()
+    given = expanded(name)
     return given if given.exists() else folder / given
 
 
 def _parse_gaps(text: str) -> tuple[int, ...]:
     gaps: set[int] = set()
     for part in text.split("+"):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        match = re.fullmatch(r"\s*([0-9]{1,4})\s*(?:-\s*([0-9]{1,4})\s*)?", part)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 1 <= low <= high:
-            raise HarnessError(f"gaps={text}: give frames to either side of the centre, such as 1-8, 2 or 1+2+4+8")
+            raise HarnessError(f"gaps={text[:60]}: give frames to either side of the centre, such as 1-8, 2 or 1+2+4+8")
         gaps.update(range(low, high + 1))
     return tuple(sorted(gaps))
 
