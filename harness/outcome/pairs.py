@@ -47,34 +47,31 @@ Gaps = dict[Column, dict[str, str]]
 def means_of(rows: pd.DataFrame) -> Means:
     """A metric that lacks a triplet, or is not finite there, has no mean. A part of a frame (`psnr@fast`) that a
     triplet does not have is left out of its mean."""
-    means: Means = {}
-    for column, of_column in _columns(rows):
-        found = {name: values for name, values in of_column.items() if _whole(name, values)}
-        means[column] = {name: float(values.mean()) for name, values in found.items()}
-    return means
+    columns: Any = rows.drop(columns=["triplet", "clip"]).groupby(["test", "level"], sort=False)
+    whole = _known(rows).all()
+    return {
+        Column(*at): {name: value for name, value in of_column.items() if whole.loc[at, name]}
+        for at, of_column in columns.mean().to_dict("index").items()
+    }
 
 
 def gaps_of(rows: pd.DataFrame) -> Gaps:
     """What `means_of` has no mean of."""
-    gaps: Gaps = {}
-    for column, of_column in _columns(rows):
-        broken = {name: values for name, values in of_column.items() if not _whole(name, values)}
-        if broken:
-            gaps[column] = {name: f"{sum(map(math.isfinite, v))} of {len(v)}" for name, v in broken.items()}
-    return gaps
+    known = _known(rows)
+    counts, sizes = known.sum(), known.size()
+    gaps = {
+        Column(*at): {name: f"{count} of {sizes[at]}" for name, count in of_column.items() if count < sizes[at]}
+        for at, of_column in counts.to_dict("index").items()
+    }
+    return {at: of_column for at, of_column in gaps.items() if of_column}
 
 
-def _columns(rows: pd.DataFrame) -> list[tuple[Column, dict[str, pd.Series[float]]]]:
-    found = []
-    for at, of_level in rows.drop(columns=["triplet", "clip"]).groupby(["test", "level"], sort=False):
-        test, level = at
-        metrics = of_level.drop(columns=["test", "level"])
-        found.append((Column(str(test), str(level)), {str(name): metrics[name] for name in metrics.columns}))
-    return found
-
-
-def _whole(metric: str, values: pd.Series[float]) -> bool:
-    return "@" in metric or all(map(math.isfinite, values))
+def _known(rows: pd.DataFrame) -> Any:
+    """Of each column, whether a value is one that a mean can be made of."""
+    metrics: Any = rows.drop(columns=["triplet", "clip"]).set_index(["test", "level"])
+    known = metrics.abs() < math.inf
+    known[[name for name in metrics.columns if "@" in name]] = True
+    return known.groupby(level=["test", "level"], sort=False)
 
 
 @dataclass(frozen=True)
