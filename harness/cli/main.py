@@ -1,7 +1,7 @@
 """The command line's entry: commands, and the one place where errors become a line and an exit code.
 
-Exit codes: 0 done, 2 wrong input (one line on stderr), 130 stopped by Ctrl-C and 143 by SIGTERM, resumable; 141 where
-nobody reads on, as after `| head`.
+Exit codes: 0 done, 1 a control that failed, 2 wrong input (one line on stderr), 130 stopped by Ctrl-C and 143 by
+SIGTERM, resumable; 141 where nobody reads on, as after `| head`.
 """
 
 from __future__ import annotations

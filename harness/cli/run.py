@@ -44,11 +44,13 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
     """Train a baseline alone and with plug-ins, identically, evaluate both and print the table.
 
     The same command again finds the finished run, or goes on where it was stopped. With several seeds, one pair each.
-    Under torchrun, or with --devices, the processes share every batch and every test set.
+    Under torchrun, or with --devices, the processes share every batch and every test set. `--with null`, the control,
+    ends with PASS, or with FAIL and exit code 1.
     """
     from harness.cli.devices import relaunch
     from harness.cli.progress import Progress
     from harness.distributed import joined
+    from harness.outcome.control import judged
     from harness.outcome.pairs import read_pair
     from harness.pair.plan import settle
     from harness.pair.run import run_pair
@@ -84,3 +86,8 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
             folders = [draw_figures(*of, store, progress.note) for of in zip(pairs, plans, strict=True)]
     draw(sheets_of(store, pairs[0]), output())
     say(f"table, curves and gallery: {folders[-1]}")
+    verdicts = [f"control of seed {pair.record.seed}: {found}" for pair in pairs if (found := judged(pair))]
+    for line in verdicts:
+        say(line)
+    if any(": FAIL: " in line for line in verdicts):
+        raise SystemExit(1)

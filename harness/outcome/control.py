@@ -1,16 +1,47 @@
-"""What a control must reproduce, held bit for bit against what it did: the first thing that differs, in words.
-
-Pure functions of what records hold; "" where all is equal.
-"""
+"""What the control `null` must reproduce, bit for bit: gradients, weights and rows of the plain arm."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
+from harness.outcome.pairs import ROW_KEYS, PairOutcome
+from harness.outcome.refusals import refusals
 
-ROW_KEYS = ["test", "level", "triplet", "clip"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+FAST = "CUDA, fast"
+"""The tier in which equal trainings may differ by rounding: there a control gives a noise floor and proves nothing."""
+
+
+def judged(pair: PairOutcome) -> str:
+    """`PASS ...` or `FAIL ...` with the first step, tensor or triplet that differs; "" for what is no finished control,
+    or was trained where equal trainings differ."""
+    if not pair.record.is_control or pair.record.tier == FAST or not all(arm.evaluated for arm in pair.arms):
+        return ""
+    found = failure(pair)
+    return f"FAIL: {found}" if found else "PASS: gradients, weights and rows are those of the plain arm, bit for bit"
+
+
+def failure(pair: PairOutcome) -> str:
+    """The first thing in which the arms of a control differ, in words; "" where all is equal."""
+    if unmatched := refusals(pair):
+        return f"the arms are not matched: {unmatched[0]}"
+    plain, control = pair.arms
+    assert plain.run is not None
+    assert control.run is not None
+    assert plain.measured is not None
+    assert control.measured is not None
+    trails = [[given._asdict() for given in arm.trail()] for arm in (plain.run, control.run)]
+    if step := first_step(*trails):
+        return step
+    if tensor := first_tensor(plain.measured.tensors, control.measured.tensors):
+        return f"the weights {tensor} differ after the last step"
+    if plain.measured.baseline_sha256 != control.measured.baseline_sha256:
+        return "the weights differ after the last step"
+    return first_row(plain.rows, control.rows)
 
 
 def first_step(one: Sequence[Mapping[str, object]], other: Sequence[Mapping[str, object]]) -> str:
@@ -71,7 +102,7 @@ def _by_triplet(rows: pd.DataFrame) -> dict[tuple[str, ...], dict[str, float]]:
 
 
 def _bits(value: float) -> bytes:
-    return b"nan" if np.isnan(value) else np.float64(value).tobytes()
+    return b"nan" if value != value else struct.pack("<d", value)
 
 
 def first_tensor(one: Mapping[str, str], other: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HarnessError
+from harness.outcome.control import judged
 from harness.outcome.difference import difference
 from harness.outcome.pairs import Column, PairOutcome, read_pair
 from harness.outcome.refusals import refusals
@@ -100,14 +101,14 @@ def certainty(cells: Mapping[Key, Estimate]) -> dict[Key, Certainty]:
 
 def floor(store: Store, pair: PairOutcome) -> tuple[int, dict[Column, float]]:
     """The noise floor: how far two trainings of the plain baseline differ, from the A/A pairs (`--with null`) in the
-    store that are otherwise of the same comparison. Their number, and dB by column."""
+    store that are otherwise of the same comparison; one that fails gives none. Their number, and dB by column."""
     found = [
         read_pair(store, name, record)
         for name, record in store.pair_records().items()
-        if [plugin.name for plugin in record.comparison.plugins] == ["null"]
-        and record.comparison.is_same(pair.record.comparison, PLUGINS)
+        if record.is_control and record.comparison.is_same(pair.record.comparison, PLUGINS)
     ]
-    controls = [each for each in found if all(arm.evaluated for arm in each.arms) and not refusals(each)]
+    finished = [each for each in found if all(arm.evaluated for arm in each.arms) and not refusals(each)]
+    controls = [each for each in finished if not judged(each).startswith("FAIL")]
     if not controls:
         return 0, {}
     from harness.statistics.estimate import noise_floor

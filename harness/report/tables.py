@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.outcome.control import judged
 from harness.outcome.difference import difference
 from harness.outcome.exact import exact_in, static_notes, without_exact
 from harness.outcome.pairs import ArmOutcome, Column, Gaps, Means, Outcome, PairOutcome, gaps_of, means_of
@@ -87,6 +88,7 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     title = f"{pair.record.title}, {'mean over seeds' if len(pairs) > 1 else 'seed'} {seeds}"
     if pair.bit_equal:
         notes.append("Both arms ended with the same baseline weights, bit for bit.")
+    notes += [f"Control: {verdict}." for each in pairs if (verdict := judged(each))]
     notes += [note for each in pairs for note in _gap_notes(each)] + static_notes(pairs)
     notes += [*uncertainty_notes(pairs, sure, noise), *_untrained(pairs)]
     return Sheet(title, labels, tuple(lines), tuple(notes))

@@ -192,6 +192,11 @@ class PairRecord(Tested):
     comparison: Comparison
     verdict: Verdict | None = None
 
+    @property
+    def is_control(self) -> bool:
+        """Whether its second arm must reproduce the first."""
+        return [plugin.name for plugin in self.comparison.plugins] == ["null"]
+
 
 class EvalRecord(Tested):
     """An evaluation of weights that were given, not trained here; `weights` are the first digits of their sha256, and
