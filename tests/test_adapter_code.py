@@ -168,12 +168,14 @@ def test_what_the_spec_names_counts(installed: Installed) -> None:
     installed.write("quarry/__init__.py", "HARD = 1")
     installed.write("quarry/stones.txt", "granite")
     installed.write("notes/depth.txt", "3")
-    named = ("quarry", "../notes/depth.txt", "sizes.json", "json.decoder")
+    installed.write("pit/stones.txt", "basalt")  # a namespace: it has no __init__
+    named = ("quarry", "../notes/depth.txt", "sizes.json", "json.decoder", "pit")
     before = installed.code(*named)
     assert before["named"].keys() == set(named)
     for name, text, file in [
         ("quarry", "marble", "quarry/stones.txt"),
         ("../notes/depth.txt", "4", "notes/depth.txt"),
+        ("pit", "gabbro", "pit/stones.txt"),
         ("sizes.json", "{}", "vfi_pebbles/sizes.json"),
     ]:
         installed.write(file, text)
@@ -194,25 +196,22 @@ def test_a_fingerprint_that_is_no_tuple_of_names_is_refused(given: Any) -> None:
         PluginSpec("a", "b:C", summary="", fingerprint=given)
 
 
-def test_a_wheel_and_an_editable_installation_are_one(tmp_path: Path) -> None:
+def test_where_a_distribution_lies_decides_nothing(tmp_path: Path) -> None:
     """Other files, same names: only what is in them and what they are called counts."""
     kinds = []
-    for kind in ("wheel", "editable"):
+    for kind in ("here", "there"):
         top = tmp_path / kind
         for name, text in {"a/__init__.py": "X = 1", "a/b.json": "{}"}.items():
             (top / name).parent.mkdir(parents=True, exist_ok=True)
             (top / name).write_text(text)
-        if kind == "wheel":
-            (top / "a-1.dist-info").mkdir()
         kinds.append(distribution.contents("a", str(top / "a" / "__init__.py"), ""))
     assert kinds[0] == kinds[1]
 
 
-def test_neighbours_in_one_folder_of_installed_distributions_are_not_one(tmp_path: Path) -> None:
+def test_a_neighbour_in_one_folder_is_another_distribution(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("X = 1")
-    (tmp_path / "b-1.dist-info").mkdir()
     before = distribution.contents("a", str(tmp_path / "a" / "__init__.py"), "")
     (tmp_path / "b" / "__init__.py").write_text("X = 2")
     distribution.contents.cache_clear()

@@ -207,6 +207,8 @@ def test_half_precision_in_silence_is_refused_before_anything_is_computed(
 ) -> None:
     monkeypatch.setenv(name, "bf16")
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    for work in ("pair.run.run_pair", "pair.testset.TestSet.of", "cli.suite._launch"):
+        monkeypatch.setattr(f"harness.{work}", lambda *given: pytest.fail("something is computed"))
     monkeypatch.setattr(sys, "argv", ["harness", *words, "--device", "cpu", "--results", str(tmp_path / "results")])
     with pytest.raises(SystemExit) as exit_:
         main()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from pathlib import Path, PurePath
+from urllib.parse import unquote, urlsplit
 
 from harness.errors import HarnessError
 from harness.registry.code import of_files
@@ -28,8 +29,8 @@ def contents(name: str, file: str, module: str) -> str:
     """Hash of the files of the distribution `name`: Python by what it computes, all else, data too, by its bytes.
 
     `file` is that of the module that its entry point names, as it is imported here, and `module` one of a factory.
-    Where they are among the files that the installation has recorded, these are the distribution; else, as for one
-    that is installed editable, their own packages are, and each package beside these. Tests, caches and the
+    Where they are among the files that the installation has recorded, these are the distribution; else their own
+    packages are, and, of one that is installed editable, each package beside these. Tests, caches and the
     installation's own notes do not count. Raises HarnessError where no file of either is there, or one cannot be read.
     """
     anchors = [place for place in (Path(file), _place(module)) if place and place.is_file()]
@@ -38,7 +39,7 @@ def contents(name: str, file: str, module: str) -> str:
     files: dict[str, Path] = {}
     for anchor in anchors:
         if not any(path.samefile(anchor) for path in files.values() if path.name == anchor.name):
-            files |= _recorded(name, anchor) or _beside(_top(anchor))
+            files |= _recorded(name, anchor) or _beside(name, _top(anchor))
     return _hash(name, files)
 
 
@@ -100,7 +101,7 @@ def _version(name: str) -> str:
 def _recorded(name: str, anchor: Path) -> Files:
     """What the installation has recorded; nothing where the anchor is not among it."""
     found = _find(name)
-    if found is None or _editable(found):
+    if found is None or _project(found):
         return {}
     files = {file.as_posix(): Path(str(found.locate_file(file))) for file in found.files or ()}
     if not any(path.name == anchor.name and path.exists() and path.samefile(anchor) for path in files.values()):
@@ -108,11 +109,13 @@ def _recorded(name: str, anchor: Path) -> Files:
     return {relative: path for relative, path in files.items() if _counts(PurePath(relative)) and path.is_file()}
 
 
-def _editable(found: Distribution) -> bool:
+def _project(found: Distribution) -> Path | None:
+    """The folder that a distribution is installed editable from; None of any other."""
     try:
-        return bool(json.loads(found.read_text("direct_url.json") or "{}").get("dir_info", {}).get("editable"))
-    except (ValueError, AttributeError):
-        return False
+        source = json.loads(found.read_text("direct_url.json") or "{}")
+        return Path(unquote(urlsplit(source["url"]).path)) if source["dir_info"]["editable"] else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _top(anchor: Path) -> Path:
@@ -125,11 +128,12 @@ def _top(anchor: Path) -> Path:
     return folder / "__init__.py"
 
 
-def _beside(anchor: Path) -> Files:
-    """The package of the anchor and those beside it, or, among installed distributions, which lie beside one another
-    whoever they belong to, its package alone."""
+def _beside(name: str, anchor: Path) -> Files:
+    """The package of the anchor, and those beside it where they are in the distribution's own project: elsewhere they
+    may be anybody's."""
     files, top = _package(anchor), anchor.parent.parent
-    if anchor.name == "__init__.py" and not any(top.glob("*.dist-info")):
+    project = _project(found) if (found := _find(name)) else None
+    if anchor.name == "__init__.py" and project and top.resolve().is_relative_to(project.resolve()):
         for other in top.iterdir():
             if (other / "__init__.py").is_file() and _counts(PurePath(other.name)):
                 files |= _package(other / "__init__.py")
@@ -163,11 +167,13 @@ def _counts(relative: PurePath) -> bool:
 
 
 def _place(module: str) -> Path | None:
-    """The file of a module, of a package that of its `__init__`; None where there is none."""
+    """The file of a module, of a package its `__init__`, be it there or not; None where there is no such thing."""
     try:
         spec = find_spec(module)
     except (ImportError, ValueError, AttributeError):
         return None
+    if spec and not spec.has_location and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)), "__init__.py")
     return Path(spec.origin) if spec and spec.origin and Path(spec.origin).is_file() else None
 
 
