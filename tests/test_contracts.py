@@ -21,7 +21,7 @@ from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames, predictor
-from harness.model import Composed
+from harness.model import Composed, Frames
 from harness.pair.testset import choose_metrics
 from harness.registry import blame
 from harness.registry.catalog import Catalog, catalog
@@ -226,15 +226,20 @@ def test_the_check_leaves_the_model_and_the_process_as_they_were() -> None:
     assert torch.equal(torch.get_rng_state(), own)
 
 
-def test_a_network_can_be_trained_after_the_check() -> None:
+def test_a_network_can_be_trained_after_the_check(wrong: Wrong) -> None:
     """What it keeps from one pass for the next is fit for a backward pass."""
-    from harness.model import Frames
-
-    arm = Arm.of(catalog(), parse_choice("ema"))
+    body = """
+    ones = None
+    def encode(self, frames):
+        self.ones = frames.img0.new_ones(1) if self.ones is None else self.ones
+        return Features(self.conv(frames.img0) * self.ones, self.conv(frames.img1) * self.ones, kept=frames)
+"""
+    arm = Arm.of(wrong(f"class Net(Good):{body}"), parse_choice("net"))
     model = arm.build(0)
     arm.check(model)
     img0, img1 = torch.rand(2, 1, 3, 16, 32, generator=torch.Generator().manual_seed(0))
-    model(Frames(img0, img1), torch.full((1, 1, 1, 1), 0.5)).frame.mean().backward()
+    prediction = model(Frames(img0, img1), torch.full((1, 1, 1, 1), 0.5))
+    prediction.flow_t0.mean().backward()
 
 
 # -- a network without a seam ----------------------------------------------------------------------------------------
