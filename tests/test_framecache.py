@@ -84,6 +84,18 @@ def test_damaged_frames_are_named_once_and_made_anew(
     np.testing.assert_array_equal(all_of(made(file)), frames)
 
 
+def test_a_file_that_is_cut_off_at_the_very_moment_is_read_no_further(
+    file: Path, frames: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it was looked at, before the frame is read."""
+    opened = made(file).open()
+    opened.read(4)
+    unchanged = opened._state
+    os.truncate(opened.decoded.file, 100)
+    monkeypatch.setattr(framecache, "_state", lambda handle: unchanged)
+    np.testing.assert_array_equal(opened.read(4), frames[4])
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_flipped_bit_of_the_facts_is_believed(file: Path, data: st.DataObject) -> None:
