@@ -13,6 +13,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,7 +40,18 @@ from harness.registry.plugins import FAULTS, Broken, discover, in_one_line
 UNREAD = 128 + signal.SIGPIPE
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Not left to click, for which every broken pipe is that of the output."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if unread(error):
+                raise SystemExit(UNREAD) from error
+            raise HarnessError(_of_system(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
@@ -55,6 +67,10 @@ def main() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine("harness: %(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    try:
+        Path.cwd()
+    except OSError as error:  # libraries end the process as they look for it
+        sys.exit(_fail(f"the current folder: {error.strerror}; go to one that is there and may be read"))
     _add_commands()
     try:
         code = cli(standalone_mode=False)
@@ -67,9 +83,9 @@ def main() -> None:
     except HarnessError as error:
         code = _fail(str(error))
     except SystemExit as stop:
-        if not isinstance(stop.__context__, OSError):
+        if not isinstance(stop.__context__, BrokenPipeError):
             raise
-        code = UNREAD if unread(stop.__context__) else _fail(_of_system(stop.__context__))  # click takes it for that
+        code = UNREAD
     except OSError as error:
         code = UNREAD if unread(error) else _fail(_of_system(error))
     except _out_of_memory() as error:
@@ -99,11 +115,6 @@ def _of_system(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     remedy = "; free some space, then the same command goes on from here" if full else ""
-    if not where:
-        try:
-            Path.cwd()
-        except OSError:
-            where, remedy = "the current folder: ", "; go to one that is there and may be read"
     return f"{where}{error.strerror or error}{remedy}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -32,12 +33,11 @@ def unread(error: BaseException | None) -> bool:
     if not isinstance(error, OSError) or error.errno != errno.EPIPE:
         return False
     for stream in _streams():
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            return True
-        except (OSError, ValueError):
-            continue
+        with suppress(OSError, ValueError):  # no file at all
+            polled = select.poll()
+            polled.register(stream.fileno(), 0)
+            if any(event & select.POLLERR for _, event in polled.poll(0)):
+                return True
     return False
 
 
