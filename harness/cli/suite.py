@@ -15,6 +15,7 @@ from harness.cli.common import (
     output,
     parse_seeds,
     results_option,
+    say,
     stoppable,
     warn_broken,
 )
@@ -161,10 +162,10 @@ def _finish(found: tuple[str, Suite], store: Store, launched: Launched, stopped_
     else:
         draw([suite_sheet(*found, store)], output())
     for failure in launched.failures:
-        click.echo(f"harness: error: {failure}", err=True)
+        say(f"harness: error: {failure}", err=True)
     if launched.failures:
         raise SystemExit(2)
 
 
 def _note(text: str) -> None:
-    click.echo(f"harness: {text}", err=True)
+    say(f"harness: {text}", err=True)
