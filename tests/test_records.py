@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -40,10 +39,6 @@ ASKED = Asked(baseline="ifrnet-s", plugins="hce")
 def row(arm: str, triplet: str, psnr: float, **more: object) -> Row:
     facts = {**KEYS, "triplet": triplet, "clip": triplet, "weights": arm, "frames": "f", "maps": "none", "groups": "g"}
     return Row.model_validate({**facts, "values": {"psnr": psnr, "ssim": psnr / 100}, **more})
-
-
-def rows(arm: str, psnr: Sequence[float]) -> list[Row]:
-    return [row(arm, triplet, value) for triplet, value in zip("abc", psnr, strict=False)]
 
 
 def put(root: Path, rows: dict[str, list[Row]], asked: Asked = ASKED, tier: str = "CPU, bit-exact") -> Store:
