@@ -19,6 +19,7 @@ from harness.data.augment import Augment
 from harness.data.frames import frames_of
 from harness.data.loader import Samples
 from harness.data.order import Order
+from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames, predictor
 from harness.model import Composed, Frames
@@ -40,6 +41,7 @@ from harness.registry.specs import (
 )
 from harness.results.store import RunFolder
 from harness.train.loop import Training, train
+from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
 
 Wrong = Callable[..., Catalog]
@@ -52,14 +54,16 @@ from harness.data import Benchmark, Triplet
 from harness.masks import MaskSource, Segmenter
 from harness.model import *
 
+def seam(stride, latent, channels): return MotionSeam(stride=stride, latent=latent, channels=channels)
+
 class Good(Baseline):
     size_multiple = 16
-    offers = Offers(4, 16, MotionSeam(8, "blend", 1))
+    offers = Offers(channels=4, stride=16, motion=MotionSeam(stride=8, latent="blend", channels=1))
     def __init__(self):
         super().__init__()
         self.conv, self.stage = nn.Conv2d(3, 4, 16, 16), nn.ConvTranspose2d(8, 5, 2, 2)
     def encode(self, frames):
-        return Features(self.conv(frames.img0), self.conv(frames.img1), kept=frames)
+        return Features(f0=self.conv(frames.img0), f1=self.conv(frames.img1), kept=frames)
     def first(self, features):
         out = self.stage(torch.cat([features.f0, features.f1], 1))
         return out[:, :2], out[:, 2:4], out[:, 4:]
@@ -85,12 +89,12 @@ class Moves(MotionPlugin):
         latent = features.f0.new_zeros(b, self.channels, self.grid * h, self.grid * w)
         return MotionPrior(flow_t0=flow, flow_t1=flow, latent=latent, inject=self.inject)
 
-def triplet(at, level):
-    return Triplet(f"a/{at}", clip="a", level=level, frames=(at, at + 1, at + 2))
+def one(name, frames, t=0.5): return Triplet(name, clip='a', level='easy', frames=frames, t=t)
 
 class Set(Benchmark):
-    levels, train = ("easy",), tuple(triplet(at, "train") for at in range(4))
-    test = (triplet(0, "easy"), triplet(1, "easy"))
+    levels = ("easy",)
+    train = tuple(Triplet(f"a/{at}", clip="a", level="train", frames=(at, at + 1, at + 2)) for at in range(4))
+    test = (one("a/1", (0, 1, 2)), one("a/2", (1, 2, 3)))
     def read(self, triplet):
         return np.random.default_rng(triplet.frames[0]).integers(0, 256, (3, 32, 48, 3), np.uint8)
     def digest(self, split): return "x"
@@ -238,8 +242,7 @@ def test_a_network_can_be_trained_after_the_check(wrong: Wrong) -> None:
     model = arm.build(0)
     arm.check(model)
     img0, img1 = torch.rand(2, 1, 3, 16, 32, generator=torch.Generator().manual_seed(0))
-    prediction = model(Frames(img0, img1), torch.full((1, 1, 1, 1), 0.5))
-    prediction.flow_t0.mean().backward()
+    model(Frames(img0=img0, img1=img1), torch.full((1, 1, 1, 1), 0.5)).frame.mean().backward()
 
 
 # -- a network without a seam ----------------------------------------------------------------------------------------
@@ -248,7 +251,7 @@ SEAMLESS = """
 class Net(Good):
     offers = None
     def __init__(self): nn.Module.__init__(self); self.conv = nn.Conv2d(6, 3, 3, 1, 1)
-    def encode(self, frames): return Features(frames.img0, frames.img1)
+    def encode(self, frames): return Features(f0=frames.img0, f1=frames.img1)
     def decode(self, frames, features, t, prior):
         frame = torch.sigmoid(self.conv(torch.cat([features.f0, features.f1], 1)))
         still = frame.new_zeros(len(frame), 2, *frame.shape[-2:])
@@ -259,6 +262,7 @@ class Net(Good):
 
 def test_null_reproduces_a_network_without_a_seam_bit_for_bit(wrong: Wrong, tmp_path: Path) -> None:
     known, files, frames = wrong(SEAMLESS), [], []
+    alone, notify = World(0, 1, torch.device("cpu")), lambda *hook, **facts: None
     benchmark = known.choose(BenchmarkSpec, parse_choice("bench")).build()
     recipe = Recipe(steps=4, batch=2, augment=Augment(crop=32), curve_every=1)
     img0, img1 = torch.rand(2, 1, 3, 20, 30, generator=torch.Generator().manual_seed(0))
@@ -267,7 +271,7 @@ def test_null_reproduces_a_network_without_a_seam_bit_for_bit(wrong: Wrong, tmp_
         model = arm.build(0)
         arm.check(model)
         samples = Samples(benchmark, Order(4, 2, 0), recipe.augment, None)
-        training = Training(samples, recipe, 4, 0, torch.device("cpu"), 0, lambda: False, lambda *hook, **facts: None)
+        training = Training(TrainPlan(recipe, 0), samples, 4, lambda: False, notify, alone)
         start = {name: value.clone() for name, value in model.state_dict().items()}
         files.append(train(model, training, RunFolder(tmp_path / arm.slug)).weights.read_bytes())
         assert all(not torch.equal(value, start[name]) for name, value in model.state_dict().items())
@@ -303,7 +307,8 @@ def test_a_factory_that_gives_something_else(
 ) -> None:
     known = wrong(source + "\n")
     specs = {spec.kind: spec for spec in (BaselineSpec, PluginSpec, MaskSourceSpec, MaskPartSpec, BenchmarkSpec)}
-    arguments = [Offers(4, 16, MotionSeam(8, "blend", 1))] if kind == "plug-in" else []
+    offers = Offers(channels=4, stride=16, motion=MotionSeam(stride=8, latent="blend", channels=1))
+    arguments = [offers] if kind == "plug-in" else []
     chosen = known.choose(specs[kind], parse_choice(name))
     with pytest.raises(HarnessError) as error:
         chosen.build(*arguments)
@@ -319,10 +324,10 @@ def test_a_factory_that_gives_something_else(
         ("size_multiple = 0", "has size_multiple 0"),
         ("size_multiple = 16.0", "has size_multiple 16.0"),
         ("offers = (4, 16)", "offers (4, 16), which is neither harness.Offers nor None"),
-        ("offers = Offers(4.5, 16)", "offers 4.5 channels at stride 16"),
-        ("offers = Offers(4, 16, motion=8)", "offers the motion seam 8"),
-        ("offers = Offers(4, 16, MotionSeam(8, 'flow', 1))", "a latent 'feature' or 'blend'"),
-        ("offers = Offers(4, 16, MotionSeam(8, 'blend', 2))", "a blend logit of 2 channels: it has 1"),
+        ("offers = Offers(channels=4.5, stride=16)", "offers 4.5 channels at stride 16"),
+        ("offers = Offers(channels=4, stride=16, motion=8)", "offers the motion seam 8"),
+        ("offers = Offers(channels=4, stride=16, motion=seam(8, 'flow', 1))", "a latent 'feature' or 'blend'"),
+        ("offers = Offers(channels=4, stride=16, motion=seam(8, 'blend', 2))", "a blend logit of 2 channels: it has 1"),
     ],
 )
 def test_what_a_network_says_of_itself(body: str, words: str, wrong: Wrong, tmp_path: Path) -> None:
@@ -340,11 +345,15 @@ def test_what_a_network_says_of_itself(body: str, words: str, wrong: Wrong, tmp_
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("offers = Offers(8, 16)", "gives features f0 of shape (2, 4, 1, 2), where (2, 8, 1, 2) is needed"),
-        ("offers = Offers(4, 8)", "where (2, 4, 2, 4) is needed; it offers 4 channels at stride 8"),
+        (
+            "offers = Offers(channels=8, stride=16)",
+            "gives features f0 of shape (2, 4, 1, 2), where (2, 8, 1, 2) is needed",
+        ),
+        ("offers = Offers(channels=4, stride=8)", "where (2, 4, 2, 4) is needed; it offers 4 channels at stride 8"),
         (
             "def encode(self, frames):\n"
-            "        return Features(self.conv(frames.img0), self.conv(frames.img1).transpose(2, 3), kept=frames)",
+            "        f0, f1 = self.conv(frames.img0), self.conv(frames.img1)\n"
+            "        return Features(f0=f0, f1=f1.transpose(2, 3), kept=frames)",
             "gives features f1 of shape (2, 4, 2, 1)",
         ),
         ("def encode(self, frames): return self.conv(frames.img0)", "encodes to torch:Tensor, which is no"),
@@ -380,11 +389,11 @@ def test_a_network_without_parameters(wrong: Wrong, tmp_path: Path) -> None:
     assert "has no parameters" in line(error, tmp_path, "baseline net")
 
 
-@pytest.mark.parametrize("seam", ["MotionSeam(4, 'blend', 1)", "MotionSeam(8, 'feature', 3)"])
+@pytest.mark.parametrize("seam", ["seam(4, 'blend', 1)", "seam(8, 'feature', 3)"])
 def test_a_first_stage_that_is_not_what_the_seam_says(seam: str, wrong: Wrong) -> None:
     """The sum with a prior would be of a third shape, in silence: a network with a trained first stage of 1 channel
     would give its decoder 3. Raised by the seam, and so blamed on the line that took the prior up."""
-    known = wrong(f"class Net(Good):\n    offers = Offers(4, 16, {seam})\n")
+    known = wrong(f"class Net(Good):\n    offers = Offers(channels=4, stride=16, motion={seam})\n")
     with pytest.raises(ValueError, match=r"the first decoder stage emits .* where the motion seam says") as error:
         checked(known)
     assert "ours-one 0.9 (" in str(blame.blame(error.value, blame.discover()))
@@ -399,7 +408,7 @@ def test_a_first_stage_that_is_not_what_the_seam_says(seam: str, wrong: Wrong) -
          "gives features f1 with values that are not finite"),
         ("feature", "class Feature(Refines):\n    def forward(self, f, r): return f.f0, f.f1",
          "gives tuple, which is no harness.model.Features"),
-        ("feature", "class Feature(Refines):\n    def forward(self, f, r): return Features(f.f0, f.f1)",
+        ("feature", "class Feature(Refines):\n    def forward(self, f, r): return Features(f0=f.f0, f1=f.f1)",
          "without what the network keeps"),
         ("motion", "class Motion(Moves): grid = 1", "prior whose flow_t0 is of shape (2, 2, 1, 2)"),
         ("motion", "class Motion(Moves): channels = 3", "prior whose latent is of shape (2, 3, 2, 4)"),
@@ -426,10 +435,10 @@ def test_what_a_plug_in_gives(plugin: str, body: str, words: str, wrong: Wrong, 
         ("levels = 'easy'", "has no sequence 'levels'"),
         ("train = None", "has no sequence 'train'"),
         ("test = ('a/1',)", "has a triplet in 'test' that is str, no harness.data.Triplet"),
-        ("test = (Triplet('a', 'a', 'easy', (0, 1, 2), 1.0),)", "a at t=1.0: a float between 0 and 1 is needed"),
-        ("test = (Triplet('a', 'a', 'easy', (0, 1, 2), float('nan')),)", "a at t=nan"),
-        ("test = (Triplet('a', 'a', 'easy', (0, 1)),)", "whose frames are (0, 1)"),
-        ("test = (Triplet('', 'a', 'easy', (0, 1, 2)),)", "three words are needed"),
+        ("test = (one('a', (0, 1, 2), t=1.0),)", "a at t=1.0: a float between 0 and 1 is needed"),
+        ("test = (one('a', (0, 1, 2), t=float('nan')),)", "a at t=nan"),
+        ("test = (one('a', (0, 1)),)", "whose frames are (0, 1)"),
+        ("test = (one('', (0, 1, 2)),)", "three words are needed"),
         ("test = Set.test * 2", "has the triplet easy a/1 twice in 'test'"),
         ("levels = ('hard',)", "has the test triplet a/1 of level 'easy', which is none of its levels"),
     ],
@@ -561,7 +570,7 @@ def test_what_a_forward_pass_leaves_behind_is_named(where: str, wrong: Wrong, tm
 @pytest.mark.parametrize(("change", "words"), STATES[:6])
 def test_what_an_import_leaves_behind_is_named(change: str, words: str, wrong: Wrong, tmp_path: Path) -> None:
     (tmp_path / "ours_late.py").write_text(f"import torch\nfrom ours_one import Good as Net\n{change}\n")
-    known = wrong("harness_baselines = hookimpl(lambda: [BaselineSpec('net', 'ours_late:Net', '')])\n")
+    known = wrong("harness_baselines = hookimpl(lambda: [BaselineSpec('net', 'ours_late:Net', summary='')])\n")
     before = everything()
     try:
         with pytest.raises(HarnessError) as error:
@@ -626,7 +635,7 @@ def test_a_frame_that_is_none_is_named_when_it_is_measured(made: str, words: str
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("class Net(Good):\n    offers = Offers(8, 16)\n", "baseline net of ours-one 0.9 ("),
+        ("class Net(Good):\n    offers = Offers(channels=8, stride=16)\n", "baseline net of ours-one 0.9 ("),
         ("class Bench(Set):\n    def read(self, triplet): return 0\n", "ours_one:Bench of ours-one 0.9 ("),
     ],
 )

@@ -319,6 +319,7 @@ DECIDES_NOTHING = {
     "masks.workers": "who works on what",
     "model.conformance": "refuses what breaks its contract",
     "model.torchvision_ops": "makes an import possible",
+    "pngfile": "refuses files that are damaged",
     "registry": "what is called how; options are in each record, and what they mean in each factory's code",
     "results": "writes what it is given",
     "train.plan": "holds the recipe",
@@ -365,7 +366,10 @@ ROOTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         {"model": "in every training and in every row"},
     ),
     "controls.widen": (("controls.widen",), {"model": "in every training and in every row"}),
-    "masks.precomputed": (("masks.precomputed",), {"masks.source": "in the record of masks"}),
+    "masks.precomputed": (
+        ("masks.precomputed",),
+        {"masks.png": "in the record of masks", "masks.source": "in the record of masks"},
+    ),
 }  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def labelled() -> Masks:
     for label in range(1, 9):
         row, column = random.integers(0, 44), random.integers(0, 72)
         maps[:, row : row + 20, column : column + 24] = label
-    return Masks(maps, tuple(f"tag {number}" for number in range(8)), ("sky: too large",))
+    return Masks(maps, tags=tuple(f"tag {number}" for number in range(8)), dropped=("sky: too large",))
 
 
 def test_every_flipped_bit_of_label_maps_is_found() -> None:

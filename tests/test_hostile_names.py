@@ -157,7 +157,7 @@ def test_pictures_set_no_formula(small: np.ndarray, tmp_path: Path) -> None:
     exhibit = Exhibit(label, (32, 32), Place(0, 0, 8, 8), small, None, 0, small, small, (view, view))
     draw_gallery([exhibit], tmp_path / "gallery.svg")
     xml.dom.minidom.parse(str(tmp_path / "gallery.svg"))
-    masks = Masks(np.ones((2, 32, 32), np.uint16), (label,), (label,))
+    masks = Masks(np.ones((2, 32, 32), np.uint16), tags=(label,), dropped=(label,))
     draw_overlays([Masked(label, np.stack([small, small]), masks)], tmp_path / "masks.png")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import replace
 from pathlib import Path
 from unicodedata import category
 
@@ -26,10 +25,9 @@ from harness.data.sets.xiph import Xiph2K
 from harness.errors import HarnessError
 from harness.evaluate.runner import Evaluation
 from harness.masks.build import pairs_of
-from harness.results.rows import read_rows
 from tests import miniatures
 from tests.test_clips import scene, write
-from tests.test_evaluation import done, evaluation  # noqa: F401 - a fixture
+from tests.test_evaluation import done, evaluation, listed  # noqa: F401 - a fixture
 
 ODD = {"a newline": b"a\nb", "a return": b"a\rb", "an escape": b"a\x1b[2Jb", "no UTF-8": b"a\xff\xfeb"}
 
@@ -88,10 +86,11 @@ def test_a_triplet_of_any_name_is_read_back_or_refused(
 ) -> None:
     path = tmp_path / "rows.csv"
     path.unlink(missing_ok=True)
-    triplet = Triplet(name, name, name, (0, 1, 2))
-    benchmark = evaluation.benchmark
-    benchmark.read = lambda triplet: type(benchmark).read(benchmark, Triplet("t0", clip="", level="", frames=(0, 1, 2)))  # type: ignore[method-assign]
-    one = replace(evaluation, triplets=[triplet])
+    triplet = Triplet(name, clip=name, level=name, frames=(0, 1, 2))
+    benchmark = evaluation.tests.benchmark
+    zero = Triplet("t0", clip="", level="", frames=(0, 1, 2))
+    benchmark.read = lambda triplet: type(benchmark).read(benchmark, zero)  # type: ignore[method-assign]
+    one = listed(evaluation, [triplet])
     if escaped(name) != name:
         with pytest.raises(HarnessError) as error:
             done(one, path)
@@ -99,8 +98,8 @@ def test_a_triplet_of_any_name_is_read_back_or_refused(
         assert not path.exists()
     else:
         rows = done(one, path)
-        assert [(row["triplet"], row["clip"], row["level"]) for row in rows] == [(name, name, name)]
-        assert read_rows(path)[0]["psnr"]
+        assert [(row.triplet, row.clip, row.level) for row in rows] == [(name, name, name)]
+        assert rows[0].has(["psnr"])
         with path.open(newline="") as file:
             assert len(list(csv.reader(file))) == 2  # as other programs read it
 
