@@ -32,10 +32,11 @@ from harness.data.sets.x4k1000fps import X4K1000FPS
 from harness.data.sets.xiph import Xiph2K, Xiph4K
 from harness.distributed import World
 from harness.errors import HarnessError
+from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import mean_of_frames
 from harness.evaluate.runner import Evaluation, evaluate
+from harness.evaluate.testset import TripletSet
 from harness.metrics.pixelwise import PSNR
-from harness.pair import testset
 from harness.registry.benchmarks import FOLDERS, benchmarks
 from harness.registry.catalog import catalog
 from harness.registry.options import parse_choice
@@ -539,21 +540,19 @@ def test_rows_of_an_image_that_changed_are_not_reused(tmp_path: Path, monkeypatc
 
     def rows() -> dict[str, Row]:
         chosen = catalog().choose(BenchmarkSpec, parse_choice(f"ucf101:root={root},partial=true"))
-        tests = testset.TestSet.of(chosen, None)
-        made = Evaluation(
-            tests.benchmark, tests.data_id, tests.triplets, UNIFIED, {"psnr": PSNR()}, [], None, "none", "none", cpu
-        )
+        tests = TripletSet.of(chosen, None)
+        made = Evaluation(EvalPlan(UNIFIED, {"psnr": PSNR()}, {}), tests, [], None, "none", "none", cpu)
         evaluate(made, mean_of_frames, path, lambda: False, lambda done, total: None)
-        found = merged(read_rows(path)).values()
-        return {row["triplet"]: row for row in found if row["data"] == tests.data_id}
+        found = merged(read_rows(path, "")).values()
+        return {row.triplet: row for row in found if row.data == tests.data_id}
 
     before = rows()
     assert rows() == before
-    assert len(read_rows(path)) == 3
+    assert len(read_rows(path, "")) == 3
     replaced_in_place(root / "11" / "frame_01_gt.png", np.zeros((256, 256, 3), np.uint8))
     after = rows()
-    assert {name for name in before if before[name]["psnr"] != after[name]["psnr"]} == {"11"}
-    assert {name for name in before if before[name]["frames"] != after[name]["frames"]} == {"11"}
+    assert {name for name in before if before[name].values != after[name].values} == {"11"}
+    assert {name for name in before if before[name].frames != after[name].frames} == {"11"}
 
 
 def test_a_file_is_read_once_while_it_stays_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
