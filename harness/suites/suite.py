@@ -76,8 +76,8 @@ class Suite(_Record):
     masks: str = ""
     seeds: tuple[Seed, ...] = (0,)
     published: str = ""
-    columns: tuple[SuiteColumn, ...]
-    rows: tuple[SuiteRow, ...]
+    columns: Annotated[tuple[SuiteColumn, ...], Field(min_length=1)]
+    rows: Annotated[tuple[SuiteRow, ...], Field(min_length=1)]
     expected: Mapping[str, Expected] = {}
 
     @model_validator(mode="after")
