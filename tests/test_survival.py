@@ -28,6 +28,8 @@ import torch
 from harness.data.order import Order
 from harness.errors import HarnessError
 from harness.files import write_text
+from harness.results.records import Status
+from harness.results.store import RunFolder, Store
 from harness.train import checkpoint
 from harness.weights.read import read_state
 from tests.torture import hostile
@@ -176,8 +178,8 @@ def test_a_disk_that_is_full_at_any_write_call(
         assert "No space left on device" in end.line
         assert "free some space" in end.line
         whole(root)
-        states = [json.loads(path.read_text())["state"] for path in root.glob("results/runs/*/status.json")]
-        paused += "paused" in states
+        states = [run.status() for run in Store(root / "results").runs()]
+        paused += any(status is not None and status.state == "paused" for status in states)
         goes_on(server, root, undisturbed)
         shutil.rmtree(root)
     assert how != "full" or paused
@@ -445,7 +447,7 @@ def test_a_loss_that_is_no_number_ends_the_arm_and_names_the_samples(root: Path,
     assert 0 < record.pop("learning_rate") < rate
     assert record == {"step": 5, "epoch": 0, "reconstruction": "nan", "total": "nan"}
     assert [path.name for path in sorted((run / "checkpoints").iterdir())] == ["step-00000002", "step-00000004"]
-    assert json.loads((run / "status.json").read_text()) == {"state": "training", "step": 4, "steps": 8}
+    assert RunFolder(run).status() == Status(state="training", step=4, steps=8)
 
 
 # --- code of others

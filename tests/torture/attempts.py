@@ -149,8 +149,8 @@ def _environment(folder: Path) -> dict[str, str]:
 def outcome(root: Path) -> dict[str, bytes]:
     """Every file that a run's numbers are in, or that decides how it goes on: all but what tells times and machines.
 
-    Of a curve without its column of seconds; of checkpoints the newest two, since an older one may have stayed where
-    the disk was full, or the process killed, when it was to go.
+    Of a curve without its seconds and the checksums over them; of checkpoints the newest two, since an older one may
+    have stayed where the disk was full, or the process killed, when it was to go.
     """
     results = root / "results"
     older = {path for run in results.glob("runs/*") for path in sorted(run.glob("checkpoints/step-*"))[:-2]}
@@ -161,6 +161,6 @@ def outcome(root: Path) -> dict[str, bytes]:
             continue
         content = path.read_bytes()
         if path.name == "curve.csv":
-            content = b"\n".join(line.rpartition(b",")[0] for line in content.split(b"\n"))
+            content = b"\n".join(line.rsplit(b",", 2)[0] for line in content.split(b"\n"))
         told[str(path.relative_to(results))] = content
     return told
