@@ -76,7 +76,7 @@ def test_pairs_of_frames_come_once_and_clip_by_clip() -> None:
     triplets = [
         Triplet("b/2", clip="b", level="easy", frames=(2, 3, 4)),
         Triplet("a/5", clip="a", level="easy", frames=(5, 6, 7)),
-        Triplet("b/2 again", clip="b", level="hard", frames=(2, 3, 4)),
+        Triplet("b/2", clip="b", level="hard", frames=(2, 3, 4)),
         Triplet("a/10", clip="a", level="easy", frames=(10, 11, 12)),
     ]
     found = pairs_of(triplets)

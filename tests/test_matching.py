@@ -24,11 +24,14 @@ from harness.masks.source import MaskSource
 from harness.pair.initial import initial_weights, state_hash
 from harness.registry.catalog import catalog
 from harness.registry.options import parse_choice, parse_choices
+from harness.results import lines
 from harness.results.store import RunFolder, Store
+from harness.results.trail import Point
 from harness.train import checkpoint
 from harness.train.loop import Interrupted, Training, train
 from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
+from tests.stores import written
 
 ALONE = World(0, 1, torch.device("cpu"))
 STEPS = 4
@@ -262,8 +265,9 @@ def test_curve_rows_after_the_checkpoint_are_cut_and_made_again(tmp_path: Path) 
     trained(tmp_path / "straight")
     with pytest.raises(Interrupted):
         trained(tmp_path / "killed", stop_at=2)
-    with (tmp_path / "killed" / "curve.csv").open("a") as file:
-        file.write("3,0,0.5,0.5,1e-05,0.1\n4,0,0.")
+    made = tmp_path / "killed" / "curve.csv"
+    lines.append(made, Point._fields, written(Point(3, 0, 0.5, 0.5, 1e-05, 0.1)))
+    made.write_text(made.read_text() + "4,0,0.")
     trained(tmp_path / "killed")
     assert curve(tmp_path / "killed") == curve(tmp_path / "straight")
 

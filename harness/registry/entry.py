@@ -74,7 +74,8 @@ class Entry(Generic[Kind]):
         module = spec.factory.partition(":")[0]
         record: dict[str, Any] = {}
         if module.startswith("harness."):
-            record["core"] = core_of(module)
+            # a public package, `harness.masks`, stands for the module that the factory is written in
+            record["core"] = core_of(getattr(self.factory(), "__module__", module))
         else:
             record |= {"files": contents(name, file, module), "requires": dict(requirements(name))}
             if isinstance(spec, BenchmarkSpec):
