@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -169,6 +169,15 @@ def read_pair(store: Store, name: str, record: PairRecord | None = None) -> Pair
     record = record or store.pair(name)
     arms = zip(map(store.run, record.runs), record.labels, record.network_masks, strict=True)
     return PairOutcome(name, record, _reference(store, record), tuple(_arm(*of, record) for of in arms))
+
+
+def readable(store: Store, records: Mapping[str, PairRecord]) -> Iterator[PairOutcome]:
+    """Those of the pairs that can be read; others are named and left out: they are not what was asked for."""
+    for name, record in records.items():
+        try:
+            yield read_pair(store, name, record)
+        except HarnessError as error:
+            log.warning("%s is left out: %s", name, error)
 
 
 def read_evaluation(store: Store, name: str) -> Outcome:
