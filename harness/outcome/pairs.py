@@ -219,7 +219,11 @@ def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple
         if all(at in found for at in keys):
             kept += [found[at] for at in keys]
     seen = {(benchmark_of(row.data), row.level, row.triplet): (row.frames, row.groups) for row in kept}
-    return pd.DataFrame(map(_line, kept)) if kept else pd.DataFrame(columns=ROW_KEYS), seen
+    if not kept:
+        return pd.DataFrame(columns=ROW_KEYS), seen
+    table = pd.DataFrame(map(_line, kept))
+    metrics = dict.fromkeys((*table.columns, "psnr", record.ssim, *record.metrics))
+    return table.reindex(columns=list(metrics)), seen  # a metric that no row has yet is one that all lack
 
 
 def _line(row: Row) -> dict[str, Any]:
