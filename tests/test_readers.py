@@ -40,10 +40,10 @@ def test_a_damaged_run_of_another_seed_is_named_and_left_out(
     tmp_path: Path, file: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store, (one, other) = seeds(tmp_path)
-    assert len(of_all_seeds(store, read_pair(store, one))) == 2
+    assert len(of_all_seeds(store, read_pair(store, one), store.pair_records())) == 2
     run = store.run(store.pair(other).runs[1])
     flip(run.path / file)
-    assert [pair.name for pair in of_all_seeds(store, read_pair(store, one))] == [one]
+    assert [pair.name for pair in of_all_seeds(store, read_pair(store, one), store.pair_records())] == [one]
     assert f"{other} is left out: {run.path / file}" in caplog.text
 
 
@@ -57,9 +57,9 @@ def test_a_damaged_control_stops_no_table_of_another_pair(
         measured = run.measured()
         assert measured
         run.set_measured(measured.model_copy(update={"baseline_sha256": "of both"}))
-    assert floor(store, read_pair(store, pair))[0] == 1
+    assert floor(store, read_pair(store, pair), store.pair_records())[0] == 1
     flip(store.run(store.pair(control).runs[1]).path / file)
-    assert floor(store, read_pair(store, pair)) == (0, {})
+    assert floor(store, read_pair(store, pair), store.pair_records()) == (0, {})
     assert f"{control} is left out: " in caplog.text
 
 
@@ -70,7 +70,7 @@ def test_seeds_whose_data_lay_elsewhere_are_one_comparison(tmp_path: Path) -> No
         data = Data(name="clips", options={"root": f"/{record.seed}"}, content="the same")
         compared = record.comparison.model_copy(update={"data": data})
         store.write_pair(name, record.model_copy(update={"comparison": compared}))
-    assert len(of_all_seeds(store, read_pair(store, names[0]))) == 2
+    assert len(of_all_seeds(store, read_pair(store, names[0]), store.pair_records())) == 2
 
 
 def test_protocols_are_told_apart_by_their_whole_name() -> None:

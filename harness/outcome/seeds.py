@@ -12,6 +12,7 @@ from harness.outcome.control import judged
 from harness.outcome.difference import difference
 from harness.outcome.pairs import Column, PairOutcome, readable
 from harness.outcome.refusals import refusals
+from harness.results.records import PairRecord
 from harness.results.store import Store
 
 if TYPE_CHECKING:
@@ -25,17 +26,18 @@ PLUGINS = ("plugins", "masks", "test_masks")
 Key = TypeVar("Key", bound=Hashable)
 
 
-def of_all_seeds(store: Store, pair: PairOutcome) -> list[PairOutcome]:
-    """The evaluated pairs of the same comparison, by seed; this one too, or where there is no evaluated one, this one
-    alone. Pairs that the same words ask for and that are another comparison are named."""
+def of_all_seeds(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -> list[PairOutcome]:
+    """Of the store's pairs, `records`, the evaluated ones of the same comparison, by seed; this one too, or where there
+    is no evaluated one, this one alone. Pairs that the same words ask for and that are another comparison are named."""
     if any(arm.run is not None and not arm.run.started for arm in pair.arms):
         return [pair]  # never started: there is nothing yet to hold others against
     found = {pair.record.seed: pair} if all(arm.evaluated for arm in pair.arms) else {}
-    records, compared = store.pair_records() if len(pair.arms) == 2 else {}, pair.record.comparison
+    compared = pair.record.comparison
     alike = {
         name: record
         for name, record in reversed(records.items())
-        if name != pair.name
+        if len(pair.arms) == 2
+        and name != pair.name
         and record.seed not in found
         and (compared.is_same(record.comparison) or compared.is_called_the_same(record.comparison))
     }
@@ -109,12 +111,13 @@ def _holds(control: PairOutcome) -> bool:
         return False
 
 
-def floor(store: Store, pair: PairOutcome) -> tuple[int, dict[Column, float]]:
-    """The noise floor: how far two trainings of the plain baseline differ, from the A/A pairs (`--with null`) in the
-    store that are otherwise of the same comparison; one that fails gives none. Their number, and dB by column."""
+def floor(store: Store, pair: PairOutcome, records: Mapping[str, PairRecord]) -> tuple[int, dict[Column, float]]:
+    """The noise floor: how far two trainings of the plain baseline differ, from the A/A pairs (`--with null`) of the
+    store's, `records`, that are otherwise of the same comparison; one that fails gives none. Their number, and dB by
+    column."""
     found = {
         name: record
-        for name, record in store.pair_records().items()
+        for name, record in records.items()
         if record.is_control and record.comparison.is_same(pair.record.comparison, PLUGINS)
     }
     controls = [each for each in readable(store, found) if _holds(each)]

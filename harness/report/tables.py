@@ -14,14 +14,15 @@ from harness.registry.catalog import catalog
 from harness.registry.specs import MetricSpec
 from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
 from harness.report.sheet import Cell, Line, Sheet, blank, scores
+from harness.results.records import PairRecord
 from harness.results.store import Store
 
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 
 
-def sheets_of(store: Store, pair: PairOutcome) -> list[Sheet]:
-    """A pair's table, with every other seed of the same comparison that is in the store, and its noise floor."""
-    return pair_sheets(of_all_seeds(store, pair), floor(store, pair))
+def sheets_of(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -> list[Sheet]:
+    """A pair's table, with every other seed of the same comparison among the store's pairs, and its noise floor."""
+    return pair_sheets(of_all_seeds(store, pair, records), floor(store, pair, records))
 
 
 def pair_sheets(pairs: Sequence[PairOutcome], noise: Noise = (0, {})) -> list[Sheet]:

@@ -39,7 +39,7 @@ from harness.results.records import (
     Status,
     remedy_of,
 )
-from harness.results.rows import Row, merged, read_rows
+from harness.results.rows import Row, rows_by_key
 from harness.results.trail import Given, Point, read_curve, read_trail
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+=_.-]{0,200}")
@@ -120,7 +120,7 @@ class RunFolder:
 
     def read_rows(self) -> list[Row]:
         """What was measured."""
-        return list(merged(read_rows(self.rows, self.remedy, not self.landed)).values())
+        return list(rows_by_key(self.rows, self.remedy, not self.landed).values())
 
     def set_status(self, status: Status) -> None:
         with suppress(HarnessError):  # a damaged one is written anew
@@ -233,7 +233,7 @@ class Store:
         return read(self.evaluation(name), EvalRecord, EVALUATED)
 
     def evaluation_rows(self, name: str) -> list[Row]:
-        return list(merged(read_rows(self.evaluation(name).with_suffix(".csv"), EVALUATED)).values())
+        return list(rows_by_key(self.evaluation(name).with_suffix(".csv"), EVALUATED).values())
 
     @property
     def reference(self) -> Path:
@@ -243,8 +243,8 @@ class Store:
     def read_reference(self) -> list[Row]:
         """The same, with those of the landed schema."""
         remedy = "move it away; harness run, given again, makes its rows anew"
-        of_landed = read_rows(landed.reference(self.root), remedy, checked=False)
-        return list(merged([*of_landed, *read_rows(self.reference, remedy)]).values())
+        of_landed = rows_by_key(landed.reference(self.root), remedy, checked=False)
+        return list((of_landed | rows_by_key(self.reference, remedy)).values())
 
     def figures(self, pair: str) -> Path:
         """Raises HarnessError where it is a link that leads out of the results."""
