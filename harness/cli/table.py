@@ -77,7 +77,8 @@ def _every(store: Store, show_unmatched: bool) -> list[Sheet]:
 
 
 def _pair(store: Store, name: str, show_unmatched: bool, records: dict[str, PairRecord] | None = None) -> list[Sheet]:
-    """`records` are those of all pairs, where they are read already. A difference that would be refused carries the reasons, where it is shown all the same."""
+    """`records` are those of all pairs, where they are read already. A difference that would be refused carries the
+    reasons, where it is shown all the same."""
     from dataclasses import replace
 
     from harness.outcome.pairs import read_pair

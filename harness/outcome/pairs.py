@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -124,6 +124,11 @@ class Outcome:
     def columns(self) -> list[Column]:
         """Every level of every test set, in the order in which they were asked for."""
         return [Column(tests.name, level) for tests in self.record.tests for level in tests.levels]
+
+    def is_whole(self, arm: ArmOutcome, metrics: Iterable[str]) -> bool:
+        """Whether each of the metrics has a mean of the arm at every column."""
+        means, wanted = arm.means() if arm.evaluated else {}, set(metrics)
+        return all(wanted <= means.get(at, {}).keys() for at in self.columns)
 
     def column_label(self, column: Column) -> str:
         """The level; with its benchmark where there are several."""
