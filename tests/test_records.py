@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,23 @@ def test_a_table_reads_no_trail_where_the_verdict_is_kept(store: Store, monkeypa
     lines.write(plain.audit, Given._fields, [given._asdict() | {"step": str(given.step)} for given in trail(plain)[:1]])
     assert "the trail of ifrnet-s.s0.00000000 ends at step 0 of 9" in refusals(read_pair(store, NAME))
     assert sorted(read) == sorted([plain.name, plugged.name])
+
+
+@pytest.mark.parametrize(
+    ("words", "unwanted"),
+    [
+        (["table", "table1", "--results", "NONE"], {"torch", "numpy", "pandas", "scipy"}),
+        (["table", "--results", str(LANDED)], {"torch"}),
+        (["audit", "ifrnet-s+hce+hir", "--results", str(LANDED)], {"torch"}),
+        (["list", "--results", str(LANDED)], {"torch"}),
+    ],
+)
+def test_reading_imports_no_torch(words: list[str], unwanted: set[str], tmp_path: Path) -> None:
+    words = [word.replace("NONE", str(tmp_path)) for word in words]
+    script = f"import sys; sys.argv = {['harness', *words]!r}\nfrom harness.cli.main import main\ntry:\n    main()\n"
+    script += "finally:\n    print('imported', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert not unwanted & set(done.stdout.partition("imported ")[2].split())
 
 
 # --- what is no record of ours
