@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from harness.cli.common import output, results_option
 if TYPE_CHECKING:
     from harness.report.sheet import Sheet
     from harness.results.store import Store
+
+log = logging.getLogger("harness")
 
 FORMS = ("terminal", "markdown", "latex", "csv", "json", "html", "svg")
 
@@ -66,26 +69,27 @@ def _named(name: str, store: Store, mix_protocols: bool, show_unmatched: bool) -
 
 
 def _every(store: Store, show_unmatched: bool) -> list[Sheet]:
+    """One that has no table is named and left out, unless it is the only one."""
     from harness.errors import HarnessError
 
     names = store.pairs()
     if not names:
         raise HarnessError(f"no pair in {store.root} yet: harness run makes one")
-    return [sheet for name in names for sheet in _pair(store, name, show_unmatched)]
+    sheets = []
+    for name in names:
+        try:
+            sheets += _pair(store, name, show_unmatched)
+        except HarnessError as error:
+            if len(names) == 1:
+                raise
+            log.warning("left out: %s", error)
+    return sheets
 
 
 def _pair(store: Store, name: str, show_unmatched: bool) -> list[Sheet]:
-    """A difference that would be refused carries the reasons, where it is shown all the same."""
     from dataclasses import replace
 
     from harness.outcome.pairs import read_pair
-    from harness.outcome.refusals import refusals
     from harness.report.tables import sheets_of
 
-    pair = replace(read_pair(store, name), show_unmatched=show_unmatched)
-    sheets = sheets_of(store, pair)
-    unmatched = "; ".join(refusals(pair))
-    if not (show_unmatched and unmatched):
-        return sheets
-    warning = f"NOT MATCHED: the arms differ in {unmatched}; the difference is no measure of the plug-ins."
-    return [replace(sheet, notes=(warning, *sheet.notes)) for sheet in sheets]
+    return sheets_of(store, replace(read_pair(store, name), show_unmatched=show_unmatched))
