@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from harness.cli.table import table
+from harness.errors import HarnessError
 from harness.outcome.difference import difference
 from harness.outcome.pairs import Column, means_of, read_pair
 from harness.outcome.refusals import refusals
 from harness.outcome.seeds import floor, of_all_seeds
+from harness.report.tables import sheets_of
 from harness.results import lines
 from harness.results.comparison import Data
 from harness.results.records import Asked
@@ -61,6 +66,29 @@ def test_a_damaged_control_stops_no_table_of_another_pair(
     flip(store.run(store.pair(control).runs[1]).path / file)
     assert floor(store, read_pair(store, pair), store.pair_records()) == (0, {})
     assert f"{control} is left out: " in caplog.text
+
+
+def test_a_pair_without_a_table_stops_no_other_pairs_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store, (one,) = seeds(tmp_path, 1)
+    _, (other,) = seeds(tmp_path, 1, "hir")
+    flip(store.pair_file(other))
+    done = CliRunner().invoke(table, ["--results", str(tmp_path), "--format", "csv"])
+    assert done.exit_code == 0
+    assert "ifrnet-s+hce" in done.output
+    assert f"left out: {store.pair_file(other)}" in caplog.text
+    flip(store.pair_file(one))
+    store.pair_file(other).unlink()
+    assert isinstance(CliRunner().invoke(table, ["--results", str(tmp_path)]).exception, HarnessError)
+
+
+def test_what_is_shown_unmatched_says_so_of_every_seed(tmp_path: Path) -> None:
+    store, (one, other) = seeds(tmp_path)
+    put(tmp_path, Asked(baseline="ifrnet-s", plugins="hce", seed=1), (30.0, 31.5), batch=8)
+    pair = read_pair(store, one)
+    with pytest.raises(HarnessError, match=rf"{re.escape(other)}: no difference between unmatched runs: recipe\.batch"):
+        sheets_of(store, pair)
+    sheet, *_ = sheets_of(store, replace(pair, show_unmatched=True))
+    assert sheet.notes[0].startswith("NOT MATCHED, seed 1: the arms differ in recipe.batch: 24 -> 8")
 
 
 def test_seeds_whose_data_lay_elsewhere_are_one_comparison(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from harness.report.sheet import Sheet
     from harness.results.records import PairRecord
     from harness.results.store import Store
+
+log = logging.getLogger("harness")
 
 FORMS = ("terminal", "markdown", "latex", "csv", "json", "html", "svg")
 
@@ -67,29 +70,32 @@ def _named(name: str, store: Store, mix_protocols: bool, show_unmatched: bool) -
 
 
 def _every(store: Store, show_unmatched: bool) -> list[Sheet]:
+    """One that has no table is named and left out, unless it is the only one."""
     from harness.errors import HarnessError
 
     names = store.pairs()
     if not names:
         raise HarnessError(f"no pair in {store.root} yet: harness run makes one")
-    records = {name: store.pair(name) for name in names}
-    return [sheet for name in names for sheet in _pair(store, name, show_unmatched, records)]
+    if len(names) == 1:
+        return _pair(store, names[0], show_unmatched)
+    records, sheets = store.pair_records(), []
+    for name in records:
+        try:
+            sheets += _pair(store, name, show_unmatched, records)
+        except HarnessError as error:
+            log.warning("left out: %s", error)
+    if not sheets:
+        raise HarnessError(f"no pair in {store.root} can be shown")
+    return sheets
 
 
 def _pair(store: Store, name: str, show_unmatched: bool, records: dict[str, PairRecord] | None = None) -> list[Sheet]:
-    """`records` are those of all pairs, where they are read already. A difference that would be refused carries the
-    reasons, where it is shown all the same."""
+    """`records` are those of all pairs, where they are read already."""
     from dataclasses import replace
 
     from harness.outcome.pairs import read_pair
-    from harness.outcome.refusals import refusals
     from harness.report.tables import sheets_of
 
     record = records[name] if records else store.pair(name)
     pair = replace(read_pair(store, name, record), show_unmatched=show_unmatched)
-    sheets = sheets_of(store, pair, store.pair_records() if records is None else records)
-    unmatched = "; ".join(refusals(pair))
-    if not (show_unmatched and unmatched):
-        return sheets
-    warning = f"NOT MATCHED: the arms differ in {unmatched}; the difference is no measure of the plug-ins."
-    return [replace(sheet, notes=(warning, *sheet.notes)) for sheet in sheets]
+    return sheets_of(store, pair, store.pair_records() if records is None else records)

@@ -9,11 +9,12 @@ from harness.errors import HarnessError
 from harness.outcome.exact import static_notes
 from harness.report.certainty import uncertainty_lines
 from harness.report.formats import ScoreCell
+from harness.report.notes import gap_notes
 from harness.report.published import PublishedTable, tables
 from harness.report.sheet import Cell, Line, Sheet, blank
 from harness.report.suite_certainty import floor_notes, judged_notes, p_values, proven
 from harness.report.suite_numbers import Numbers, Series, Values, columns_of, minus, numbers, series_of
-from harness.report.tables import gap_notes, state_of
+from harness.report.tables import state_of
 from harness.results.store import Store
 from harness.suites.found import Found, Rows, find_rows
 from harness.suites.suite import Suite, SuiteRow

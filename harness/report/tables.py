@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.outcome.control import judged
 from harness.outcome.difference import difference
-from harness.outcome.exact import exact_in, moving_difference, static_notes, without_exact
+from harness.outcome.exact import exact_in, moving_difference, without_exact
 from harness.outcome.pairs import ArmOutcome, Column, Gaps, Means, Outcome, PairOutcome, gaps_of, means_of
 from harness.outcome.seeds import certainty, estimates, floor, of_all_seeds
 from harness.registry.catalog import catalog
 from harness.registry.specs import MetricSpec
 from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
+from harness.report.notes import odd_notes, tested_notes, unmatched_notes, untrained_notes
 from harness.report.sheet import Cell, Line, Sheet, blank, scores
 from harness.results.records import PairRecord
 from harness.results.store import Store
@@ -33,7 +34,7 @@ def pair_sheets(pairs: Sequence[PairOutcome], noise: Noise = (0, {})) -> list[Sh
     regions = [str(name) for name in pair.reference.rows.columns if "@" in str(name)]
     if gained and regions:
         sheets.append(_regions(pair, gained, regions))
-    return sheets
+    return [replace(sheet, notes=(*unmatched_notes(pairs), *sheet.notes)) for sheet in sheets]
 
 
 def evaluation_sheets(outcome: Outcome) -> list[Sheet]:
@@ -41,7 +42,7 @@ def evaluation_sheets(outcome: Outcome) -> list[Sheet]:
     lines = [*_arm([outcome.reference], outcome.columns, outcome.record.ssim)]
     lines += _arm(outcome.arms, outcome.columns, outcome.record.ssim)
     labels = (*map(outcome.column_label, outcome.columns), *COSTS)
-    notes = (*_notes(outcome), *_odd([outcome]), *_untrained([outcome]))
+    notes = (*tested_notes(outcome), *odd_notes([outcome]), *untrained_notes([outcome]))
     return [Sheet(outcome.record.title, labels, tuple(lines), notes), *_further([outcome], {})]
 
 
@@ -83,15 +84,15 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
         lines.append(Line("difference", (*cells, *_cost_difference(*pair.arms)), rule=True))
         lines += _difference_without_static(pairs)
     lines += uncertainty_lines(sure, columns, len(COSTS))
-    notes = _notes(pair)
+    notes = tested_notes(pair)
     labels = (*map(pair.column_label, columns), *COSTS)
     seeds = ", ".join(str(pair.record.seed) for pair in pairs)
     title = f"{pair.record.title}, {'mean over seeds' if len(pairs) > 1 else 'seed'} {seeds}"
     if pair.bit_equal:
         notes.append("Both arms ended with the same baseline weights, bit for bit.")
     notes += [f"Control: {verdict}." for each in pairs if (verdict := judged(each))]
-    notes += _odd(pairs)
-    notes += [*uncertainty_notes(pairs, sure, noise), *_untrained(pairs)]
+    notes += odd_notes(pairs)
+    notes += [*uncertainty_notes(pairs, sure, noise), *untrained_notes(pairs)]
     return Sheet(title, labels, tuple(lines), tuple(notes))
 
 
@@ -147,31 +148,6 @@ def _gaps(of_seeds: Sequence[ArmOutcome]) -> Gaps:
 def _gap(gaps: Mapping[str, str], ssim: str) -> str:
     """For how many triplets there are scores, where not for all."""
     return "/".join(gaps.get(name, "all") for name in ("psnr", ssim)) if gaps else "..."
-
-
-def _odd(outcomes: Sequence[Outcome]) -> list[str]:
-    """What must be said of triplets that are not as the others."""
-    arms = [arm for outcome in outcomes for arm in (outcome.reference, *outcome.arms)]
-    labels = {at: outcomes[0].column_label(at) for at in outcomes[0].columns}
-    return [*gap_notes(arms, labels), *static_notes(arms, labels)]
-
-
-def gap_notes(arms: Iterable[ArmOutcome], labels: Mapping[Column, str]) -> list[str]:
-    """Which metrics were not measured for every triplet of the columns that have a label."""
-    return [
-        f"{arm.label}, {labels[at]}: {name} is known for {count} triplets: no mean, and no difference."
-        for arm in arms
-        if arm.evaluated
-        for at, gaps in gaps_of(arm.rows).items()
-        if at in labels
-        for name, count in gaps.items()
-    ]
-
-
-def _loses(means: Means, reference: Means) -> bool:
-    """Whether PSNR is nowhere above the reference's, where both are known."""
-    known = [at for at in means if "psnr" in means[at] and "psnr" in reference.get(at, {})]
-    return bool(known) and all(means[at]["psnr"] <= reference[at]["psnr"] for at in known)
 
 
 def state_of(arm: ArmOutcome) -> str:
@@ -242,38 +218,3 @@ def _regions(pair: PairOutcome, gained: Means, regions: list[str]) -> Sheet:
     note = f"Mean over images of the PSNR of the pixels {inside}{moving}."
     columns = tuple(name.removeprefix("psnr@") for name in regions)
     return Sheet("Where the difference in PSNR is (dB)", columns, tuple(lines), (note,))
-
-
-def _notes(outcome: Outcome) -> list[str]:
-    data = outcome.record
-    counts = ", ".join(
-        f"{outcome.column_label(at)} {len(tests.levels[at.level])}"
-        for tests in data.tests
-        for at in outcome.columns
-        if tests.name == at.test
-    )
-    masks = f"; masks: {data.masks}" if data.masks else ""
-    tested = f", at test time {data.test_masks}" if data.test_masks else ""
-    notes = [
-        f"PSNR (dB) / SSIM, protocol {data.protocol}, test triplets: {counts}{masks}{tested}",
-        "MACs of one 1280x720 pair; thop: transposed convolutions counted over their output, as in the paper",
-    ]
-    notes += [f"{tests.data} is PARTIAL: {tests.partial}." for tests in data.tests if tests.partial]
-    notes += [f"{name} is not available: {reason}" for name, reason in data.unavailable.items()]
-    return notes
-
-
-def _untrained(pairs: Sequence[Outcome]) -> list[str]:
-    """What must be said of arms that are nowhere better than no network, with the first seed."""
-    pair = pairs[0]
-    evaluated = [arm for arm in pair.arms if arm.evaluated]
-    if not evaluated or not pair.reference.evaluated:
-        return []
-    mean = pair.reference.means()
-    losing = [arm.label for arm in evaluated if _loses(arm.means(), mean)]
-    if not losing:
-        return []
-    after = f"After {pair.record.steps} steps " if isinstance(pair, PairOutcome) else ""
-    verb = "beats" if len(losing) == 1 else "beat"
-    told = " yet, and the difference says nothing about the plug-ins" if len(pair.arms) == 2 else ""
-    return [f"{after}{' and '.join(losing)} nowhere {verb} the mean of the two frames: no motion is learnt{told}."]

@@ -1,0 +1,80 @@
+"""What stands below the table of a pair or of given weights, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness.outcome.exact import static_notes
+from harness.outcome.pairs import ArmOutcome, Column, Means, Outcome, PairOutcome, gaps_of
+from harness.outcome.refusals import refusals
+
+
+def unmatched_notes(pairs: Sequence[PairOutcome]) -> list[str]:
+    """Why a difference would be refused, where it is shown all the same."""
+    return [
+        f"NOT MATCHED, seed {pair.record.seed}: the arms differ in {'; '.join(why)}; the difference is no "
+        "measure of the plug-ins."
+        for pair in pairs
+        if pair.show_unmatched and (why := refusals(pair))
+    ]
+
+
+def tested_notes(outcome: Outcome) -> list[str]:
+    """How it was tested and on what."""
+    data = outcome.record
+    counts = ", ".join(
+        f"{outcome.column_label(at)} {len(tests.levels[at.level])}"
+        for tests in data.tests
+        for at in outcome.columns
+        if tests.name == at.test
+    )
+    masks = f"; masks: {data.masks}" if data.masks else ""
+    tested = f", at test time {data.test_masks}" if data.test_masks else ""
+    notes = [
+        f"PSNR (dB) / SSIM, protocol {data.protocol}, test triplets: {counts}{masks}{tested}",
+        "MACs of one 1280x720 pair; thop: transposed convolutions counted over their output, as in the paper",
+    ]
+    notes += [f"{tests.data} is PARTIAL: {tests.partial}." for tests in data.tests if tests.partial]
+    notes += [f"{name} is not available: {reason}" for name, reason in data.unavailable.items()]
+    return notes
+
+
+def odd_notes(outcomes: Sequence[Outcome]) -> list[str]:
+    """What must be said of triplets that are not as the others."""
+    arms = [arm for outcome in outcomes for arm in (outcome.reference, *outcome.arms)]
+    labels = {at: outcomes[0].column_label(at) for at in outcomes[0].columns}
+    return [*gap_notes(arms, labels), *static_notes(arms, labels)]
+
+
+def gap_notes(arms: Iterable[ArmOutcome], labels: Mapping[Column, str]) -> list[str]:
+    """Which metrics were not measured for every triplet of the columns that have a label."""
+    return [
+        f"{arm.label}, {labels[at]}: {name} is known for {count} triplets: no mean, and no difference."
+        for arm in arms
+        if arm.evaluated
+        for at, gaps in gaps_of(arm.rows).items()
+        if at in labels
+        for name, count in gaps.items()
+    ]
+
+
+def untrained_notes(pairs: Sequence[Outcome]) -> list[str]:
+    """What must be said of arms that are nowhere better than no network, with the first seed."""
+    pair = pairs[0]
+    evaluated = [arm for arm in pair.arms if arm.evaluated]
+    if not evaluated or not pair.reference.evaluated:
+        return []
+    mean = pair.reference.means()
+    losing = [arm.label for arm in evaluated if _loses(arm.means(), mean)]
+    if not losing:
+        return []
+    after = f"After {pair.record.steps} steps " if isinstance(pair, PairOutcome) else ""
+    verb = "beats" if len(losing) == 1 else "beat"
+    told = " yet, and the difference says nothing about the plug-ins" if len(pair.arms) == 2 else ""
+    return [f"{after}{' and '.join(losing)} nowhere {verb} the mean of the two frames: no motion is learnt{told}."]
+
+
+def _loses(means: Means, reference: Means) -> bool:
+    """Whether PSNR is nowhere above the reference's, where both are known."""
+    known = [at for at in means if "psnr" in means[at] and "psnr" in reference.get(at, {})]
+    return bool(known) and all(means[at]["psnr"] <= reference[at]["psnr"] for at in known)
