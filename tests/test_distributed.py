@@ -171,8 +171,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
 
 def curve(folder: Path) -> list[list[float]]:
     """Step, epoch, loss, total and learning rate of each row."""
-    rows = (folder / "curve.csv").read_text().splitlines()[1:]
-    return [[float(value) for value in row.split(",")[:-1]] for row in rows]
+    return [list(point[:-1]) for point in RunFolder(folder).points()]
 
 
 def distance(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,14 @@ from harness.outcome.control import judged
 from harness.outcome.difference import difference
 from harness.outcome.pairs import Column, means_of, read_pair
 from harness.outcome.refusals import refusals
+from harness.outcome.verdict import judge
 from harness.report.tables import pair_sheets
 from harness.results import lines
 from harness.results.comparison import Comparison, Data, Part
 from harness.results.envelope import SCHEMA, content_of, read, write
 from harness.results.records import Asked, PairRecord, SetRecord, Status, remedy_of
 from harness.results.rows import Row, prepare, write_rows
-from harness.results.store import Store
+from harness.results.store import RunFolder, Store
 from harness.results.trail import Given
 from tests.stores import comparison, fingerprint, pair_record, put_run
 from tests.torture import flips
@@ -109,6 +112,40 @@ def test_a_flipped_bit_of_a_line_is_never_another_line(tmp_path: Path) -> None:
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         assert lines.read(path, "again").lines == honest.lines[: len(lines.read(path, "again").lines)]
+
+
+# --- what is read
+
+
+def test_a_table_reads_no_trail_where_the_verdict_is_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, plugged = store.runs()[::-1]
+    record = store.pair(NAME)
+    store.write_pair(NAME, record.model_copy(update={"verdict": judge(plain, plugged)}))
+    read: list[str] = []
+    trail = RunFolder.trail
+    monkeypatch.setattr(RunFolder, "trail", lambda run: read.append(run.name) or trail(run))
+    assert any("difference" in line.label for line in pair_sheets([read_pair(store, NAME)])[0].lines)
+    assert read == []
+    lines.write(plain.audit, Given._fields, [given._asdict() | {"step": str(given.step)} for given in trail(plain)[:1]])
+    assert "the trail of ifrnet-s.s0.00000000 ends at step 0 of 9" in refusals(read_pair(store, NAME))
+    assert sorted(read) == sorted([plain.name, plugged.name])
+
+
+@pytest.mark.parametrize(
+    ("words", "unwanted"),
+    [
+        (["table", "table1", "--results", "NONE"], {"torch", "numpy", "pandas", "scipy"}),
+        (["table", "--results", str(LANDED)], {"torch"}),
+        (["audit", "ifrnet-s+hce+hir", "--results", str(LANDED)], {"torch"}),
+        (["list", "--results", str(LANDED)], {"torch"}),
+    ],
+)
+def test_reading_imports_no_torch(words: list[str], unwanted: set[str], tmp_path: Path) -> None:
+    words = [word.replace("NONE", str(tmp_path)) for word in words]
+    script = f"import sys; sys.argv = {['harness', *words]!r}\nfrom harness.cli.main import main\ntry:\n    main()\n"
+    script += "finally:\n    print('imported', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert not unwanted & set(done.stdout.partition("imported ")[2].split())
 
 
 # --- what is no record of ours

@@ -27,6 +27,8 @@ def audit(pair: str, results: Path) -> None:
     outcome = read_pair(store, name, record.model_copy(update={"verdict": None}))
     if len(outcome.arms) < 2:
         raise HarnessError(f"{name} has one arm: there is nothing to compare it with")
+    if not all(arm.run and arm.run.started for arm in outcome.arms):
+        raise HarnessError(f"{name} has not begun: {record.asked.command()} runs it")
     if differing := refusals(outcome):
         raise HarnessError(f"{name}: the arms are not matched: {'; '.join(differing)}")
     found = verdict(outcome)

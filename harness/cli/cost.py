@@ -71,7 +71,7 @@ def _record(arm: Arm, size: tuple[int, int], runs: int, device: Any) -> dict[str
     speed = asdict(measure(model, size, runs)) if runs else {}
     return {
         "arm": arm.label,
-        **asdict(cost(model, size)),
+        **cost(model, size).model_dump(),
         "published_tera": published()["cost"].get(arm.label) if size == SIZE else None,
         "latency_ms": speed.get("latency_ms"),
         "latency_spread_ms": speed.get("spread_ms"),

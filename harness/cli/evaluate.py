@@ -63,7 +63,6 @@ def evaluate(
     cache = cache_of(source) if source else None
     sets = tuple(TripletSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
     chosen = known.find(Protocol, protocol).spec
-    world = World(0, 1, find_device(device))
     plan = EvalPlan(chosen, *choose_metrics(known, parse_choices(metrics)), triplets, workers)
     tests = Tests(plan, sets, cache, world)
     store = Store(results)

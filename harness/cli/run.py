@@ -84,7 +84,7 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
                 return
             pairs = [read_pair(store, name) for name in names]
             folders = [draw_figures(*of, store, progress.note) for of in zip(pairs, plans, strict=True)]
-    draw(sheets_of(store, pairs[0]), output())
+    draw(sheets_of(store, pairs[0], store.pair_records()), output())
     say(f"table, curves and gallery: {folders[-1]}")
     verdicts = [f"control of seed {pair.record.seed}: {found}" for pair in pairs if (found := judged(pair))]
     for line in verdicts:

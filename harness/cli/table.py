@@ -11,6 +11,7 @@ from harness.cli.common import output, results_option
 
 if TYPE_CHECKING:
     from harness.report.sheet import Sheet
+    from harness.results.records import PairRecord
     from harness.results.store import Store
 
 FORMS = ("terminal", "markdown", "latex", "csv", "json", "html", "svg")
@@ -71,19 +72,22 @@ def _every(store: Store, show_unmatched: bool) -> list[Sheet]:
     names = store.pairs()
     if not names:
         raise HarnessError(f"no pair in {store.root} yet: harness run makes one")
-    return [sheet for name in names for sheet in _pair(store, name, show_unmatched)]
+    records = {name: store.pair(name) for name in names}
+    return [sheet for name in names for sheet in _pair(store, name, show_unmatched, records)]
 
 
-def _pair(store: Store, name: str, show_unmatched: bool) -> list[Sheet]:
-    """A difference that would be refused carries the reasons, where it is shown all the same."""
+def _pair(store: Store, name: str, show_unmatched: bool, records: dict[str, PairRecord] | None = None) -> list[Sheet]:
+    """`records` are those of all pairs, where they are read already. A difference that would be refused carries the
+    reasons, where it is shown all the same."""
     from dataclasses import replace
 
     from harness.outcome.pairs import read_pair
     from harness.outcome.refusals import refusals
     from harness.report.tables import sheets_of
 
-    pair = replace(read_pair(store, name), show_unmatched=show_unmatched)
-    sheets = sheets_of(store, pair)
+    record = records[name] if records else store.pair(name)
+    pair = replace(read_pair(store, name, record), show_unmatched=show_unmatched)
+    sheets = sheets_of(store, pair, store.pair_records() if records is None else records)
     unmatched = "; ".join(refusals(pair))
     if not (show_unmatched and unmatched):
         return sheets

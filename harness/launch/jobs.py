@@ -47,7 +47,7 @@ class Jobs:
                 records[path.stem] = Record(
                     str(known["id"]), str(known["cluster"]), tuple(known["command"]), tuple(known["holds"])
                 )
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise HarnessError(
                     f"{path}: damaged ({error}); delete it once no job of that name is queued or running"
                 ) from error
@@ -60,7 +60,7 @@ class Jobs:
         """The outcome of the job last submitted, or None."""
         try:
             return dict(json.loads(self.outcome(slug).read_text("utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
+        except (FileNotFoundError, ValueError, TypeError, RecursionError):
             return None
 
     @contextmanager

@@ -23,7 +23,8 @@ def difference(pair: PairOutcome) -> pd.DataFrame | None:
     refuse(pair)
     one, other = (arm.rows.set_index(ROW_KEYS) for arm in pair.arms)
     both = [name for name in one.columns if name in other.columns]
-    return (other[both] - one[both]).dropna(how="all").reset_index()
+    triplets = one.index[one.index.isin(other.index)]  # of the test sets that both are evaluated on
+    return (other.loc[triplets, both] - one.loc[triplets, both]).reset_index()
 
 
 def refuse(pair: PairOutcome) -> None:

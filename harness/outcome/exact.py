@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from harness.outcome.pairs import Column, Outcome
+from harness.outcome.difference import difference
+from harness.outcome.pairs import ArmOutcome, Column, PairOutcome
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PERFECT = 100.0
-"""dB given to a frame without error."""
+"""dB given to a frame without error, by `harness.metrics.pixelwise`, which imports torch."""
 
 NAMED = 3  # triplets of a column
 
@@ -32,16 +33,26 @@ def without_exact(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[~(rows["psnr"] >= PERFECT)]
 
 
-def static_notes(outcomes: Sequence[Outcome]) -> list[str]:
-    """Which triplets these are, once for each arm."""
+def moving_difference(pair: PairOutcome) -> pd.DataFrame:
+    """`difference` of arms that are both evaluated, over triplets that neither has exactly."""
+    gained = difference(pair)
+    assert gained is not None
+    exact = {(*at, triplet) for arm in pair.arms for at, ids in exact_in(arm.rows).items() for triplet in ids}
+    keys = gained[["test", "level", "triplet"]].itertuples(index=False, name=None)
+    return gained[[key not in exact for key in keys]]
+
+
+def static_notes(arms: Iterable[ArmOutcome], labels: Mapping[Column, str]) -> list[str]:
+    """Which triplets these are in the columns that have a label, once for each arm."""
     notes: dict[str, None] = {}
-    for outcome in outcomes:
-        for arm in (outcome.reference, *outcome.arms):
-            for at, ids in exact_in(arm.rows).items():
-                named = ", ".join(ids[:NAMED]) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
-                total = int(((arm.rows["test"] == at.test) & (arm.rows["level"] == at.level)).sum())
-                notes[
-                    f"{arm.label}, {outcome.column_label(at)}: {len(ids)} of {total} frames are equal to the truth, "
-                    f"which counts as {PERFECT:g} dB: {named}."
-                ] = None
+    for arm in arms:
+        for at, ids in exact_in(arm.rows).items():
+            if at not in labels:
+                continue
+            named = ", ".join(ids[:NAMED]) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
+            total = int(((arm.rows["test"] == at.test) & (arm.rows["level"] == at.level)).sum())
+            notes[
+                f"{arm.label}, {labels[at]}: {len(ids)} of {total} frames are equal to the truth, which counts as "
+                f"{PERFECT:g} dB: {named}."
+            ] = None
     return list(notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -125,6 +125,11 @@ class Outcome:
         """Every level of every test set, in the order in which they were asked for."""
         return [Column(tests.name, level) for tests in self.record.tests for level in tests.levels]
 
+    def is_whole(self, arm: ArmOutcome, metrics: Iterable[str]) -> bool:
+        """Whether each of the metrics has a mean of the arm at every column."""
+        means, wanted = arm.means() if arm.evaluated else {}, set(metrics)
+        return all(wanted <= means.get(at, {}).keys() for at in self.columns)
+
     def column_label(self, column: Column) -> str:
         """The level; with its benchmark where there are several."""
         return column.level if len(self.record.tests) == 1 else f"{column.test} {column.level}"
@@ -171,6 +176,15 @@ def read_pair(store: Store, name: str, record: PairRecord | None = None) -> Pair
     return PairOutcome(name, record, _reference(store, record), tuple(_arm(*of, record) for of in arms))
 
 
+def readable(store: Store, records: Mapping[str, PairRecord]) -> Iterator[PairOutcome]:
+    """Those of the pairs that can be read; others are named and left out: they are not what was asked for."""
+    for name, record in records.items():
+        try:
+            yield read_pair(store, name, record)
+        except HarnessError as error:
+            log.warning("%s is left out: %s", name, error)
+
+
 def read_evaluation(store: Store, name: str) -> Outcome:
     """What was measured of given weights. Raises HarnessError for a record that is damaged or of a newer version."""
     record = store.read_evaluation(name)
@@ -210,7 +224,11 @@ def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple
         if all(at in found for at in keys):
             kept += [found[at] for at in keys]
     seen = {(benchmark_of(row.data), row.level, row.triplet): (row.frames, row.groups) for row in kept}
-    return pd.DataFrame(map(_line, kept)) if kept else pd.DataFrame(columns=ROW_KEYS), seen
+    if not kept:
+        return pd.DataFrame(columns=ROW_KEYS), seen
+    table = pd.DataFrame(map(_line, kept))
+    metrics = dict.fromkeys((*table.columns, "psnr", record.ssim, *record.metrics))
+    return table.reindex(columns=list(metrics)), seen  # a metric that no row has yet is one that all lack
 
 
 def _line(row: Row) -> dict[str, Any]:

@@ -30,8 +30,24 @@ def refusals(pair: PairOutcome) -> tuple[str, ...]:
 def _frames(pair: PairOutcome) -> list[str]:
     """Triplets whose frames or label maps were not the same when the arms, and the mean of the frames, were tested."""
     plain, plugged = pair.arms
-    found = [_seen(plain, plugged), _seen(pair.reference, plain), _seen(pair.reference, plugged)]
+    found = [
+        _lacking(plain, plugged),
+        _seen(plain, plugged),
+        _seen(pair.reference, plain),
+        _seen(pair.reference, plugged),
+    ]
     return list(filter(None, found))
+
+
+def _lacking(one: ArmOutcome, other: ArmOutcome) -> str:
+    """Of the test sets that both were tested on, a difference is over all triplets or not given."""
+    tests = {at[0] for at in one.frames} & {at[0] for at in other.frames}
+    alone = [
+        at for at in (*one.frames, *other.frames) if at[0] in tests and not (at in one.frames and at in other.frames)
+    ]
+    return (
+        f"{one.label} and {other.label}: {len(alone)} triplets are of one alone, {' '.join(alone[0])}" if alone else ""
+    )
 
 
 def _seen(one: ArmOutcome, other: ArmOutcome) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HarnessError
 from harness.outcome.control import judged
 from harness.outcome.difference import difference
-from harness.outcome.pairs import Column, PairOutcome, read_pair
+from harness.outcome.pairs import Column, PairOutcome, readable
 from harness.outcome.refusals import refusals
+from harness.results.records import PairRecord
 from harness.results.store import Store
 
 if TYPE_CHECKING:
@@ -25,27 +26,28 @@ PLUGINS = ("plugins", "masks", "test_masks")
 Key = TypeVar("Key", bound=Hashable)
 
 
-def of_all_seeds(store: Store, pair: PairOutcome) -> list[PairOutcome]:
-    """The evaluated pairs of the same comparison, by seed; this one too, or where there is no evaluated one, this one
-    alone. Pairs that the same words ask for and that are another comparison are named."""
+def of_all_seeds(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -> list[PairOutcome]:
+    """Of the store's pairs, `records`, the evaluated ones of the same comparison, by seed; this one too, or where there
+    is no evaluated one, this one alone. Pairs that the same words ask for and that are another comparison are named."""
     if any(arm.run is not None and not arm.run.started for arm in pair.arms):
         return [pair]  # never started: there is nothing yet to hold others against
     found = {pair.record.seed: pair} if all(arm.evaluated for arm in pair.arms) else {}
-    records, compared = store.pair_records() if len(pair.arms) == 2 else {}, pair.record.comparison
-    for name, record in reversed(records.items()):
-        if (
-            record.seed in found
-            or name == pair.name
-            or not record.comparison.is_called_the_same(pair.record.comparison)
-        ):
+    compared = pair.record.comparison
+    alike = {
+        name: record
+        for name, record in reversed(records.items())
+        if len(pair.arms) == 2
+        and name != pair.name
+        and record.seed not in found
+        and (compared.is_same(record.comparison) or compared.is_called_the_same(record.comparison))
+    }
+    for other in readable(store, alike):
+        if other.record.seed in found or not all(arm.evaluated for arm in other.arms):
             continue
-        other = read_pair(store, name, record)
-        if not all(arm.evaluated for arm in other.arms):
-            continue
-        if changed := compared.differences(record.comparison):
-            log.warning("%s is left out: made under other settings: %s", name, changed[0])
+        if changed := compared.differences(other.record.comparison):
+            log.warning("%s is left out: made under other settings: %s", other.name, changed[0])
         else:
-            found[record.seed] = other
+            found[other.record.seed] = replace(other, show_unmatched=pair.show_unmatched)
     if found and pair.record.seed not in found:
         log.warning("%s is not finished: it is left out", pair.name)
     return [found[seed] for seed in sorted(found)] or [pair]
@@ -99,16 +101,26 @@ def certainty(cells: Mapping[Key, Estimate]) -> dict[Key, Certainty]:
     }
 
 
-def floor(store: Store, pair: PairOutcome) -> tuple[int, dict[Column, float]]:
-    """The noise floor: how far two trainings of the plain baseline differ, from the A/A pairs (`--with null`) in the
-    store that are otherwise of the same comparison; one that fails gives none. Their number, and dB by column."""
-    found = [
-        read_pair(store, name, record)
-        for name, record in store.pair_records().items()
+def _holds(control: PairOutcome) -> bool:
+    """Whether it is finished, its arms were matched, and it does not fail."""
+    try:
+        finished = all(arm.evaluated for arm in control.arms)
+        return finished and not refusals(control) and not judged(control).startswith("FAIL")
+    except HarnessError as error:
+        log.warning("%s is left out: %s", control.name, error)
+        return False
+
+
+def floor(store: Store, pair: PairOutcome, records: Mapping[str, PairRecord]) -> tuple[int, dict[Column, float]]:
+    """The noise floor: how far two trainings of the plain baseline differ, from the A/A pairs (`--with null`) of the
+    store's, `records`, that are otherwise of the same comparison; one that fails gives none. Their number, and dB by
+    column."""
+    found = {
+        name: record
+        for name, record in records.items()
         if record.is_control and record.comparison.is_same(pair.record.comparison, PLUGINS)
-    ]
-    finished = [each for each in found if all(arm.evaluated for arm in each.arms) and not refusals(each)]
-    controls = [each for each in finished if not judged(each).startswith("FAIL")]
+    }
+    controls = [each for each in readable(store, found) if _holds(each)]
     if not controls:
         return 0, {}
     from harness.statistics.estimate import noise_floor

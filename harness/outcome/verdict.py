@@ -6,6 +6,7 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
+from harness.results import landed
 from harness.results.comparison import differences
 from harness.results.records import Verdict
 from harness.results.store import RunFolder
@@ -29,7 +30,7 @@ def files_of(*runs: RunFolder) -> str:
     """Hash over the files that a verdict is read from."""
     digest = sha256()
     for run in runs:
-        for path in (run.config, run.path / "status.json", run.audit):
+        for path in (run.config, landed.config(run.path), run.path / "status.json", run.audit):
             content = path.read_bytes() if path.exists() else b""
             digest.update(sha256(content).digest())
     return digest.hexdigest()

@@ -50,6 +50,7 @@ def _masks(chosen: ChosenMasks | None) -> Part | None:
     for role, part in record["parts"].items():
         options[role] = part["name"]
         options |= {f"{role}.{key}": value for key, value in part["options"].items()}
+    options = dict(chosen.given) | options  # of a part that is left out: `tagger=`
     return Part(name=chosen.name, options=options, given=dict(chosen.given), content=_hash(identity_of(chosen)))
 
 

@@ -46,13 +46,15 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0)
     metrics, unavailable = choose_metrics(known, parse_choices(asked.metrics))
     recipe = load_recipe(asked.recipe)
     protocol = known.find(Protocol, asked.protocol).spec
+    masks = known.mask_source(asked.masks or None, needed=arm.needs_masks)
+    test_masks = known.masks(parse_choice(asked.test_masks)) if asked.test_masks else None
     return Plan(
         asked=asked,
         arm=arm,
         benchmark=benchmark,
         tests=tuple(known.choose(BenchmarkSpec, choice) for choice in parse_choices(asked.test)) or (benchmark,),
-        masks=known.mask_source(asked.masks or None, needed=arm.needs_masks),
-        test_masks=known.masks(parse_choice(asked.test_masks)) if asked.test_masks and arm.needs_masks else None,
+        masks=masks,
+        test_masks=test_masks if masks and test_masks != masks else None,
         training=TrainPlan(recipe, asked.seed, workers),
         testing=EvalPlan(protocol, metrics, unavailable, recipe.test_triplets, max(workers, 1)),
         device=device,

@@ -67,7 +67,7 @@ def curves_of(pair: PairOutcome, store: Store) -> Curves:
     if not started:
         raise HarnessError(f"{pair.name} has no curve yet: {pair.record.asked.command()} trains it")
     labels = tuple(arm.label for arm in started)
-    seeds = of_all_seeds(store, pair) if _trained(pair) else [pair]
+    seeds = of_all_seeds(store, pair, store.pair_records()) if _trained(pair) else [pair]
     losses = pd.concat([_losses(each, labels) for each in seeds], ignore_index=True)
     if losses.empty:
         raise HarnessError(f"{pair.name}: no step that {' and '.join(labels)} both have; wait for a few more")

@@ -28,7 +28,7 @@ def draw_figures(pair: PairOutcome, plan: Plan, store: Store, note: Callable[[st
     are there without it.
     """
     folder = store.figures(pair.name)
-    table = sheets_of(store, pair)
+    table = sheets_of(store, pair, store.pair_records())
     for name, text in (("table.md", as_markdown(table)), ("table.csv", as_csv(table)), ("table.svg", as_svg(table))):
         write_text(folder / name, text)
     try:

@@ -52,5 +52,6 @@ def floor_notes(suite: Suite, rows: Rows, store: Store) -> Iterator[str]:
         for found in rows[row.label].values():
             if found.pair.arms[0].evaluated:
                 pairs.setdefault(row.baseline, found.pair)
+    records = store.pair_records() if pairs else {}
     for baseline, pair in pairs.items():
-        yield from noise_notes(floor(store, pair), labels, baseline)
+        yield from noise_notes(floor(store, pair, records), labels, baseline)

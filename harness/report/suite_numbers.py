@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.outcome.difference import difference
-from harness.outcome.pairs import Column, Means, PairOutcome, means_of
+from harness.outcome.exact import exact_in, moving_difference, without_exact
+from harness.outcome.pairs import ArmOutcome, Column, Means, PairOutcome, means_of
 from harness.outcome.refusals import refusals
 from harness.outcome.seeds import Certainty, certainty, estimates
 from harness.report.published import PublishedRow, PublishedTable, Score, tables
 from harness.suites.found import Found, Rows
 from harness.suites.suite import Suite, SuiteRow
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Values = Mapping[str, float]
 """What is known of psnr (dB), ssim and ie at one column, or of cost (10^12 multiply-accumulates)."""
@@ -27,11 +32,13 @@ Series = tuple[Values, ...]
 class Numbers:
     """By label of a row; rows of which nothing is known are not there. `gains` are over the row that it is compared
     with, mean over seeds, and `sure` is how sure each is; `remarks` say which were refused, or given though the arms
-    are not matched."""
+    are not matched. `moving` and `moving_gains` are the same without static triplets, where there are any."""
 
     published: Mapping[str, Series]
     measured: Mapping[str, Series]
+    moving: Mapping[str, Series]
     gains: Mapping[str, Series]
+    moving_gains: Mapping[str, Series]
     sure: Mapping[str, Mapping[Column, Certainty]]
     remarks: tuple[str, ...]
 
@@ -46,12 +53,26 @@ def numbers(suite: Suite, rows: Rows, show_unmatched: bool) -> Numbers:
     remarks: list[str] = []
     compared = {row.label: _compared(suite, row, rows, show_unmatched, remarks) for row in suite.rows}
     gains: dict[str, Series] = {}
+    moving_gains: dict[str, Series] = {}
     for row in suite.rows:
         if pairs := compared[row.label]:
             cost = minus(measured[row.label][-1:], measured[row.against][-1:])
-            gains[row.label] = (*mean([_gain(suite, pair) for pair in pairs]), *cost)
+            gains[row.label] = (*mean([_at(suite, means_of(_gained(pair)), pair) for pair in pairs]), *cost)
+            if _has_static(suite, [arm for pair in pairs for arm in pair.arms]):
+                moving = [_at(suite, means_of(moving_difference(pair)), pair) for pair in pairs]
+                moving_gains[row.label] = (*mean(moving), {})
     known = {label: values for label, values in measured.items() if any(values)}
-    return Numbers(_published(suite), known, gains, _sure(suite, compared), tuple(remarks))
+    moving_of = {
+        label: (*_measured(suite, found, lambda arm: means_of(without_exact(arm.rows)))[:-1], {})
+        for label, found in rows.items()
+        if _has_static(suite, [each.arm for each in found.values()])
+    }
+    return Numbers(_published(suite), known, moving_of, gains, moving_gains, _sure(suite, compared), tuple(remarks))
+
+
+def _has_static(suite: Suite, arms: Sequence[ArmOutcome]) -> bool:
+    columns = columns_of(suite)
+    return any(at in columns for arm in arms for at in exact_in(arm.rows))
 
 
 def columns_of(suite: Suite) -> list[Column]:
@@ -74,12 +95,9 @@ def minus(one: Series, other: Series) -> Series:
 
 
 def mean(series: Sequence[Series]) -> Series:
-    """Value by value, over those that have it."""
+    """Value by value, of what all of them have."""
     return tuple(
-        {
-            name: fmean(values[name] for values in at if name in values)
-            for name in dict.fromkeys(n for v in at for n in v)
-        }
+        {name: fmean(values[name] for values in at) for name in at[0] if all(name in values for values in at)}
         for at in zip(*series, strict=True)
     )
 
@@ -101,12 +119,14 @@ def _table(suite: Suite) -> PublishedTable:
     return tables()[suite.published]
 
 
-def _measured(suite: Suite, found: Mapping[int, Found]) -> Series:
+def _measured(
+    suite: Suite, found: Mapping[int, Found], means: Callable[[ArmOutcome], Means] = ArmOutcome.means
+) -> Series:
     """Mean over seeds of the means over triplets."""
     evaluated = [each for each in found.values() if each.arm.evaluated]
     if not evaluated:
         return ({},) * (len(suite.columns) + 1)
-    scores = [_at(suite, each.arm.means(), each.pair) for each in evaluated]
+    scores = [_at(suite, means(each.arm), each.pair) for each in evaluated]
     costs = [each.arm.cost.macs_thop / 1e12 for each in evaluated if each.arm.cost]
     return (*mean(scores), {"cost": costs[0]} if costs else {})
 
@@ -128,14 +148,16 @@ def _compared(suite: Suite, row: SuiteRow, rows: Rows, show_unmatched: bool, rem
             remarks.append(f"{row.label} minus {other.label}, seed {seed}: {verdict}: {unmatched}.")
         if not unmatched or show_unmatched:
             compared.append(pair)
+    seeds = sum(found.arm.evaluated for found in rows[row.label].values())
+    if 0 < len(compared) < seeds:
+        remarks.append(f"{row.label} minus {other.label}: over {len(compared)} of {seeds} seeds.")
     return compared
 
 
-def _gain(suite: Suite, pair: PairOutcome) -> Series:
-    """Second arm minus first, without the cost."""
+def _gained(pair: PairOutcome) -> pd.DataFrame:
     gained = difference(pair)
     assert gained is not None  # both arms are evaluated
-    return _at(suite, means_of(gained), pair)
+    return gained
 
 
 def _sure(suite: Suite, compared: Mapping[str, Sequence[PairOutcome]]) -> dict[str, dict[Column, Certainty]]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from harness.errors import HarnessError
+from harness.outcome.exact import static_notes
 from harness.report.certainty import uncertainty_lines
 from harness.report.formats import ScoreCell
 from harness.report.published import PublishedTable, tables
 from harness.report.sheet import Cell, Line, Sheet, blank
 from harness.report.suite_certainty import floor_notes, judged_notes, p_values, proven
 from harness.report.suite_numbers import Numbers, Series, Values, columns_of, minus, numbers, series_of
-from harness.report.tables import state_of
+from harness.report.tables import gap_notes, state_of
 from harness.results.store import Store
 from harness.suites.found import Found, Rows, find_rows
 from harness.suites.suite import Suite, SuiteRow
@@ -20,6 +22,7 @@ COST = "cost (T)"
 COUNTED = f"{COST}: 10^12 multiply-accumulates at 1280x720, transposed convolutions counted over their output."
 DIGITS = {"psnr": 2, "ssim": 4, "ie": 3, "cost": 2}
 ABSENT = "not measured"
+MOVING = "without static triplets"
 
 
 def suite_sheet(
@@ -63,6 +66,8 @@ def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> Iterator[Line]
         bold = [{"psnr"} if each else set() for each in (*proven(suite, row, of), False)]
         cells = _scores(measured, bold, ABSENT) if measured else _state(rows[label], len(suite.columns))
         yield line(label, "measured", cells, rule and not published)
+    if label in of.moving:
+        yield line(f"{label}, {MOVING}", "measured", _scores(of.moving[label], absent=ABSENT))
     if published and measured:
         yield line(label, "difference", _scores(minus(measured, published), sign="+"))
     gain = f"{label} minus {row.against}"
@@ -70,6 +75,8 @@ def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> Iterator[Line]
         yield line(gain, "published", _scores(minus(published, of.published[row.against]), sign="+"))
     if label in of.gains:
         yield line(gain, "measured", _gained(suite, row, of))
+        if label in of.moving_gains:
+            yield line(f"{gain}, {MOVING}", "measured", _scores(of.moving_gains[label], (), ABSENT, "+", more=1))
         yield from uncertainty_lines(of.sure[label], columns_of(suite), 1, gain)
 
 
@@ -136,6 +143,9 @@ def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
         yield f"Nothing of this table is measured in this store: harness suite {name} runs what it needs."
     yield from _how(rows)
     yield from _seeds(rows)
+    arms = [replace(found.arm, label=f"{label}, seed {seed}") for (label, seed), found in _all(rows)]
+    labels = dict(zip(columns_of(suite), (column.label for column in suite.columns), strict=True))
+    yield from (*gap_notes(arms, labels), *static_notes(arms, labels))
     yield from judged_notes(of)
     for (label, seed), found in _all(rows):
         if found.rivals:
@@ -173,7 +183,11 @@ def _tested(found: Found) -> Iterator[tuple[str, str]]:
 
 def _seeds(rows: Rows) -> Iterator[str]:
     """What the measured numbers are means over. A single seed is said to be one."""
-    seeds = {label: tuple(found) for label, found in rows.items() if found}
+    seeds = {
+        label: given
+        for label, found in rows.items()
+        if (given := tuple(seed for seed, each in found.items() if each.arm.evaluated))
+    }
     shared = len(set(seeds.values())) == 1
     for label, given in seeds.items():
         who = "Measured" if shared else label

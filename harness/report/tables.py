@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.outcome.control import judged
 from harness.outcome.difference import difference
-from harness.outcome.exact import exact_in, static_notes, without_exact
+from harness.outcome.exact import exact_in, moving_difference, static_notes, without_exact
 from harness.outcome.pairs import ArmOutcome, Column, Gaps, Means, Outcome, PairOutcome, gaps_of, means_of
 from harness.outcome.seeds import certainty, estimates, floor, of_all_seeds
 from harness.registry.catalog import catalog
 from harness.registry.specs import MetricSpec
 from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
 from harness.report.sheet import Cell, Line, Sheet, blank, scores
+from harness.results.records import PairRecord
 from harness.results.store import Store
 
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 
 
-def sheets_of(store: Store, pair: PairOutcome) -> list[Sheet]:
-    """A pair's table, with every other seed of the same comparison that is in the store, and its noise floor."""
-    return pair_sheets(of_all_seeds(store, pair), floor(store, pair))
+def sheets_of(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -> list[Sheet]:
+    """A pair's table, with every other seed of the same comparison among the store's pairs, and its noise floor."""
+    return pair_sheets(of_all_seeds(store, pair, records), floor(store, pair, records))
 
 
 def pair_sheets(pairs: Sequence[PairOutcome], noise: Noise = (0, {})) -> list[Sheet]:
@@ -40,7 +41,7 @@ def evaluation_sheets(outcome: Outcome) -> list[Sheet]:
     lines = [*_arm([outcome.reference], outcome.columns, outcome.record.ssim)]
     lines += _arm(outcome.arms, outcome.columns, outcome.record.ssim)
     labels = (*map(outcome.column_label, outcome.columns), *COSTS)
-    notes = (*_notes(outcome), *_gap_notes(outcome), *static_notes([outcome]), *_untrained([outcome]))
+    notes = (*_notes(outcome), *_odd([outcome]), *_untrained([outcome]))
     return [Sheet(outcome.record.title, labels, tuple(lines), notes), *_further([outcome], {})]
 
 
@@ -89,7 +90,7 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     if pair.bit_equal:
         notes.append("Both arms ended with the same baseline weights, bit for bit.")
     notes += [f"Control: {verdict}." for each in pairs if (verdict := judged(each))]
-    notes += [note for each in pairs for note in _gap_notes(each)] + static_notes(pairs)
+    notes += _odd(pairs)
     notes += [*uncertainty_notes(pairs, sure, noise), *_untrained(pairs)]
     return Sheet(title, labels, tuple(lines), tuple(notes))
 
@@ -110,17 +111,12 @@ def _arm(of_seeds: Sequence[ArmOutcome], columns: list[Column], ssim: str) -> li
 
 
 def _difference_without_static(pairs: Sequence[PairOutcome]) -> list[Line]:
-    """The difference over triplets that neither arm has exactly; nothing where there are no others."""
-    ssim, gains = pairs[0].record.ssim, []
-    for pair in pairs:
-        exact = {(*at, id_) for arm in pair.arms for at, ids in exact_in(arm.rows).items() for id_ in ids}
-        gained = difference(pair)
-        if not exact or gained is None:
-            return []
-        keys = list(gained[["test", "level", "triplet"]].itertuples(index=False, name=None))
-        gains.append(means_of(gained[[key not in exact for key in keys]]))
-    means = _mean(gains)
-    cells = [_pair_of(means.get(at, {}), ssim, "+") or Cell() for at in pairs[0].columns]
+    """The difference over triplets that neither arm has exactly; nothing where there are no others. All arms are
+    evaluated."""
+    if not any(exact_in(arm.rows) for pair in pairs for arm in pair.arms):
+        return []
+    means = _mean([means_of(moving_difference(pair)) for pair in pairs])
+    cells = [_pair_of(means.get(at, {}), pairs[0].record.ssim, "+") or Cell() for at in pairs[0].columns]
     return [Line("difference, without static triplets", (*cells, *blank(len(COSTS))))]
 
 
@@ -153,13 +149,21 @@ def _gap(gaps: Mapping[str, str], ssim: str) -> str:
     return "/".join(gaps.get(name, "all") for name in ("psnr", ssim)) if gaps else "..."
 
 
-def _gap_notes(outcome: Outcome) -> list[str]:
-    """Which metrics were not measured for every triplet."""
+def _odd(outcomes: Sequence[Outcome]) -> list[str]:
+    """What must be said of triplets that are not as the others."""
+    arms = [arm for outcome in outcomes for arm in (outcome.reference, *outcome.arms)]
+    labels = {at: outcomes[0].column_label(at) for at in outcomes[0].columns}
+    return [*gap_notes(arms, labels), *static_notes(arms, labels)]
+
+
+def gap_notes(arms: Iterable[ArmOutcome], labels: Mapping[Column, str]) -> list[str]:
+    """Which metrics were not measured for every triplet of the columns that have a label."""
     return [
-        f"{arm.label}, {outcome.column_label(at)}: {name} is known for {count} triplets: no mean, and no difference."
-        for arm in (outcome.reference, *outcome.arms)
+        f"{arm.label}, {labels[at]}: {name} is known for {count} triplets: no mean, and no difference."
+        for arm in arms
         if arm.evaluated
         for at, gaps in gaps_of(arm.rows).items()
+        if at in labels
         for name, count in gaps.items()
     ]
 
@@ -167,7 +171,7 @@ def _gap_notes(outcome: Outcome) -> list[str]:
 def _loses(means: Means, reference: Means) -> bool:
     """Whether PSNR is nowhere above the reference's, where both are known."""
     known = [at for at in means if "psnr" in means[at] and "psnr" in reference.get(at, {})]
-    return all(means[at]["psnr"] <= reference[at]["psnr"] for at in known)
+    return bool(known) and all(means[at]["psnr"] <= reference[at]["psnr"] for at in known)
 
 
 def state_of(arm: ArmOutcome) -> str:

@@ -77,7 +77,7 @@ class Comparison(Frozen):
         parts = (self.baseline, *self.plugins, self.data, *self.tests)
         named = [(part.name, part.options) for part in parts]
         masks = [part and (part.name, part.options) for part in (self.masks, self.test_masks)]
-        return named, masks, self.recipe, self.protocol.partition("-v")[0]
+        return named, masks, self.recipe, self.protocol.rsplit("-", 2)[0]
 
 
 def differences(one: Any, other: Any, at: str = "") -> list[str]:

@@ -63,25 +63,33 @@ def _comparison(found: Mapping[str, Any], was: Fingerprint) -> dict[str, Any]:
     data_words, _, test_masks = words
     masks = was.masks
     tested = found["network_masks"][-1]
+    given = {
+        name: _given(asked.get(name, "")) for name in ("baseline", "plugins", "data", "test", "masks", "test_masks")
+    }
     return {
-        "baseline": _part(was.baseline),
-        "plugins": [_part(plugin) for plugin in was.arm],
+        "baseline": _part(was.baseline) | given["baseline"],
+        "plugins": [_part(plugin) | given["plugins"] for plugin in was.arm],
         "recipe": was.recipe | {"test_triplets": None},
-        "data": {"name": was.data.get("name", data_words), "content": _text(was.data.get("digest"))},
+        "data": {"name": was.data.get("name", data_words), "content": _text(was.data.get("digest"))} | given["data"],
         "tests": [
             {"name": tests["data"].rpartition("-")[0], "content": f"{tests['data']} {_count(tests['levels'].values())}"}
+            | given["test" if asked.get("test") else "data"]
             for tests in found["tests"]
         ],
         "protocol": found["protocol"],
-        "masks": _part(masks) if masks else None,
-        "test_masks": {"name": test_masks, "content": tested} if test_masks else None,
+        "masks": _part(masks) | given["masks"] if masks else None,
+        "test_masks": {"name": test_masks, "content": tested} | given["test_masks"] if test_masks else None,
         "metrics": dict.fromkeys(found["metrics"], ""),
         "code": was.code,
     }
 
 
+def _given(words: str) -> dict[str, Any]:
+    """Which options are no defaults is not known: what was asked for with options is what no words mean."""
+    return {"given": {"options as written": words}} if ":" in words else {}
+
+
 def _part(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given is not known apart from the defaults: none of it counts as given."""
     return {"name": record["name"], "options": record["options"], "content": _text(record.get("code"))}
 
 

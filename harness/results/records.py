@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from harness.results.comparison import Comparison
 from harness.results.envelope import Frozen, Record
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+=_.-]{0,200}$")]
+NAME = "[A-Za-z0-9][A-Za-z0-9+=_.-]{0,200}"
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 """Of a file or folder in the store: no way out of it."""
 
 Count = Annotated[int, Field(ge=0)]
@@ -161,6 +162,12 @@ class Tested(Record):
     test_masks: str | None = None
     command: str = ""
 
+    @model_validator(mode="after")
+    def _each_arm_has_all(self) -> Self:
+        if not self.labels or len(self.labels) != len(self.network_masks):
+            raise ValueError(f"{len(self.labels)} labels and masks of {len(self.network_masks)} networks")
+        return self
+
 
 class Verdict(Frozen):
     """What two audit trails say of each other, and the settings in which their runs differ.
@@ -192,6 +199,12 @@ class PairRecord(Tested):
     comparison: Comparison
     verdict: Verdict | None = None
 
+    @model_validator(mode="after")
+    def _each_run_is_an_arm(self) -> Self:
+        if len(self.runs) != len(self.labels):
+            raise ValueError(f"{len(self.runs)} runs and {len(self.labels)} labels")
+        return self
+
     @property
     def is_control(self) -> bool:
         """Whether its second arm must reproduce the first."""
@@ -214,11 +227,11 @@ def slug_of(run: str) -> str:
     return run.rsplit(".", 2)[0]
 
 
-def remedy_of(name: str) -> str:
-    """The command that makes a run or pair of that name anew, as far as the name tells."""
+def remedy_of(name: str, what: str = "it") -> str:
+    """What to move away, and the command that makes a run or pair of that name anew, as far as the name tells."""
     arm, _, seed = name.rpartition(".")[0].rpartition(".s")
     baseline, *plugins = arm.split("+")
     if not baseline or not seed.isdecimal():
-        return "move it away; the command that made it makes it anew"
+        return f"move {what} away; the command that made it makes it anew"
     words = f"harness run --baseline {baseline}" + (f" --with {','.join(plugins)}" if plugins else "")
-    return f"move it away; {words} --seeds {seed}, with the options that it had, makes it anew"
+    return f"move {what} away; {words} --seeds {seed}, with the options that it had, makes it anew"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from harness.results import lines
@@ -66,6 +68,17 @@ def read_rows(path: Path, remedy: str, checked: bool = True) -> list[Row]:
         return [_row(line) for line in table.lines]
     except (ValueError, KeyError) as error:
         raise damaged(path, error, remedy) from error
+
+
+def rows_by_key(path: Path, remedy: str, checked: bool = True) -> dict[Key, Row]:
+    """What is known of each key, for readers: a file that is still the same is not taken apart twice by a process."""
+    content = sha256(path.read_bytes()).digest() if path.exists() else b""
+    return _merged_of(path, remedy, checked, content)
+
+
+@lru_cache(maxsize=256)
+def _merged_of(path: Path, remedy: str, checked: bool, content: bytes) -> dict[Key, Row]:
+    return merged(read_rows(path, remedy, checked))
 
 
 def merged(rows: Iterable[Row]) -> dict[Key, Row]:

@@ -31,18 +31,9 @@ from harness.errors import HarnessError
 from harness.results import landed
 from harness.results.comparison import differences
 from harness.results.envelope import read, write
-from harness.results.records import (
-    EvalRecord,
-    Measured,
-    PairRecord,
-    RunRecord,
-    Status,
-    remedy_of,
-)
-from harness.results.rows import Row, merged, read_rows
+from harness.results.records import NAME, EvalRecord, Measured, PairRecord, RunRecord, Status, remedy_of
+from harness.results.rows import Row, rows_by_key
 from harness.results.trail import Given, Point, read_curve, read_trail
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+=_.-]{0,200}")
 
 EVALUATED = "move it away; harness eval, given again, makes it anew"
 
@@ -112,15 +103,15 @@ class RunFolder:
 
     def points(self) -> list[Point]:
         """The curve."""
-        return read_curve(self.curve, self.remedy, not self.landed)
+        return read_curve(self.curve, remedy_of(self.name, "its folder"), not self.landed)
 
     def trail(self) -> list[Given]:
         """The audit trail."""
-        return read_trail(self.audit, self.remedy, not self.landed)
+        return read_trail(self.audit, remedy_of(self.name, "its folder"), not self.landed)
 
     def read_rows(self) -> list[Row]:
         """What was measured."""
-        return list(merged(read_rows(self.rows, self.remedy, not self.landed)).values())
+        return list(rows_by_key(self.rows, self.remedy, not self.landed).values())
 
     def set_status(self, status: Status) -> None:
         with suppress(HarnessError):  # a damaged one is written anew
@@ -140,7 +131,7 @@ class RunFolder:
         try:
             lock.acquire(timeout=0.2)  # by then its holder has written its name
         except Timeout:
-            who = holder.read_text().strip() if holder.exists() else "another process"
+            who = holder.read_text("utf-8", "replace").strip() if holder.exists() else "another process"
             raise HarnessError(f"run {self.name} is in use by {who}; wait for it or stop it") from None
         try:
             holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -188,7 +179,7 @@ class Store:
 
     def runs(self) -> list[RunFolder]:
         """Those that have a record."""
-        folders = (RunFolder(path) for path in sorted(self.root.glob("runs/*")) if NAME.fullmatch(path.name))
+        folders = (RunFolder(path) for path in sorted(self.root.glob("runs/*")) if re.fullmatch(NAME, path.name))
         return [run for run in folders if run.started]
 
     def initial_weights(self, name: str) -> Path:
@@ -198,7 +189,7 @@ class Store:
         """Names of all pairs, the most recently written last. A file whose name is none is named and left out."""
         found = []
         for path in self.root.glob("pairs/*.json"):
-            if NAME.fullmatch(path.stem) and path.stem.strip("."):
+            if re.fullmatch(NAME, path.stem):
                 with suppress(FileNotFoundError):
                     found.append((path.stat().st_mtime, path.stem))
             else:
@@ -233,7 +224,7 @@ class Store:
         return read(self.evaluation(name), EvalRecord, EVALUATED)
 
     def evaluation_rows(self, name: str) -> list[Row]:
-        return list(merged(read_rows(self.evaluation(name).with_suffix(".csv"), EVALUATED)).values())
+        return list(rows_by_key(self.evaluation(name).with_suffix(".csv"), EVALUATED).values())
 
     @property
     def reference(self) -> Path:
@@ -243,8 +234,8 @@ class Store:
     def read_reference(self) -> list[Row]:
         """The same, with those of the landed schema."""
         remedy = "move it away; harness run, given again, makes its rows anew"
-        of_landed = read_rows(landed.reference(self.root), remedy, checked=False)
-        return list(merged([*of_landed, *read_rows(self.reference, remedy)]).values())
+        of_landed = rows_by_key(landed.reference(self.root), remedy, checked=False)
+        return list((of_landed | rows_by_key(self.reference, remedy)).values())
 
     def figures(self, pair: str) -> Path:
         """Raises HarnessError where it is a link that leads out of the results."""
@@ -255,6 +246,6 @@ class Store:
 
 
 def _checked(name: str) -> str:
-    if not NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         raise HarnessError(f"{name!r} is no name of a run or pair")
     return name

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from harness.errors import HarnessError
-from harness.outcome.pairs import PairOutcome, read_pair
+from harness.outcome.pairs import readable
 from harness.pair.comparison import comparison_of
 from harness.pair.plan import Plan
+from harness.results.records import PairRecord
 from harness.results.store import Store
 
 
 def finished(plan: Plan, store: Store) -> str:
-    """The pair of the plan's comparison and seed that every test triplet was measured for; "" if none.
+    """The pair of the plan's comparison and seed that has every metric of every test triplet; "" if none.
 
     That its data is still the same is for the run to find out.
     """
-    compared = comparison_of(plan)
-    for name, record in store.pair_records().items():
-        try:
-            same = record.seed == plan.training.seed and record.comparison.is_same(compared)
-            if same and _whole(read_pair(store, name, record)):
-                return name
-        except HarnessError:
-            continue  # damaged: running it again repairs it
+    for pair in readable(store, records_of(plan, store)):  # running one that is damaged again repairs it
+        if all(pair.is_whole(arm, plan.testing.metrics) for arm in pair.arms):
+            return pair.name
     return ""
 
 
-def _whole(pair: PairOutcome) -> bool:
-    return all(set(pair.columns) <= set(arm.means()) for arm in pair.arms)
+def records_of(plan: Plan, store: Store) -> dict[str, PairRecord]:
+    """Pairs of the plan's comparison, whatever its data holds, and of its seed."""
+    compared = comparison_of(plan)
+    return {
+        name: record
+        for name, record in store.pair_records().items()
+        if record.seed == plan.training.seed and record.comparison.is_same(compared)
+    }

@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from harness.outcome.pairs import ArmOutcome, PairOutcome, read_pair
+from harness.outcome.pairs import ArmOutcome, PairOutcome, readable
 from harness.outcome.seeds import PLUGINS
 from harness.registry.catalog import catalog
 from harness.registry.options import Choice, parse_choice, parse_choices
@@ -35,17 +35,22 @@ def find_rows(suite: Suite, store: Store) -> Rows:
     """What the store has of each row. Of several pairs of one seed, those under the suite's own protocol come first,
     then those that are evaluated, then the one last run."""
     records = store.pair_records()
-    outcomes: dict[str, PairOutcome] = {}
+    wanted = {
+        row.label: [
+            name
+            for asked in (suite.asked_for(row) if records else ())
+            for name, record in records.items()
+            if means(asked, record.comparison)
+        ]
+        for row in suite.rows
+    }
+    meant = {name: record for name, record in records.items() if any(name in names for names in wanted.values())}
+    outcomes = {pair.name: pair for pair in readable(store, meant)}
     rows: Rows = {}
     for row in suite.rows:
         candidates: dict[int, list[Found]] = defaultdict(list)
-        for asked in suite.asked_for(row) if records else ():
-            for name, record in records.items():
-                if means(asked, record.comparison):
-                    if name not in outcomes:
-                        outcomes[name] = read_pair(store, name, record)
-                    arm = outcomes[name].arms[-1 if row.plugins else 0]
-                    candidates[record.seed].append(Found(outcomes[name], arm))
+        for pair in (outcomes[name] for name in wanted[row.label] if name in outcomes):
+            candidates[pair.record.seed].append(Found(pair, pair.arms[-1 if row.plugins else 0]))
         rows[row.label] = _comparable({seed: _best(suite, row, found) for seed, found in sorted(candidates.items())})
     return rows
 
@@ -74,9 +79,8 @@ def _masks(asked: Asked, compared: Comparison) -> bool:
     if compared.masks is None:
         return True
     masks = parse_choice(asked.masks) if asked.masks else catalog().default_mask_source()
-    if not asked.test_masks or compared.test_masks is None:
-        return _chosen(masks, compared.masks) and bool(asked.test_masks) == (compared.test_masks is not None)
-    return _chosen(masks, compared.masks) and _chosen(parse_choice(asked.test_masks), compared.test_masks)
+    tested = parse_choice(asked.test_masks) if asked.test_masks else masks
+    return _chosen(masks, compared.masks) and _chosen(tested, compared.test_masks or compared.masks)
 
 
 def _all_chosen(choices: list[Choice], parts: tuple[Part, ...]) -> bool:
@@ -89,12 +93,12 @@ def _chosen(choice: Choice, part: Part) -> bool:
 
 def _comparable(found: dict[int, Found]) -> dict[int, Found]:
     """The seeds that were trained and tested alike; those that were not are named and left out."""
-    first, kept = next(iter(found.values()), None), dict(found)
-    for seed, each in found.items():
-        assert first is not None
+    kept = dict(found)
+    evaluated = {seed: each for seed, each in found.items() if each.arm.evaluated}
+    for seed, each in evaluated.items():
+        first = next(iter(evaluated.values()))
         free = () if each.arm is each.pair.arms[-1] else PLUGINS  # of the plain arm
-        changed = first.pair.record.comparison.differences(each.pair.record.comparison, free)
-        if each.arm.evaluated and first.arm.evaluated and changed:
+        if changed := first.pair.record.comparison.differences(each.pair.record.comparison, free):
             log.warning("%s is left out: made under other settings: %s", each.pair.name, changed[0])
             del kept[seed]
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,14 @@ from harness.arm import Arm
 from harness.data.order import Order
 from harness.distributed import World
 from harness.errors import HarnessError
-from harness.outcome.pairs import read_pair
-from harness.pair.comparison import comparison_of
+from harness.outcome.pairs import readable
 from harness.pair.plan import Plan
 from harness.pair.run import Shared
-from harness.results.records import PairRecord
 from harness.results.store import RunFolder, Store
+from harness.suites.finished import records_of
 from harness.suites.suite import Expected
+
+log = logging.getLogger("harness")
 
 Size = tuple[int, int]
 """(width, height)"""
@@ -64,7 +66,7 @@ def _guessed(plan: Plan, store: Store, expected: Mapping[str, Expected]) -> list
     recipe = plan.training.recipe
     per_epoch = Order(expected["train"].triplets, recipe.batch, plan.training.seed).steps_per_epoch
     runs = [RunFolder(Path("/nonexistent"))] * len(plan.arms)
-    for record in _records(plan, store).values():
+    for record in records_of(plan, store).values():
         runs = [store.run(run) for run in record.runs]
     tests = {chosen.name: expected[chosen.name] for chosen in plan.tests}
     return _states(plan, store, runs, recipe.total_steps(per_epoch), tests)
@@ -74,9 +76,9 @@ def _states(
     plan: Plan, store: Store, runs: list[RunFolder], steps: int, tests: Mapping[str, Expected]
 ) -> list[ArmState]:
     tested = set()
-    for name, record in _records(plan, store).items():
-        if record.runs == tuple(run.name for run in runs):
-            tested |= {arm.run for arm in read_pair(store, name, record).arms if arm.evaluated}
+    for pair in readable(store, records_of(plan, store)):
+        if pair.record.runs == tuple(run.name for run in runs):
+            tested |= {arm.run for arm in pair.arms if pair.is_whole(arm, plan.testing.metrics)}
     return [
         ArmState(arm, min(_step(run), steps), steps, run in tested, tests)
         for arm, run in zip(plan.arms, runs, strict=True)
@@ -84,15 +86,9 @@ def _states(
 
 
 def _step(run: RunFolder) -> int:
-    status = run.status()
+    try:
+        status = run.status()
+    except HarnessError as error:
+        log.warning("%s", error)
+        return 0
     return status.step if status else 0
-
-
-def _records(plan: Plan, store: Store) -> dict[str, PairRecord]:
-    """Pairs of the plan's comparison, whatever its data holds, and of its seed."""
-    compared = comparison_of(plan)
-    return {
-        name: record
-        for name, record in store.pair_records().items()
-        if record.seed == plan.training.seed and record.comparison.is_same(compared)
-    }
