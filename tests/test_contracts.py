@@ -236,13 +236,14 @@ def test_a_network_can_be_trained_after_the_check(wrong: Wrong) -> None:
     ones = None
     def encode(self, frames):
         self.ones = frames.img0.new_ones(1) if self.ones is None else self.ones
-        return Features(self.conv(frames.img0) * self.ones, self.conv(frames.img1) * self.ones, kept=frames)
+        f0, f1 = self.conv(frames.img0) * self.ones, self.conv(frames.img1) * self.ones
+        return Features(f0=f0, f1=f1, kept=frames)
 """
     arm = Arm.of(wrong(f"class Net(Good):{body}"), parse_choice("net"))
     model = arm.build(0)
     arm.check(model)
     img0, img1 = torch.rand(2, 1, 3, 16, 32, generator=torch.Generator().manual_seed(0))
-    model(Frames(img0=img0, img1=img1), torch.full((1, 1, 1, 1), 0.5)).frame.mean().backward()
+    model(Frames(img0=img0, img1=img1), torch.full((1, 1, 1, 1), 0.5)).flow_t0.mean().backward()
 
 
 # -- a network without a seam ----------------------------------------------------------------------------------------
