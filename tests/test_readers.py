@@ -87,7 +87,7 @@ def test_what_is_shown_unmatched_says_so_of_every_seed(tmp_path: Path) -> None:
     pair = read_pair(store, one)
     with pytest.raises(HarnessError, match=rf"{re.escape(other)}: no difference between unmatched runs: recipe\.batch"):
         sheets_of(store, pair, store.pair_records())
-    sheet, *_ = sheets_of(store, replace(pair, show_unmatched=True))
+    sheet, *_ = sheets_of(store, replace(pair, show_unmatched=True), store.pair_records())
     assert sheet.notes[0].startswith("NOT MATCHED, seed 1: the arms differ in recipe.batch: 24 -> 8")
 
 
