@@ -494,6 +494,21 @@ def test_a_pair_whose_record_is_damaged(finished: Path, train: Harness, harness:
     assert Store(finished).pair(pair.stem).runs == PairRecord.model_validate(json.loads(whole)["record"]).runs
 
 
+def test_a_control_that_holds_passes(train: Harness) -> None:
+    outcome = train("--with", "null")
+    assert outcome.code == 0, outcome.err
+    assert "control of seed 0: PASS" in outcome.out
+
+
+def test_a_control_that_fails_says_where_and_ends_with_1(train: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = "harness.controls.null.Null.forward"
+    monkeypatch.setattr(wrong, lambda self, features, regions: features.refined(2 * features.f0, features.f1))
+    outcome = train("--with", "null")
+    assert outcome.code == 1, outcome.err
+    assert "control of seed 0: FAIL: step 2: gradient_norm" in outcome.out
+    assert "Noise floor" not in outcome.out
+
+
 def test_two_processes_on_one_run(finished: Path, train: Harness) -> None:
     run = runs(finished)["toy"]
     script = (

@@ -69,7 +69,7 @@ def _comparison(found: Mapping[str, Any], was: Fingerprint) -> dict[str, Any]:
     return {
         "baseline": _part(was.baseline) | given["baseline"],
         "plugins": [_part(plugin) | given["plugins"] for plugin in was.arm],
-        "recipe": was.recipe | {"test_triplets": None},
+        "recipe": was.recipe,  # how many triplets were tested was not in it
         "data": {"name": was.data.get("name", data_words), "content": _text(was.data.get("digest"))} | given["data"],
         "tests": [
             {"name": tests["data"].rpartition("-")[0], "content": f"{tests['data']} {_count(tests['levels'].values())}"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.outcome.pairs import ArmOutcome, PairOutcome, readable
 from harness.outcome.seeds import PLUGINS
@@ -35,12 +36,13 @@ def find_rows(suite: Suite, store: Store) -> Rows:
     """What the store has of each row. Of several pairs of one seed, those under the suite's own protocol come first,
     then those that are evaluated, then the one last run."""
     records = store.pair_records()
+    recipe = _recipe(suite) if records else {}
     wanted = {
         row.label: [
             name
             for asked in (suite.asked_for(row) if records else ())
             for name, record in records.items()
-            if means(asked, record.comparison)
+            if recipe == {**recipe, **record.comparison.recipe} and means(asked, record.comparison)
         ]
         for row in suite.rows
     }
@@ -55,19 +57,22 @@ def find_rows(suite: Suite, store: Store) -> Rows:
     return rows
 
 
-def means(asked: Asked, compared: Comparison) -> bool:
-    """Whether these words ask for a comparison, under whatever protocol and metrics, by whatever code and data."""
+def _recipe(suite: Suite) -> dict[str, Any]:
+    """As a comparison has it."""
     from harness.train.recipe import load_recipe  # imports numpy, which an empty store does not need
 
-    recipe = load_recipe(asked.recipe)
+    recipe = load_recipe(suite.recipe)
+    return {**recipe.training(), "test_triplets": recipe.test_triplets}
+
+
+def means(asked: Asked, compared: Comparison) -> bool:
+    """Whether these words ask for a comparison, by whatever recipe, protocol and metrics, code and data."""
     plugins = parse_choices(asked.plugins)
     known = {plugin.name: plugin for plugin in compared.plugins}
-    wanted = {**recipe.training(), "test_triplets": recipe.test_triplets}
     return (
         _chosen(parse_choice(asked.baseline), compared.baseline)
         and len(plugins) == len(known)
         and all(plugin.name in known and _chosen(plugin, known[plugin.name]) for plugin in plugins)
-        and wanted == {**compared.recipe, "test_triplets": compared.recipe.get("test_triplets")}
         and _chosen(parse_choice(asked.data), compared.data)
         and _all_chosen(parse_choices(asked.test) or [parse_choice(asked.data)], compared.tests)
         and _masks(asked, compared)
