@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from harness.cli.main import Once
 from harness.cli.table import table
 from harness.errors import HarnessError
 from harness.outcome.difference import difference
@@ -198,3 +200,9 @@ def test_a_difference_is_over_the_same_triplets_or_refused(tmp_path: Path) -> No
     fewer = replace(pair.arms[1], frames={key: seen for key, seen in pair.arms[1].frames.items() if key[2] == "a"})
     (why,) = refusals(replace(pair, arms=(pair.arms[0], fewer)))
     assert "5 triplets are of one alone" in why
+
+
+def test_a_damaged_record_is_named_once_a_command() -> None:
+    once = Once()
+    records = [logging.makeLogRecord({"msg": "left out: %s", "args": (name,)}) for name in ("a", "b", "a")]
+    assert [once.filter(record) for record in records] == [True, True, False]
