@@ -141,6 +141,7 @@ def put(
     batch: int = 24,
     clips: int = 2,
     added: Callable[[str, int], float] = lambda level, at: 0.0,
+    tier: str = "CUDA, fast",
 ) -> str:
     """A pair's record and its runs as `harness run` leaves them: so many clips of one triplet a level; `psnr` is that
     of each arm at the first, 1/3 dB less at each further one. `added` is what the second arm has besides, in dB, by
@@ -182,6 +183,7 @@ def put(
         labels=tuple(labels),
         tests=tests,
         protocol=protocol,
+        tier=tier,
         masks="supervoxel",
         comparison=comparison(asked, protocol=protocol),
     )

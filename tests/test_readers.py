@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import torch
 from click.testing import CliRunner
 
+from harness.cli.main import Once
 from harness.cli.table import table
 from harness.errors import HarnessError
+from harness.metrics import pixelwise
+from harness.outcome import control, exact
 from harness.outcome.difference import difference
 from harness.outcome.pairs import Column, means_of, read_pair
 from harness.outcome.refusals import refusals
 from harness.outcome.seeds import floor, of_all_seeds
+from harness.pair.comparison import comparison_of
+from harness.pair.plan import Plan, settle
+from harness.registry.catalog import catalog
 from harness.report.tables import sheets_of
 from harness.results import lines
 from harness.results.comparison import Data
 from harness.results.records import Asked
 from harness.results.rows import Row, write_rows
 from harness.results.store import Store
+from harness.suites.found import means
+from harness.train.engine import Tier
 from tests.stores import comparison, numbers, put, suite, table1
 
 ASKED = Asked(baseline="ifrnet-s", plugins="hce")
@@ -57,15 +70,15 @@ def test_a_damaged_control_stops_no_table_of_another_pair(
     tmp_path: Path, file: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store, (pair,) = seeds(tmp_path, 1)
-    _, (control,) = seeds(tmp_path, 1, "null")
-    for run in map(store.run, store.pair(control).runs):
+    _, (null,) = seeds(tmp_path, 1, "null")
+    for run in map(store.run, store.pair(null).runs):
         measured = run.measured()
         assert measured
         run.set_measured(measured.model_copy(update={"baseline_sha256": "of both"}))
     assert floor(store, read_pair(store, pair), store.pair_records())[0] == 1
-    flip(store.run(store.pair(control).runs[1]).path / file)
+    flip(store.run(store.pair(null).runs[1]).path / file)
     assert floor(store, read_pair(store, pair), store.pair_records()) == (0, {})
-    assert f"{control} is left out: " in caplog.text
+    assert f"{null} is left out: " in caplog.text
 
 
 def test_a_pair_without_a_table_stops_no_other_pairs_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,7 +145,9 @@ def test_a_suite_names_gaps_and_static_triplets_as_a_pair_does(tmp_path: Path) -
         1,
         lambda row: row.model_copy(
             update={
-                "values": {} if at(row, missing) else row.values | ({"psnr": 100.0} if at(row, ("easy", "a")) else {})
+                "values": {}
+                if at(row, missing)
+                else {**row.values, **({"psnr": 100.0} if at(row, ("easy", "a")) else {})}
             }
         ),
     )
@@ -198,3 +213,60 @@ def test_a_difference_is_over_the_same_triplets_or_refused(tmp_path: Path) -> No
     fewer = replace(pair.arms[1], frames={key: seen for key, seen in pair.arms[1].frames.items() if key[2] == "a"})
     (why,) = refusals(replace(pair, arms=(pair.arms[0], fewer)))
     assert "5 triplets are of one alone" in why
+
+
+def test_a_damaged_record_is_named_once_a_command() -> None:
+    once = Once()
+    records = [logging.makeLogRecord({"msg": "left out: %s", "args": (name,)}) for name in ("a", "b", "a")]
+    assert [once.filter(record) for record in records] == [True, True, False]
+
+
+# --- what words mean, and what readers and makers say alike
+
+
+def test_test_masks_that_are_those_of_training_are_no_others() -> None:
+    def plan(test_masks: str) -> Plan:
+        asked = Asked(baseline="ifrnet-s", plugins="hce", masks="supervoxel", test_masks=test_masks)
+        return settle(asked, catalog(), torch.device("cpu"))
+
+    plain, same = comparison_of(plan("")), comparison_of(plan("supervoxel"))
+    assert plain == same
+    for test_masks in ("", "supervoxel"):
+        asked = Asked(baseline="ifrnet-s", plugins="hce", masks="supervoxel", test_masks=test_masks)
+        assert means(asked, plain)
+    other = Asked(baseline="ifrnet-s", plugins="hce", masks="supervoxel", test_masks="precomputed:folder=/x")
+    assert not means(other, plain)
+
+
+def test_a_landed_pair_that_was_asked_for_with_options_is_meant_by_no_words_without(tmp_path: Path) -> None:
+    store = Store(shutil.copytree(Path(__file__).parent / "landed", tmp_path / "results"))
+    (name,) = store.pairs()
+    assert all(part.is_meant_by(part.name, {}) for part in store.pair(name).comparison.plugins)
+    path = store.pair_file(name)
+    found = json.loads(path.read_text())
+    found["asked"]["plugins"] = "hce,hir:stages=L"
+    path.write_text(json.dumps(found))
+    assert not any(part.is_meant_by(part.name, {}) for part in store.pair(name).comparison.plugins)
+
+
+def test_a_record_whose_arms_and_masks_are_not_as_many_is_one_line(tmp_path: Path) -> None:
+    store, (name,) = seeds(tmp_path, 1)
+    record = store.pair(name)
+    for changed in ({"network_masks": ("none",)}, {"runs": record.runs[:1]}):
+        store.write_pair(name, record.model_copy(update=changed))
+        with pytest.raises(HarnessError, match="damaged"):
+            store.pair(name)
+
+
+def test_an_arm_with_a_gap_is_not_whole(tmp_path: Path) -> None:
+    store, (name,) = seeds(tmp_path, 1)
+    rewrite(store, name, 1, lambda row: row.model_copy(update={"values": {}}) if at(row, ("easy", "a")) else row)
+    pair = read_pair(store, name)
+    assert [pair.is_whole(arm, ("psnr", "ssim")) for arm in pair.arms] == [True, False]
+    assert not pair.is_whole(pair.arms[0], ("psnr", "lpips"))
+
+
+def test_readers_and_makers_say_the_same() -> None:
+    """Constants of readers, which import no torch, that are those of makers, which do."""
+    assert exact.PERFECT == pixelwise.PERFECT
+    assert control.FAST in get_args(Tier)

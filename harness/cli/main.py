@@ -66,6 +66,7 @@ def main() -> None:
     open_streams()
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine("harness: %(levelname)s: %(message)s"))
+    handler.addFilter(Once())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
         Path.cwd()
@@ -100,6 +101,20 @@ def main() -> None:
         code = _fail(f"{blamed} (HARNESS_TRACEBACK=1 shows the way there)")
     drop_unwritten()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class Once(logging.Filter):
+    """What a command has said already, of a damaged record that it meets again, it does not say again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        line = record.getMessage()
+        fresh = line not in self.said
+        self.said.add(line)
+        return fresh
 
 
 class OneLine(logging.Formatter):

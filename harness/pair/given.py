@@ -48,16 +48,16 @@ def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks |
         settings=settings,
         cost=cost(model),
     )
-    name = f"{arm.slug}.{sha}.{short(settings)}"
-    path = session.store.evaluation(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    tested = {"tests": [each.content for each in tests.sets], "protocol": record.protocol}
+    name = f"{arm.slug}.{sha}.{short(settings)}-{short(tested)}"
+    rows = session.store.evaluation_file(name)
+    rows.parent.mkdir(parents=True, exist_ok=True)
     model.to(tests.world.device)
 
     def progress(done: int, total: int) -> None:
         session.notify("harness_eval_done", run=f"{arm.slug}.weights.{sha}", done=done, total=total)
 
-    with FileLock(path.with_suffix(".lock")):
-        rows = path.with_suffix(".csv")
+    with FileLock(rows.with_suffix(".lock")):
         tests.evaluate(lambda settings: predictor(model, settings), rows, session, cache, sha, progress)
-        write(path, record)
+        write(session.store.evaluation(name), record)
     return name

@@ -19,8 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from harness import files
 from harness.errors import HarnessError
 
-SCHEMA = 2
-LANDED = 1  # the schema that had no version in it
+SCHEMA = 2  # the first had no version in it, see `harness.results.landed`
 LARGEST = 256 * 2**20  # bytes; no record comes near it
 BLANK = "0" * 64
 SUM = re.compile(rb'"sha256": "([0-9a-f]{64})"')

@@ -5,7 +5,8 @@
     pairs/<arm>.s<seed>.<fingerprint8>-<tested8>.json   the runs of a pair and its test triplets, named before they run
     reference/rows.csv                                  rows of what is no network
     init/<baseline>.s<seed>.<hash8>.safetensors         initial weights, shared by all arms
-    evaluations/<arm>.<weights12>.<settings8>.json .csv weights that were given, not trained, and their rows
+    evaluations/<arm>.<weights12>.<settings8>-<tested8>.json   weights that were given, not trained
+    evaluations/<arm>.<weights12>.<settings8>.csv       their rows
     figures/<pair>/                                     table, curves and gallery; figures/curves/ of several pairs
 
 No date in any name: running the same thing again finds it. A results folder is data, and not trusted: what has a name
@@ -223,8 +224,12 @@ class Store:
     def read_evaluation(self, name: str) -> EvalRecord:
         return read(self.evaluation(name), EvalRecord, EVALUATED)
 
+    def evaluation_file(self, name: str) -> Path:
+        """Its rows, which other test sets of the same weights have theirs in too: the name ends in how it was tested."""
+        return self.evaluation(name.rpartition("-")[0]).with_suffix(".csv")
+
     def evaluation_rows(self, name: str) -> list[Row]:
-        return list(rows_by_key(self.evaluation(name).with_suffix(".csv"), EVALUATED).values())
+        return list(rows_by_key(self.evaluation_file(name), EVALUATED).values())
 
     @property
     def reference(self) -> Path:
