@@ -225,7 +225,7 @@ class Store:
         return read(self.evaluation(name), EvalRecord, EVALUATED)
 
     def evaluation_file(self, name: str) -> Path:
-        """Its rows, which other test sets of the same weights have theirs in too: the name ends in how it was tested."""
+        """Its rows, beside those of the same weights on other test sets: the name ends in how they were tested."""
         return self.evaluation(name.rpartition("-")[0]).with_suffix(".csv")
 
     def evaluation_rows(self, name: str) -> list[Row]:
