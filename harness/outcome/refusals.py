@@ -57,5 +57,5 @@ def _seen(one: ArmOutcome, other: ArmOutcome) -> str:
         return ""
     return (
         f"{one.label} and {other.label} were tested on other frames at {len(changed)} of {len(both)} triplets, the "
-        f"first {' '.join(changed[0])}; the pair's command measures them again"
+        f"first {' '.join(changed[0])}; move their rows away, and the pair's command measures them anew"
     )
