@@ -17,12 +17,15 @@ from harness.arm import Arm
 from harness.cli.common import find_device
 from harness.cli.main import main
 from harness.errors import HarnessError
+from harness.outcome.difference import difference
 from harness.outcome.pairs import read_pair
+from harness.outcome.refusals import refusals
 from harness.pair import arithmetic
 from harness.pair.fingerprint import environment, fingerprint, short
-from harness.pair.plan import Asked
 from harness.registry.catalog import catalog
 from harness.registry.options import parse_choice
+from harness.results.envelope import write
+from harness.results.records import Asked
 from harness.results.store import Store
 from harness.train.recipe import load_recipe
 from tests.stores import put
@@ -175,20 +178,20 @@ def test_the_processor_is_named(tmp_path: Path, monkeypatch: Patch) -> None:
 
 
 def test_runs_of_two_machines_are_no_pair(tmp_path: Path, monkeypatch: Patch) -> None:
-    name = put(tmp_path, Asked("ifrnet-s", "hce", recipe="smoke"), (30.0, 31.0))
+    name = put(tmp_path, Asked(baseline="ifrnet-s", plugins="hce", recipe="smoke"), (30.0, 31.0))
     pair = read_pair(Store(tmp_path), name)
-    assert pair.unmatched() == []
+    assert refusals(pair) == ()
     here = environment(CPU)
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
     for arm, found in zip(pair.arms, (here, environment(CPU)), strict=True):
         assert arm.run
-        record = yaml.safe_load(arm.run.config.read_text())
-        record["fingerprint"]["environment"] = found
-        arm.run.config.write_text(yaml.safe_dump(record))
+        record = arm.run.record()
+        elsewhere = record.fingerprint.model_copy(update={"environment": found})
+        write(arm.run.config, record.model_copy(update={"fingerprint": elsewhere}))
     pair = read_pair(Store(tmp_path), name)
-    assert pair.unmatched() == ["environment.variables.MKL_CBWR: None -> COMPATIBLE"]
+    assert refusals(pair) == ("environment.variables.MKL_CBWR: None -> COMPATIBLE",)
     with pytest.raises(HarnessError, match="no difference between unmatched runs"):
-        pair.difference()
+        difference(pair)
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------
@@ -207,7 +210,7 @@ def test_half_precision_in_silence_is_refused_before_anything_is_computed(
 ) -> None:
     monkeypatch.setenv(name, "bf16")
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    for work in ("pair.run.run_pair", "pair.testset.TestSet.of", "cli.suite._launch"):
+    for work in ("pair.run.run_pair", "evaluate.testset.TripletSet.of", "cli.suite._launch"):
         monkeypatch.setattr(f"harness.{work}", lambda *given: pytest.fail("something is computed"))
     monkeypatch.setattr(sys, "argv", ["harness", *words, "--device", "cpu", "--results", str(tmp_path / "results")])
     with pytest.raises(SystemExit) as exit_:
