@@ -199,6 +199,8 @@ def _reference(store: Store, record: Tested) -> ArmOutcome:
 
 
 def _arm(run: RunFolder, label: str, masks: str, record: PairRecord) -> ArmOutcome:
+    if run.started:
+        run.record()  # which is to be whole, though nothing of it is shown
     measured = run.measured()
     rows = run.read_rows() if measured else []
     found = rows_of(rows, record, {"weights": measured.weights if measured else "", "masks": masks})

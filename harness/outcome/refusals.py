@@ -8,14 +8,9 @@ from harness.results.records import Verdict
 
 
 def verdict(pair: PairOutcome) -> Verdict:
-    """What the records and the trails of both arms say; nothing of a single arm, whose record is to be whole too."""
+    """What the records and the trails of both arms say; nothing of a single arm."""
     runs = [arm.run for arm in pair.arms if arm.run is not None]
-    if len(runs) == 2:
-        return judge(runs[0], runs[1], pair.record.verdict)
-    for run in runs:
-        if run.started:
-            run.record()
-    return Verdict()
+    return judge(runs[0], runs[1], pair.record.verdict) if len(runs) == 2 else Verdict()
 
 
 def refusals(pair: PairOutcome) -> tuple[str, ...]:
@@ -23,8 +18,7 @@ def refusals(pair: PairOutcome) -> tuple[str, ...]:
 
     None where they are matched, or there is nothing to compare yet. Raises HarnessError for a damaged record.
     """
-    of_records = verdict(pair).refusals
-    return of_records if len(pair.arms) < 2 else (*of_records, *_frames(pair))
+    return () if len(pair.arms) < 2 else (*verdict(pair).refusals, *_frames(pair))
 
 
 def _frames(pair: PairOutcome) -> list[str]:
