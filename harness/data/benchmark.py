@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # listing benchmarks is to import no numpy
     import numpy as np
     from numpy.typing import NDArray
 
+    from harness.data.truth import Truth
+
 
 @dataclass(frozen=True)
 class Triplet:
@@ -68,6 +70,15 @@ class Benchmark(ABC):
     @abstractmethod
     def digest(self, split: Literal["train", "test"]) -> str:
         """Hash over all that decides the triplets of a split and their frames: content of clips, settings."""
+
+    def truth(self, triplet: Triplet) -> Truth | None:
+        """Labels, motion and occlusion as they are; None where nobody knows them, as of all footage."""
+        return None
+
+    def labels(self, triplet: Triplet) -> NDArray[np.uint16] | None:
+        """M0, M1 (2, H, W) of the truth alone, for benchmarks to whom that is cheaper than all of it."""
+        known = self.truth(triplet)
+        return None if known is None else known.labels[::2]
 
     def files(self) -> Sequence[Expected]:
         """Every file of the whole dataset, for `harness data verify`; empty where there is nothing to verify."""
