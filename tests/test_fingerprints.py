@@ -95,8 +95,9 @@ RUNS = {"run", "run with masks"}
 MASKED = {"run with masks", "masks"}
 EIGHTFOLD = {"gopro", "adobe240"}
 XIPH = {"xiph-2k", "xiph-4k"}
+LAYERS = {"layers", "layers-fast"}
 IMAGES = {"vimeo90k", "snu-film", "ucf101", "middlebury", "x4k1000fps", *XIPH, *EIGHTFOLD}
-BENCHMARKS = {"clips", *IMAGES}
+BENCHMARKS = {"clips", *LAYERS, *IMAGES}
 NETWORK = {*RUNS, "rows"}
 
 TOUCHED: list[tuple[str, str, str, set[str]]] = [
@@ -106,7 +107,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("data.loader", "dtype=torch.float32", "dtype=torch.float16", RUNS),
     ("data.order", "self.size // self.batch", "self.size // self.batch - 1", RUNS),
     ("data.benchmark", "t: float = 0.5", "t: float = 0.25", {*RUNS, *BENCHMARKS, "other benchmarks"}),
-    ("data.images", "image.shape[1] // 2", "image.shape[1] // 3", {*IMAGES, "other benchmarks"}),
+    ("data.images", "image.shape[1] // 2", "image.shape[1] // 3", {*IMAGES, *LAYERS, "other benchmarks"}),
     ("data.imageset", 'level == "train"', 'level != "train"', {*IMAGES, "other benchmarks"}),
     ("data.video", "LARGE = 540", "LARGE = 720", {"clips", "other benchmarks"}),
     ("data.folder", "TEST_EVERY = 5", "TEST_EVERY = 4", {"clips", "other benchmarks"}),
@@ -115,6 +116,10 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("data.shots", "REPEAT = 0.1", "REPEAT = 0.2", {"clips", "other benchmarks"}),
     ("data.sets.clips", '"easy": 1', '"easy": 2', {"clips"}),
     ("data.sets.eightfold", "k / 8", "k / 9", EIGHTFOLD),
+    ("data.sets.layers", "CORNERS = 64", "CORNERS = 32", LAYERS),
+    ("data.scene", "EDGE = 2", "EDGE = 3", LAYERS),
+    ("data.textures", "DENSITY = 2", "DENSITY = 3", LAYERS),
+    ("data.truth", "flow_t1: ", "flow_t2: ", LAYERS),
     ("data.sets.middlebury", "(0, 1, 2)", "(0, 1, 3)", {"middlebury"}),
     ("data.sets.snu_film", "LEVELS, 310", "LEVELS, 311", {"snu-film"}),
     ("data.sets.ucf101", '"test": 379', '"test": 378', {"ucf101"}),
@@ -359,7 +364,7 @@ ROOTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     **{f"data.sets.{name}": ((f"data.sets.{name}",), {}) for name in (
-        "clips", "eightfold", "middlebury", "snu_film", "ucf101", "vimeo90k", "x4k1000fps", "xiph",
+        "clips", "eightfold", "layers", "middlebury", "snu_film", "ucf101", "vimeo90k", "x4k1000fps", "xiph",
     )},
     "controls.null": (
         ("controls.null",),
