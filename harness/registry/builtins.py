@@ -57,8 +57,8 @@ def harness_benchmarks() -> list[BenchmarkSpec]:
         BenchmarkSpec(
             name="clips",
             factory="harness.data.sets.clips:Clips",
-            summary="any folder of videos, by default five bundled clips; test triplets at gaps 2, 4, 8 and 16",
-            licence="of the bundled clips: BSD-2-Clause, BSD-3-Clause, Apache-2.0; see harness/data/bundled",
+            summary="any folder of videos, by default nine bundled clips; test triplets at gaps 2, 4, 8 and 16",
+            licence="of the bundled clips: BSD-2-Clause, BSD-3-Clause, Apache-2.0, MIT; see harness/data/bundled",
         ),
         *benchmarks(),
     ]
