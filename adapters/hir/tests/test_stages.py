@@ -12,9 +12,14 @@ from vfi_hir.short_range import ShortRange, window_attention
 from harness.model import Regions, pixel_grid
 
 
+@pytest.fixture(params=["cosine", "dot"])
+def similarity(request):
+    return request.param
+
+
 @pytest.fixture
-def long_range(scene, sharp):
-    module = LongRange(scene.features.f0.shape[1])
+def long_range(scene, sharp, similarity):
+    module = LongRange(scene.features.f0.shape[1], similarity)
     sharp(module)
     return module
 
@@ -55,7 +60,7 @@ def test_long_range_is_the_equation():
     torch.manual_seed(3)
     h0, h1 = torch.randn(2, 1, 8, 5, 7)
     maps = [np.random.default_rng(frame).integers(0, 3, (1, 5, 7)) for frame in (0, 1)]
-    module = LongRange(8)
+    module = LongRange(8, "dot")
     with torch.no_grad():
         module.key.weight.mul_(5)  # far from uniform attention
     f0_h, f1_h, f01, f10 = module(h0, h1, Regions.of(*maps, (5, 7)))
@@ -72,11 +77,11 @@ def test_long_range_is_the_equation():
             torch.testing.assert_close(flow[0][:, here].T, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_coordinates_stay_exact_under_autocast(sharp):
+def test_coordinates_stay_exact_under_autocast(sharp, similarity):
     """Above 256, bfloat16 does not have every whole number."""
     torch.manual_seed(0)
     frame, zeros = torch.randn(1, 64, 2, 300), np.zeros((1, 2, 300), np.uint8)
-    module = LongRange(64)
+    module = LongRange(64, similarity)
     sharp(module)
     with torch.autocast("cpu", torch.bfloat16):
         _, _, f01, _ = module(frame, frame, Regions.of(zeros, zeros, (2, 300)))
@@ -85,14 +90,14 @@ def test_coordinates_stay_exact_under_autocast(sharp):
 
 
 @pytest.mark.parametrize("offset", [(2, -1), (-3, 3), (0, 0)])
-def test_short_range_finds_the_offset_that_the_latent_motion_misses(offset, sharp):
+def test_short_range_finds_the_offset_that_the_latent_motion_misses(offset, sharp, similarity):
     """Of two frames that have nothing in common but what the latent feature, half one and half the other, shows."""
     torch.manual_seed(0)
     frames, latents = torch.randn(2, 1, 64, 12, 15), ([1, -2], [-1, 1])
     offsets = offset, (-offset[0], 1)
     motions = [tuple(a + b for a, b in zip(*each, strict=True)) for each in zip(latents, offsets, strict=True)]
     seen = [torch.roll(f, (-dy, -dx), (2, 3)) for f, (dx, dy) in zip(frames, motions, strict=True)]  # f(x + motion)
-    module = ShortRange(64, radius=3)
+    module = ShortRange(64, 3, similarity)
     sharp(module)
     flows = [torch.tensor(m, dtype=torch.float32).view(1, 2, 1, 1).expand(1, 2, 12, 15) for m in latents]
     ft = seen[0] + seen[1]
@@ -104,19 +109,19 @@ def test_short_range_finds_the_offset_that_the_latent_motion_misses(offset, shar
         torch.testing.assert_close(feature[inside], (ft + found)[inside], atol=1e-3, rtol=1e-3)
 
 
-def test_short_range_at_the_border_does_not_drift_outwards(sharp):
+def test_short_range_at_the_border_does_not_drift_outwards(sharp, similarity):
     """The padding repeats the border cell; all its repeats count as that cell."""
     torch.manual_seed(0)
     frame, still = torch.randn(1, 64, 6, 6), torch.zeros(1, 2, 6, 6)
-    module = ShortRange(64, radius=2)
+    module = ShortRange(64, 2, similarity)
     sharp(module)
     _, _, ft0, _ = module(frame, frame, frame, still, still)
     assert ft0.abs().max() < 1e-3
 
 
-def window_loop(query, key, value, flow, radius):
+def window_loop(query, key, value, flow, radius, reach):
     """One window position at a time, keys and values and coordinates sampled by grid_sample."""
-    _, channels, height, width = key.shape
+    _, _, height, width = key.shape
     grid = pixel_grid(height, width, flow.device)
     last = torch.tensor([width - 1, height - 1]).view(1, 2, 1, 1)
     logits, values, places = [], [], []
@@ -128,22 +133,22 @@ def window_loop(query, key, value, flow, radius):
                 F.grid_sample(x, where, padding_mode="border", align_corners=True)
                 for x in (key, value, grid.expand(len(key), -1, -1, -1))
             )
-            logits.append((query * k).sum(1, keepdim=True) / channels**0.5)
+            logits.append((query * k).sum(1, keepdim=True) - (0 if reach is None else (dx**2 + dy**2) / (2 * reach**2)))
             values.append(v)
             places.append(g)
     weights = torch.stack(logits).softmax(0)
     return (weights * torch.stack(values)).sum(0), (weights * torch.stack(places)).sum(0) - grid
 
 
-@pytest.mark.parametrize("radius", [1, 3])
-def test_window_attention_is_the_loop(radius):
+@pytest.mark.parametrize(("radius", "reach"), [(1, None), (3, None), (3, 1.5)])
+def test_window_attention_is_the_loop(radius, reach):
     """At fractional positions, inside and outside the frame, with gradients."""
     results = []
     for attend in (window_attention, window_loop):
         torch.manual_seed(4)
-        inputs = [torch.randn(2, c, 6, 9) * s for c, s in ((8, 2), (8, 2), (8, 1), (2, 3))]
+        inputs = [torch.randn(2, c, 6, 9) * s for c, s in ((8, 1), (8, 1), (8, 1), (2, 3))]
         inputs = [x.requires_grad_() for x in inputs]
-        value, motion = attend(*inputs, radius)
+        value, motion = attend(*inputs, radius, reach)
         (value.square().sum() + motion.square().sum()).backward()
         results.append([value, motion, *(x.grad for x in inputs)])
     for got, expected in zip(*results, strict=True):
