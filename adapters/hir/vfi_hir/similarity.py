@@ -16,6 +16,9 @@ FLAT = 0.1
 """A cell whose key deviates from the mean by less than this share of what is usual in its sample counts as flat."""
 
 
+TINY = 1e-8
+"""Of the squared length of a key (1e-3 in an untrained IFRNet): rounding in a frame of one colour is no direction."""
+
 REACH, WINDOW_REACH = 4.0, 1.0
 """How far from the cell itself, and from the centre of a window, an attention looks that sees no difference: one
 standard deviation, in cells."""
@@ -76,7 +79,7 @@ def directions(x: Tensor) -> Tensor:
     x = x.float()
     square = x.square().sum(1, keepdim=True)
     usual = square.mean((2, 3), keepdim=True)
-    return x * torch.rsqrt(square + FLAT**2 * usual + 1e-12)
+    return x * torch.rsqrt(square + FLAT**2 * usual + TINY)
 
 
 def key_projection(channels: int, similarity: Similarity) -> nn.Conv2d:
