@@ -24,7 +24,7 @@ SMALLEST, BATCH = 16, 2
 """Pixels of the shorter side of its frames, or more where the network needs them, and how many pairs of them."""
 
 ROUNDING = 1e-3
-"""By how much a frame may leave [0, 1] here, and what starts as the identity may differ from its baseline, relatively."""
+"""By how much a frame may leave [0, 1], and what starts as the identity may relatively differ from its baseline."""
 
 Fault = Callable[[str], ContractError]
 
