@@ -79,14 +79,15 @@ class Arm:
                 plugins[plugin.name] = plugin.build(baseline.offers)
         return Composed(baseline, plugins)
 
-    def check(self, model: Composed) -> None:
-        """One small forward pass of a model that was built here, held against the seam's contract.
+    def check(self, model: Composed, untrained: bool = False) -> None:
+        """One small forward pass of a model that was built here, held against the seam's contract; an `untrained` one
+        also against what its plug-ins say of their start.
 
         Before it is trained or evaluated. Raises HarnessError naming whoever broke the contract.
         """
         from harness.model.conformance import check_model
 
-        check_model(model, self.baseline.entry, {plugin.name: plugin.entry for plugin in self.plugins})
+        check_model(model, self.baseline.entry, {plugin.name: plugin.entry for plugin in self.plugins}, untrained)
 
 
 def load_model(baseline: str, weights: str | None, plugins: Sequence[str]) -> Composed:

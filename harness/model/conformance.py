@@ -24,14 +24,17 @@ SMALLEST, BATCH = 16, 2
 """Pixels of the shorter side of its frames, or more where the network needs them, and how many pairs of them."""
 
 ROUNDING = 1e-3
-"""By how much a frame may leave [0, 1] here."""
+"""By how much a frame may leave [0, 1], and what starts as the identity may relatively differ from its baseline."""
 
 Fault = Callable[[str], ContractError]
 
 
-def check_model(model: Composed, baseline: Entry[Named], plugins: Mapping[str, Entry[Named]]) -> None:
+def check_model(
+    model: Composed, baseline: Entry[Named], plugins: Mapping[str, Entry[Named]], untrained: bool = False
+) -> None:
     """Raises HarnessError, in one line that names the distribution, for what breaks its contract.
 
+    An `untrained` model, as it is built, is held to what its plug-ins say of their start, too.
     `model` is on a CPU, in float32. Its weights and buffers, the gradient mode and all random generators are left as
     they were. What somebody's code raises by itself comes through.
     """
@@ -44,6 +47,8 @@ def check_model(model: Composed, baseline: Entry[Named], plugins: Mapping[str, E
         # inference_mode would leave tensors that no training can use in the caches of the networks' modules
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             _check(model, frames, t, regions, baseline, plugins)
+            if untrained:
+                _check_start(model, frames, t, regions, plugins)
     finally:
         model.train(mode)
 
@@ -90,6 +95,26 @@ def _check(
         with called(baseline):
             prediction = network.decode(frames, features, t, prior)
         _check_prediction(prediction, frames, fault)
+
+
+def _check_start(
+    model: Composed, frames: Frames, t: Tensor, regions: Regions | None, plugins: Mapping[str, Entry[Named]]
+) -> None:
+    """One plug-in at a time: the network with it against the network alone."""
+    plain = Composed(model.baseline)(frames, t)
+    for name, plugin in model.plugin.items():
+        if not plugin.starts_as_identity:
+            continue
+        started = Composed(model.baseline, {name: plugin})(frames, t, regions)  # type: ignore[dict-item]
+        for what in ("frame", "flow_t0", "flow_t1", "blend"):
+            one, other = getattr(plain, what), getattr(started, what)
+            if one is not None and (one - other).abs().max() > ROUNDING * one.abs().max():
+                owner = plugins[name]
+                raise breach(
+                    owner,
+                    f"{owner.target.factory} says that it starts as the identity, but the {what} of a network with it, "
+                    "untrained, is another: make its last layer zero, or set starts_as_identity = False",
+                )
 
 
 def _size(multiple: int) -> tuple[int, int]:

@@ -50,12 +50,18 @@ class MotionPrior:
 
     flow_t0, flow_t1 (B, 2, h, w); latent (B, channels, h, w), a feature or a blend logit as the seam says.
     `inject`: "residual" adds it to what the first decoder stage emits, "replace" takes that stage's place.
+
+    attended_t0, attended_t1  for measuring alone: what an attention says of the motion before anything learns from it,
+                              float32 (B, 2, h', w'), from t to the sources, in pixels of their own grid, that of the
+                              plug-in's features; None of a plug-in that has none
     """
 
     flow_t0: Tensor
     flow_t1: Tensor
     latent: Tensor
     inject: Literal["residual", "replace"] = "residual"
+    attended_t0: Tensor | None = None
+    attended_t1: Tensor | None = None
 
 
 Stage = tuple[Tensor, Tensor, Tensor]
@@ -137,14 +143,23 @@ class Baseline(nn.Module, ABC):
 
 
 class FeaturePlugin(nn.Module, ABC):
-    """Refines the coarsest features; same shape in and out."""
+    """Refines the coarsest features; same shape in and out.
+
+    starts_as_identity  whether a network with it, untrained, is the network without it, bit for bit on a CPU in
+                        float32. One that cannot be says False; whoever says True is held to it before a training
+    """
+
+    starts_as_identity: bool = True
 
     @abstractmethod
     def forward(self, features: Features, regions: Regions | None) -> Features: ...
 
 
 class MotionPlugin(nn.Module, ABC):
-    """Makes the coarse motion that seeds the baseline's decoder."""
+    """Makes the coarse motion that seeds the baseline's decoder. `starts_as_identity` as of a feature plug-in: for a
+    prior of zeros that is added."""
+
+    starts_as_identity: bool = True
 
     @abstractmethod
     def forward(self, features: Features, regions: Regions | None, t: Tensor) -> MotionPrior: ...

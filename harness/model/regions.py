@@ -146,12 +146,14 @@ def pool_and_copy(source: Tensor, source_ids: Tensor, target_ids: Tensor, count:
     return unflatten(mean.index_select(0, target_ids), source).to(source.dtype)
 
 
-def region_attention(query: Tensor, key: Tensor, value: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
+def region_attention(
+    query: Tensor, key: Tensor, value: Tensor, regions: Regions, scale: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Softmax attention from frame 0's cells to frame 1's cells of the same region (paper, Eq. 9).
 
-    query (B, D, h, w), key (B, D, h, w), value (B, E, h, w). Returns the attended values (B, E, h, w) and
-    `found` (B, 1, h, w), 1 where the cell's label occurs in frame 1; elsewhere the value is 0. Float32 inside,
-    under autocast too; the result has the type of `value`.
+    query (B, D, h, w), key (B, D, h, w), value (B, E, h, w); `scale` of their products, 1 / sqrt(D) by default.
+    Returns the attended values (B, E, h, w) and `found` (B, 1, h, w), 1 where the cell's label occurs in frame 1;
+    elsewhere the value is 0. Float32 inside, under autocast too; the result has the type of `value`.
 
     Costs, padding included, at most 4 times the sum over regions of the square of the larger of its two sizes.
     """
@@ -159,7 +161,7 @@ def region_attention(query: Tensor, key: Tensor, value: Tensor, regions: Regions
     channels = value.shape[1]
     # The fused kernels want (B, heads, L, D) with one D, a multiple of 8, for all three; zeros change no product.
     lanes = -(-max(query.shape[1], channels) // 8) * 8
-    scale = query.shape[1] ** -0.5
+    scale = query.shape[1] ** -0.5 if scale is None else scale
     with torch.autocast(query.device.type, enabled=False):
         q, k, v = (F.pad(flatten(x.float()), (0, lanes - x.shape[1], 0, 1)) for x in (query, key, value))
         out, found = torch.zeros_like(v), v.new_zeros(len(v), 1)

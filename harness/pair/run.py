@@ -129,7 +129,7 @@ def check(plan: Plan) -> None:
     """Build everything once: what is refused is refused now, and not after the training of the arm before it."""
     arm = plan.arm
     model = arm.build(plan.training.seed)
-    arm.check(model)
+    arm.check(model, untrained=True)
     multiple = model.baseline.size_multiple
     crop = plan.training.recipe.augment.crop
     if crop % multiple:

@@ -31,8 +31,11 @@ def features():
 
 
 def make(**options):
+    """With random weights everywhere, as after some training."""
     torch.manual_seed(1)
     plugin = HCE(Offers(channels=CHANNELS, stride=16), **options)
+    for convolution in (m for m in plugin.modules() if isinstance(m, nn.Conv2d)):
+        convolution.reset_parameters()
     for slope in (m.weight for m in plugin.modules() if isinstance(m, nn.PReLU)):
         nn.init.uniform_(slope, -0.5, 0.5)
     return plugin
@@ -74,6 +77,24 @@ def test_is_the_equations(spatial, temporal, features, maps):
     torch.testing.assert_close(out.f0, h0, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(out.f1, h1, atol=1e-5, rtol=1e-5)
     assert out.kept == "for the decoder"
+
+
+@pytest.mark.parametrize(("spatial", "temporal"), [(True, True), (True, False), (False, True)])
+def test_starts_as_the_identity_and_learns_everywhere(spatial, temporal, features, maps):
+    """Whatever is in no mask of the other frame, too. Select gets a gradient as soon as U has a weight."""
+    torch.manual_seed(1)
+    plugin = HCE(Offers(channels=CHANNELS, stride=16), spatial=spatial, temporal=temporal)
+    start = {name: value.clone() for name, value in plugin.named_parameters()}
+    out = plugin(features, Regions.of(*maps, GRID))
+    assert torch.equal(out.f0, features.f0)
+    assert torch.equal(out.f1, features.f1)
+    optimiser = torch.optim.SGD(plugin.parameters(), lr=0.1)
+    for _ in range(2):
+        optimiser.zero_grad()
+        out = plugin(features, Regions.of(*maps, GRID))
+        ((out.f0 - 1).square().mean() + (out.f1 - 1).square().mean()).backward()
+        optimiser.step()
+    assert [name for name, value in plugin.named_parameters() if torch.equal(value, start[name])] == []
 
 
 def test_one_set_of_weights_serves_both_frames(features, maps):

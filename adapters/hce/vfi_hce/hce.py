@@ -13,7 +13,8 @@ class HCE(FeaturePlugin):
     """Mixes into each cell the mean feature of its region: of its own frame (HCE-S), then of the other (HCE-T).
 
     (B, C, h, w) in and out, for both frames, with one set of weights; HCE-S and HCE-T have weights of their own.
-    A label that the other frame lacks has the mean 0 in HCE-T. 72 C^2 multiply-accumulates a cell each.
+    A label that the other frame lacks has the mean 0 in HCE-T. 72 C^2 multiply-accumulates a cell each. Untrained it
+    gives the features as they came.
 
     spatial, temporal   which of the two there are. Raises ValueError where neither is.
     """
@@ -43,12 +44,18 @@ class Context(nn.Module):
     """Selects from a target-level mean T* what a cell needs, and merges it with the cell's feature F (Eq. 7):
 
     U = sigmoid(Conv(PConv(F))) * T*,   H = PConv(concat(F, U))
+
+    The last PConv starts as the identity: Dirac on F, zero on U, no bias, a PReLU of slope 1. The mean comes in as far
+    as its weights leave zero.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.select = nn.Sequential(conv_prelu(channels, channels), nn.Conv2d(channels, channels, 3, 1, 1))
-        self.aggregate = conv_prelu(2 * channels, channels)
+        convolution, prelu = self.aggregate = conv_prelu(2 * channels, channels)
+        nn.init.dirac_(convolution.weight)  # of the first C inputs
+        nn.init.zeros_(convolution.bias)
+        nn.init.ones_(prelu.weight)
 
     def forward(self, f0: Tensor, f1: Tensor, t0: Tensor, t1: Tensor) -> tuple[Tensor, Tensor]:
         """Both frames at once, as one batch: features and target-level means (B, C, h, w)."""

@@ -247,3 +247,18 @@ def test_spec():
     (spec,) = harness_plugins()
     assert (spec.name, spec.stage, spec.needs_masks) == ("hir", "motion", True)
     assert spec.factory == f"{HIR.__module__}:{HIR.__qualname__}"
+
+
+@pytest.mark.parametrize("stages", STAGES)
+def test_attended_flow_is_what_enters_inter(stages, offers, sample):
+    plugin, inputs = make(offers, stages=stages), sample(8)
+    seen = seen_by_inter(plugin, *inputs)["inter"]
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = plugin(*inputs)
+    prior = plugin(*inputs)
+    assert torch.equal(prior.attended_t0, seen[2])
+    assert torch.equal(prior.attended_t1, seen[3])
+    for flow in (prior.attended_t0, prior.attended_t1, rough.attended_t0, rough.attended_t1):
+        assert flow.dtype == torch.float32
+        assert flow.shape == (2, 2, 5, 7)
+        assert flow.any()

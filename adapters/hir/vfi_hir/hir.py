@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness import Offers
 from harness.model import Features, MotionPlugin, MotionPrior, Regions, conv_prelu, resize, resize_flow, warp
@@ -24,8 +24,11 @@ class HIR(MotionPlugin):
     stages   "LS", as published; "L" and "S", one of the two alone; "SL", S before L. "S" starts at zero motion.
              "SL" has no equations (decided): S at zero motion brings both frames' features to time t, L then
              relates these, inside the frames' own regions, and what it finds is added to the motion that S found.
-    inject   how the baseline takes the prior: added to its first decoder stage, or in place of it
+    inject   how the baseline takes the prior: added to its first decoder stage, or in place of it; with the latter an
+             untrained network is not its baseline
     radius   of HIR-S's window, in cells: (2 radius + 1)^2 positions
+    similarity  of keys, in both attentions: "cosine" with a learnt scale, of keys less their mean, or "dot", Eq. 9 to
+             the letter, of which an untrained network sees no motion
 
     Raises ValueError where the baseline has no motion seam, and for a radius below 1.
     """
@@ -37,6 +40,7 @@ class HIR(MotionPlugin):
         stages: Literal["L", "S", "SL", "LS"] = "LS",
         inject: Literal["residual", "replace"] = "residual",
         radius: int = 3,
+        similarity: Literal["cosine", "dot"] = "cosine",
     ) -> None:
         super().__init__()
         if offers.motion is None:
@@ -45,13 +49,14 @@ class HIR(MotionPlugin):
             raise ValueError(f"hir: radius is 1 or more, got {radius}")
         self.stages: Literal["L", "S", "SL", "LS"] = stages
         self.inject: Literal["residual", "replace"] = inject
+        self.starts_as_identity = inject == "residual"
         self.stride, self.seam = offers.stride, offers.motion
         channels = offers.channels
         if "L" in stages:
-            self.long_range = LongRange(channels)
+            self.long_range = LongRange(channels, similarity)
         if "S" in stages:
-            self.fuse = conv_prelu(2 * channels, channels)
-            self.short_range = ShortRange(channels, radius)
+            self.fuse = _mean_at_first(conv_prelu(2 * channels, channels))
+            self.short_range = ShortRange(channels, radius, similarity)
         self.inter = Inter(channels, offers.motion.channels)
 
     def forward(self, features: Features, regions: Regions | None, t: Tensor) -> MotionPrior:
@@ -79,6 +84,8 @@ class HIR(MotionPlugin):
             flow_t1=resize_flow(flow_t1, size),
             latent=resize(latent, size),
             inject=self.inject,
+            attended_t0=ft0,
+            attended_t1=ft1,
         )
 
     def _target_level(
@@ -96,3 +103,15 @@ class HIR(MotionPlugin):
         ft = self.fuse(torch.cat([warp(f0_h, ft0), warp(f1_h, ft1)], 1))
         f0t, f1t, ft0, ft1 = self.short_range(ft, f0_h, f1_h, ft0, ft1)
         return f0t, f1t, ft0, ft1
+
+
+def _mean_at_first(fuse: nn.Sequential) -> nn.Sequential:
+    """Fuse begins as the mean of both warped features, so that HIR-S compares like with like."""
+    convolution, prelu = fuse
+    channels = convolution.out_channels
+    with torch.no_grad():
+        for half in convolution.weight.split(channels, 1):
+            half.copy_(nn.init.dirac_(torch.empty_like(half)) / 2)
+        convolution.bias.zero_()
+        prelu.weight.fill_(1)
+    return fuse
