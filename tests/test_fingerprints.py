@@ -324,6 +324,7 @@ DECIDES_NOTHING = {
     "results": "writes what it is given",
     "train.plan": "holds the recipe",
     "train.diverged": "writes down what was",
+    "train.silence": "ends an arm, and changes nothing of one that goes on",
     "train.trail": "writes down what was",
     "weights.digest": "hashes, which are in the records",
     "weights.places": "where weights are; their sha256 is in the records",

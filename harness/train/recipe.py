@@ -24,6 +24,8 @@ class Recipe(BaseModel):
     batch          the global batch: samples of one optimiser step, over all devices
     accumulate     parts that the global batch is taken in, so that it fits in memory: a device takes at most
                    batch/accumulate samples at a time; the gradients are added up, and the step is that of the batch
+    warmup         steps over which the learning rate rises to its full height, before the cosine begins
+    clip_norm      the longest that the gradient of a step may be, over all parameters of an arm; longer ones are scaled
     deterministic  on CUDA: only operations that give the same bits each time; slower. A CPU does so anyway
     """
 
@@ -35,6 +37,8 @@ class Recipe(BaseModel):
     accumulate: Count = 1
     learning_rate: Rate = 1e-4
     final_learning_rate: Rate = 1e-5
+    warmup: Annotated[int, Field(ge=0, strict=True)] = 0
+    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
     weight_decay: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = 1e-4
     augment: Augment
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -52,16 +56,25 @@ class Recipe(BaseModel):
             raise ValueError("give either steps or epochs")
         if self.final_learning_rate > self.learning_rate:
             raise ValueError("final_learning_rate is above learning_rate")
+        if self.steps is not None and self.warmup >= self.steps:
+            raise ValueError(f"warmup={self.warmup} leaves none of the {self.steps} steps")
         if self.batch % self.accumulate:
             raise ValueError(f"batch={self.batch} does not divide into accumulate={self.accumulate} equal parts")
         return self
 
     def total_steps(self, steps_per_epoch: int) -> int:
-        """Optimiser steps of a whole training."""
-        return self.steps if self.steps is not None else (self.epochs or 0) * steps_per_epoch
+        """Optimiser steps of a whole training. Raises HarnessError where all of them would be warm-up."""
+        steps = self.steps if self.steps is not None else (self.epochs or 0) * steps_per_epoch
+        if self.warmup >= steps:
+            raise HarnessError(f"the recipe's warmup={self.warmup} leaves none of the {steps} steps; set a smaller one")
+        return steps
 
     def learning_rate_at(self, step: int, steps: int) -> float:
-        """Cosine from `learning_rate` at step 0 to `final_learning_rate` at the last step."""
+        """Up in a line over the first `warmup` steps; then cosine from `learning_rate` to `final_learning_rate` at the
+        last step."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        step, steps = step - self.warmup, steps - self.warmup
         cosine = (1 + math.cos(math.pi * step / max(steps - 1, 1))) / 2
         return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine
 
