@@ -152,7 +152,7 @@ def training(world: World | None, steps: int = STEPS, **changes: Any) -> Trainin
     stop = changes.pop("stop", lambda: False)
     notify = changes.pop("notify", lambda *hook, **facts: None)
     recipe = Recipe.model_validate({"steps": steps, "batch": BATCH, "augment": Augment(crop=CROP)} | changes)
-    samples = Samples(Waves(), Order(9, recipe.batch, 0), recipe.augment, MaskCache(Stripes(), "stripes"))
+    samples = Samples({"waves": Waves()}, Order(9, recipe.batch, 0), recipe.augment, MaskCache(Stripes(), "stripes"))
     return Training(TrainPlan(recipe, 0), samples, steps, stop, notify, world or World(0, 1, CPU))
 
 

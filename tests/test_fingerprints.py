@@ -81,6 +81,7 @@ def everything() -> dict[str, str]:
         "run": run(""),
         "run with masks": run("hce"),
         "rows": protocol_id(UNIFIED),
+        "crop": short(code.core("crop")),
         "masks": cache_of(masks).folder.name,
         "initial weights": short(code.core("initial weights")),
         "figures": short(code.core("figures")),
@@ -104,6 +105,8 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("distributed", "self.rank :: self.size", "self.rank + 1 :: self.size", RUNS),
     ("data.augment", "_PURPOSE = 1", "_PURPOSE = 2", RUNS),
     ("data.loader", "dtype=torch.float32", "dtype=torch.float16", RUNS),
+    ("data.cropped", "// 2 for", "// 3 for", {"crop"}),
+    ("data.mixture", "_PURPOSE = 2", "_PURPOSE = 3", RUNS),
     ("data.order", "self.size // self.batch", "self.size // self.batch - 1", RUNS),
     ("data.benchmark", "t: float = 0.5", "t: float = 0.25", {*RUNS, *BENCHMARKS, "other benchmarks"}),
     ("data.images", "image.shape[1] // 2", "image.shape[1] // 3", {*IMAGES, "other benchmarks"}),
@@ -346,6 +349,10 @@ ROOTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
             "distributed": "who measures what; one triplet is measured by one process",
             "masks": "in the row's `masks` and `regions`",
         },
+    ),
+    "crop": (
+        ("data.cropped",),
+        {"data.benchmark": "in the code of the benchmark", "data.truth": "holds what it is given"},
     ),
     "masks": (("masks.cache", "masks.pipeline", "masks.source"), {}),
     "initial weights": (

@@ -451,7 +451,8 @@ def test_a_loss_that_is_no_number_ends_the_arm_and_names_the_samples(root: Path,
     )
     record = json.loads((run / "nan-5.json").read_text())
     order = Order(size=10, batch=2, seed=0)
-    assert record.pop("samples") == [f"noise/{order.at(position)[1]}" for position in (8, 9)]
+    assert record.pop("samples") == [f"noise/{order.at(position).index}" for position in (8, 9)]
+    assert record.pop("sets") == ["noise", "noise"]
     rate = float((run / "curve.csv").read_text().splitlines()[-1].split(",")[4])
     assert 0 < record.pop("learning_rate") < rate
     assert record == {"step": 5, "epoch": 0, "reconstruction": "nan", "total": "nan"}

@@ -161,7 +161,8 @@ def _write_row(
 ) -> None:
     """One row of the curve: means over the steps since the row before, the last step's learning rate."""
     loss, total = given[:, :2].mean(0).tolist()
-    epoch = (done - 1) // training.samples.order.steps_per_epoch
+    order = training.samples.order
+    epoch = order.at((done - 1) * order.batch).epoch
     # not synced: rows after the last checkpoint are made again anyway
     point = Point(done, epoch, loss, total, learning_rate, round(seconds, 4))
     lines.append(run.curve, Point._fields, _line(point), durable=False)
