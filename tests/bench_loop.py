@@ -80,7 +80,7 @@ def seconds(done: list[float]) -> float:
 def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     clips = Clips()
-    samples = Samples(clips, Order(len(clips.train), BATCH, 0), Augment(crop=CROP), None)
+    samples = Samples({"clips": clips}, Order(len(clips.train), BATCH, 0), Augment(crop=CROP), None)
     bare(samples, device), harnessed(samples, device)
     times = [(seconds(bare(samples, device)), seconds(harnessed(samples, device))) for _ in range(BLOCKS)]
     ratios = [harness / plain for plain, harness in times]

@@ -231,7 +231,7 @@ def test_a_benchmarks_own_code_counts_in_training_and_in_rows(installed: Install
         plan = settle(asked, installed.catalog(), torch.device("cpu"))
         shared = Shared.of(plan, Store(tmp_path), World(0, 1, plan.device))
         print_ = shared.fingerprint(plan, plan.arm).model_dump(mode="json")
-        return short(print_), TripletSet.of(plan.benchmark, None).data_id
+        return short(print_), TripletSet.of(plan.data[0].chosen, None).data_id
 
     run, data = names()
     installed.write("vfi_pebbles/data.py", f"# words\n{DATA}")

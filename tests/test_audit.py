@@ -70,7 +70,7 @@ def trained(folder: Path, model: Composed | None = None, stop_at: int | None = N
     if model is None:
         torch.manual_seed(0)
         model = Composed(Mean())
-    samples = Samples(Noise(), Order(9, 3, 0), recipe.augment, None)
+    samples = Samples({"noise": Noise()}, Order(9, 3, 0), recipe.augment, None)
     run, asked = RunFolder(folder), []
 
     def stop() -> bool:

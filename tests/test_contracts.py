@@ -271,7 +271,7 @@ def test_null_reproduces_a_network_without_a_seam_bit_for_bit(wrong: Wrong, tmp_
         arm = Arm.of(known, parse_choice("net"), parse_choices(plugins))
         model = arm.build(0)
         arm.check(model)
-        samples = Samples(benchmark, Order(4, 2, 0), recipe.augment, None)
+        samples = Samples({"mine": benchmark}, Order(4, 2, 0), recipe.augment, None)
         training = Training(TrainPlan(recipe, 0), samples, 4, lambda: False, notify, alone)
         start = {name: value.clone() for name, value in model.state_dict().items()}
         files.append(train(model, training, RunFolder(tmp_path / arm.slug)).weights.read_bytes())

@@ -357,7 +357,7 @@ def training(steps: int) -> Training:
     augment = Augment(crop=64)
     return Training(
         TrainPlan(Recipe(steps=steps, batch=2, augment=augment, deterministic=True), seed=0),
-        samples=Samples(Grey(), Order(2, 2, seed=0), augment, masks=None),
+        samples=Samples({"grey": Grey()}, Order(2, 2, seed=0), augment, masks=None),
         steps=steps,
         stop=lambda: False,
         notify=lambda *hook, **facts: None,

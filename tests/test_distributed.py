@@ -152,7 +152,7 @@ def training(world: World | None, steps: int = STEPS, **changes: Any) -> Trainin
     stop = changes.pop("stop", lambda: False)
     notify = changes.pop("notify", lambda *hook, **facts: None)
     recipe = Recipe.model_validate({"steps": steps, "batch": BATCH, "augment": Augment(crop=CROP)} | changes)
-    samples = Samples(Waves(), Order(9, recipe.batch, 0), recipe.augment, MaskCache(Stripes(), "stripes"))
+    samples = Samples({"waves": Waves()}, Order(9, recipe.batch, 0), recipe.augment, MaskCache(Stripes(), "stripes"))
     return Training(TrainPlan(recipe, 0), samples, steps, stop, notify, world or World(0, 1, CPU))
 
 
@@ -199,6 +199,17 @@ def test_processes_and_parts_do_not_change_weights_or_curve(
     np.testing.assert_allclose(curve(tmp_path), curve(alone), rtol=TOLERANCE)
     assert len(curve(tmp_path)) == STEPS
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [f"step-{STEPS:08d}"]
+
+
+def test_processes_clip_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
+    changes = {"steps": 4, "clip_norm": 0.05, "audit_every": 1}
+    train(network(), training(None, **changes), RunFolder(tmp_path / "one"))
+    assert distance(trained(2, tmp_path / "two", **changes), weights(tmp_path / "one")) < TOLERANCE
+    norms = [
+        [float(given.gradient_norm) for given in RunFolder(tmp_path / name).trail()[1:]] for name in ("one", "two")
+    ]
+    assert norms[1] == pytest.approx(norms[0], rel=1e-4)
+    assert min(norms[0]) > 0.05
 
 
 def test_that_tolerance_tells_one_sample_from_another(alone: Path, tmp_path: Path) -> None:

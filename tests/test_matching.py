@@ -67,7 +67,7 @@ def arm(plugins: str = "", baseline: str = "ifrnet-s") -> Arm:
 
 def samples(seed: int = 0, masks: bool = False) -> Samples:
     cache = MaskCache(Halves(), "halves") if masks else None
-    return Samples(Noise(), Order(7, 2, seed), Augment(crop=64), cache)
+    return Samples({"noise": Noise()}, Order(7, 2, seed), Augment(crop=64), cache)
 
 
 def seen(seed: int = 0, first: int = 0, steps: int = 7, workers: int = 0, masks: bool = False) -> list[Any]:
@@ -159,12 +159,12 @@ def test_the_order_is_a_shuffle_of_each_epoch() -> None:
     order = Order(7, 2, 5)
     epochs = [[order.at(6 * epoch + i) for i in range(6)] for epoch in range(3)]
     for number, epoch in enumerate(epochs):
-        assert {at for at, _ in epoch} == {number}
-        indices = [index for _, index in epoch]
+        assert {drawn.epoch for drawn in epoch} == {number}
+        indices = [drawn.index for drawn in epoch]
         assert len(set(indices)) == 6
         assert set(indices) <= set(range(7))
     assert epochs[0] != epochs[1]
-    assert [index for _, index in epochs[0]] != [Order(7, 2, 6).at(i)[1] for i in range(6)]
+    assert [drawn.index for drawn in epochs[0]] != [Order(7, 2, 6).at(i).index for i in range(6)]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -205,7 +205,7 @@ def test_label_maps_arrive_with_their_frames() -> None:
             frames[:, :, 36:] = 255
             return frames
 
-    marked = Samples(Marked(), Order(7, 2, 0), Augment(crop=64), MaskCache(Halves(), "marked"))
+    marked = Samples({"marked": Marked()}, Order(7, 2, 0), Augment(crop=64), MaskCache(Halves(), "marked"))
     for batch in batches(marked, 0, 7, 0):
         assert batch.maps is not None
         assert np.array_equal(batch.frames[:, [0, 2], 0].numpy() == 255, batch.maps == 1)

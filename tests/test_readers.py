@@ -27,6 +27,7 @@ from harness.outcome.seeds import floor, of_all_seeds
 from harness.pair.comparison import comparison_of
 from harness.pair.plan import Plan, settle
 from harness.registry.catalog import catalog
+from harness.registry.options import Choice
 from harness.report.tables import sheets_of
 from harness.results import lines
 from harness.results.comparison import Data
@@ -38,6 +39,7 @@ from harness.train.engine import Tier
 from tests.stores import comparison, numbers, put, suite, table1
 
 ASKED = Asked(baseline="ifrnet-s", plugins="hce")
+CLIPS = [(Choice("clips"), 1.0)]
 
 
 def seeds(root: Path, count: int = 2, plugins: str = "hce") -> tuple[Store, list[str]]:
@@ -109,7 +111,7 @@ def test_seeds_whose_data_lay_elsewhere_are_one_comparison(tmp_path: Path) -> No
     for name in names:
         record = store.pair(name)
         data = Data(name="clips", options={"root": f"/{record.seed}"}, content="the same")
-        compared = record.comparison.model_copy(update={"data": data})
+        compared = record.comparison.model_copy(update={"data": (data,)})
         store.write_pair(name, record.model_copy(update={"comparison": compared}))
     assert len(of_all_seeds(store, read_pair(store, names[0]), store.pair_records())) == 2
 
@@ -233,9 +235,9 @@ def test_test_masks_that_are_those_of_training_are_no_others() -> None:
     assert plain == same
     for test_masks in ("", "supervoxel"):
         asked = Asked(baseline="ifrnet-s", plugins="hce", masks="supervoxel", test_masks=test_masks)
-        assert means(asked, plain)
+        assert means(asked, plain, CLIPS)
     other = Asked(baseline="ifrnet-s", plugins="hce", masks="supervoxel", test_masks="precomputed:folder=/x")
-    assert not means(other, plain)
+    assert not means(other, plain, CLIPS)
 
 
 def test_a_landed_pair_that_was_asked_for_with_options_is_meant_by_no_words_without(tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ PLAIN = Asked(baseline="net", plugins="hce")
         ({"masks": None}, "masks: supervoxel -> None"),
         ({"plugins": ()}, "plugins: hce -> none"),
         ({"baseline": Part(name="net", options={"width": 3})}, "baseline.net.width: None -> 3"),
-        ({"data": Data(name="clips", content="b")}, "data.clips.content: a -> b"),
+        ({"data": (Data(name="clips", content="b"),)}, "data.clips.content: a -> b"),
         ({"tests": (Data(name="vimeo90k"),)}, "tests: clips -> vimeo90k"),
     ],
 )

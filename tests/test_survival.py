@@ -398,6 +398,15 @@ def test_a_state_that_is_none_is_refused(state: object, tmp_path: Path) -> None:
     assert "no state of this run's optimiser" in refusal(lambda: saved.restore(*tiny()))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("pending", [[torch.zeros(2)], [torch.zeros(3), torch.zeros(())], [0.5], "abc"])
+def test_a_state_with_something_else_than_losses_and_norms_is_refused(pending: object, tmp_path: Path) -> None:
+    model, optimizer = tiny()
+    content = io.BytesIO()
+    torch.save({"optimizer": optimizer.state_dict(), "pending": pending}, content)
+    saved = under_a_right_manifest(tmp_path, state=content.getvalue())
+    assert "no state of this run's optimiser" in refusal(lambda: saved.restore(model, optimizer))  # type: ignore[arg-type]
+
+
 # --- two processes
 
 
@@ -442,7 +451,8 @@ def test_a_loss_that_is_no_number_ends_the_arm_and_names_the_samples(root: Path,
     )
     record = json.loads((run / "nan-5.json").read_text())
     order = Order(size=10, batch=2, seed=0)
-    assert record.pop("samples") == [f"noise/{order.at(position)[1]}" for position in (8, 9)]
+    assert record.pop("samples") == [f"noise/{order.at(position).index}" for position in (8, 9)]
+    assert record.pop("sets") == ["noise", "noise"]
     rate = float((run / "curve.csv").read_text().splitlines()[-1].split(",")[4])
     assert 0 < record.pop("learning_rate") < rate
     assert record == {"step": 5, "epoch": 0, "reconstruction": "nan", "total": "nan"}

@@ -26,8 +26,10 @@ from harness.cli.common import (
 @click.option("--baseline", required=True, metavar="NAME", help="The network, e.g. ifrnet-s.")
 @click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins, e.g. hce,hir:stages=L,radius=2.")
 @click.option("--recipe", default="quick", show_default=True, metavar="NAME", help="A recipe's name or YAML file.")
-@click.option("--data", default="clips", show_default=True, metavar="NAME", help="Benchmark, e.g. clips:root=DIR.")
-@click.option("--test", default="", metavar="NAMES", help="Benchmarks to test on.  [default: that of --data]")
+@click.option(
+    "--data", default="", metavar="NAMES", help="Training sets, e.g. clips:root=DIR.  [default: recipe, clips]"
+)
+@click.option("--test", default="", metavar="NAMES", help="Benchmarks to test on.  [default: those of --data]")
 @click.option("--masks", default="", metavar="NAME", help="Mask source.  [default: the best one installed]")
 @click.option("--test-masks", default="", metavar="NAME", help="Masks given to the network when it is tested.")
 @click.option("--protocol", default="unified", show_default=True, metavar="NAME", help="How it is tested.")

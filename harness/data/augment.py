@@ -1,4 +1,4 @@
-"""Augmentation of a training sample: every draw is a function of (seed, epoch, index), whoever asks and when."""
+"""Augmentation of a training sample: every draw is a function of (seed, epoch, stream), whoever asks and when."""
 
 from __future__ import annotations
 
@@ -34,10 +34,19 @@ class Augment(BaseModel):
     rotate: Probability = 0.5
 
 
-def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
+def sample_rng(seed: int, epoch: int, stream: int) -> np.random.Generator:
     """The sample's own stream of random numbers. Arguments are 0 to 2^64 - 1; no global state is read or written."""
-    key, counter = np.array([seed, epoch], np.uint64), np.array([0, 0, _PURPOSE, index], np.uint64)
+    key, counter = np.array([seed, epoch], np.uint64), np.array([0, 0, _PURPOSE, stream], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def check_size(frames: NDArray[np.uint8], augment: Augment) -> None:
+    """Raises HarnessError where the frames (3, H, W, 3) are smaller than the crop."""
+    height, width = frames.shape[1:3]
+    if min(height, width) < augment.crop:
+        raise HarnessError(
+            f"frames of {width}x{height} are smaller than the crop of {augment.crop}; set a smaller augment.crop"
+        )
 
 
 def augmented(
@@ -49,12 +58,9 @@ def augmented(
     Takes the same seven numbers from `rng` whatever the options are and whether or not there are maps. Raises
     HarnessError where the frames are smaller than the crop.
     """
+    check_size(frames, augment)
     height, width = frames.shape[1:3]
     size = augment.crop
-    if min(height, width) < size:
-        raise HarnessError(
-            f"frames of {width}x{height} are smaller than the crop of {size}; set a smaller augment.crop"
-        )
     down, right, hflip, vflip, reverse, rotate, turn = rng.random(7)
     top, left = int(down * (height - size + 1)), int(right * (width - size + 1))
     time = slice(None, None, -1 if reverse < augment.reverse else 1)

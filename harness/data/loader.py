@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from harness.data.augment import Augment, augmented, sample_rng
-from harness.data.benchmark import Benchmark
+from harness.data.benchmark import Benchmark, Triplet
 from harness.data.frames import frames_of
-from harness.data.order import Order
+from harness.data.mixture import Mixture
+from harness.data.order import Drawn, Order
 from harness.errors import HarnessError
 from harness.masks.cache import MaskCache
 
@@ -47,17 +48,25 @@ class Batch:
 
 
 class Samples(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]]):
-    """The augmented sample at each position of a training."""
+    """The augmented sample at each position of a training. `sets` are the training sets by their labels, as `order`
+    numbers them."""
 
-    def __init__(self, benchmark: Benchmark, order: Order, augment: Augment, masks: MaskCache | None) -> None:
-        self.benchmark, self.order, self.augment, self.masks = benchmark, order, augment, masks
+    def __init__(
+        self, sets: Mapping[str, Benchmark], order: Order | Mixture, augment: Augment, masks: MaskCache | None
+    ) -> None:
+        self.sets, self.order, self.augment, self.masks = tuple(sets.items()), order, augment, masks
+
+    def at(self, position: int) -> tuple[str, Triplet, Drawn]:
+        """Label of the set, and triplet."""
+        drawn = self.order.at(position)
+        label, benchmark = self.sets[drawn.set]
+        return label, benchmark.train[drawn.index], drawn
 
     def __getitem__(self, position: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]:
-        epoch, index = self.order.at(position)
-        triplet = self.benchmark.train[index]
-        frames = frames_of(self.benchmark, triplet)
+        _, triplet, drawn = self.at(position)
+        frames = frames_of(self.sets[drawn.set][1], triplet)
         maps = self.masks.maps(frames[0], frames[2]) if self.masks else None
-        rng = sample_rng(self.order.seed, epoch, index)
+        rng = sample_rng(self.order.seed, drawn.epoch, drawn.stream)
         return augmented(frames, maps, triplet.t, self.augment, rng)
 
 

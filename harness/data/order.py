@@ -11,9 +11,20 @@ from numpy.typing import NDArray
 from harness.errors import HarnessError
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What stands at a position of a training: triplet number `index` of the training set number `set`. No two of an
+    epoch have the same `stream`, which the draws of its augmentation are keyed by."""
+
+    epoch: int
+    index: int
+    set: int
+    stream: int
+
+
 @dataclass(frozen=True)
 class Order:
-    """`size` triplets in global batches of `batch`; what does not fill a batch at an epoch's end is left out."""
+    """The `size` triplets of one set in global batches of `batch`; what fills none at an epoch's end is left out."""
 
     size: int
     batch: int
@@ -27,10 +38,11 @@ class Order:
     def steps_per_epoch(self) -> int:
         return self.size // self.batch
 
-    def at(self, position: int) -> tuple[int, int]:
-        """(epoch, index of the triplet) of the sample at `position`, counted over the whole training."""
+    def at(self, position: int) -> Drawn:
+        """What stands at `position`, counted over the whole training."""
         epoch, within = divmod(position, self.steps_per_epoch * self.batch)
-        return epoch, int(permutation(self.seed, epoch, self.size)[within])
+        index = int(permutation(self.seed, epoch, self.size)[within])
+        return Drawn(epoch=epoch, index=index, set=0, stream=index)
 
 
 @functools.lru_cache(maxsize=2)

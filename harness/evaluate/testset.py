@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.data.benchmark import Benchmark, Triplet
+from harness.data.cropped import cropped
 from harness.errors import HarnessError
 from harness.registry.catalog import Chosen
+from harness.registry.code import core
 from harness.results.records import SetRecord
 
 
@@ -23,12 +25,15 @@ class TripletSet:
     triplets: list[Triplet]
 
     @classmethod
-    def of(cls, chosen: Chosen, per_level: int | None) -> TripletSet:
-        """Build the benchmark, and take at most `per_level` triplets of each level."""
-        benchmark: Benchmark = chosen.build()
+    def of(cls, chosen: Chosen, per_level: int | None, crop: int | None = None) -> TripletSet:
+        """Build the benchmark, and take at most `per_level` triplets of each level; of their frames the square of
+        `crop` pixels in the middle, or all."""
+        benchmark = cropped(chosen.build(), crop)
         if not benchmark.test:
             raise HarnessError(f"{chosen.label} has no test triplets; name another benchmark with --test")
         content = {"content": benchmark.digest("test"), "code": chosen.entry.code()}
+        if crop is not None:
+            content["crop"] = core("crop")
         return cls(benchmark, f"{chosen.name}-{_hash(content)}", spread(benchmark.test, per_level))
 
     def record(self) -> SetRecord:

@@ -14,14 +14,16 @@ from harness.registry.code import core
 from harness.results.comparison import Comparison, Data, Part
 
 
-def comparison_of(plan: Plan, data: str | None = None, tests: tuple[str | None, ...] = ()) -> Comparison:
-    """`data` and `tests` are the contents of the training data and of each test set, where they are at hand."""
-    recipe = plan.training.recipe
+def comparison_of(plan: Plan, data: tuple[str | None, ...] = (), tests: tuple[str | None, ...] = ()) -> Comparison:
+    """`data` and `tests` are the contents of each training set and of each test set, where they are at hand."""
     return Comparison(
         baseline=_part(plan.arm.baseline),
         plugins=tuple(_part(plugin) for plugin in plan.arm.plugins),
-        recipe=recipe.training() | {"test_triplets": recipe.test_triplets},
-        data=_data(plan.benchmark, data),
+        recipe=plan.training.recipe.compared(),
+        data=tuple(
+            _data(each.chosen, content, each.weight)
+            for each, content in zip(plan.data, data or (None,) * len(plan.data), strict=True)
+        ),
         tests=tuple(map(_data, plan.tests, tests or (None,) * len(plan.tests))),
         protocol=protocol_id(plan.testing.protocol),
         masks=_masks(plan.masks),
@@ -37,8 +39,9 @@ def _part(chosen: Chosen) -> Part:
     return Part(name=chosen.name, options=record["options"], given=dict(chosen.given), content=_hash(rest))
 
 
-def _data(chosen: Chosen, content: str | None) -> Data:
-    return Data(name=chosen.name, options=chosen.record()["options"], given=dict(chosen.given), content=content)
+def _data(chosen: Chosen, content: str | None, weight: float = 1.0) -> Data:
+    options, given = chosen.record()["options"], dict(chosen.given)
+    return Data(name=chosen.name, options=options, given=given, content=content, weight=weight)
 
 
 def _masks(chosen: ChosenMasks | None) -> Part | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from harness.arm import Arm
+from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
 from harness.pair.testset import choose_metrics
 from harness.registry.catalog import Catalog, Chosen, ChosenMasks
@@ -15,17 +16,26 @@ from harness.registry.protocol import Protocol
 from harness.registry.specs import BenchmarkSpec
 from harness.results.records import Asked
 from harness.train.plan import TrainPlan
-from harness.train.recipe import load_recipe
+from harness.train.recipe import Recipe, load_recipe
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """`weight` is how often it is drawn among several, in any unit."""
+
+    chosen: Chosen
+    weight: float
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A pair, settled. `arm` has the plug-ins; without any there is one arm and no difference. `masks` is None where
-    no plug-in needs them, `test_masks` where the network is tested with those of training."""
+    """A pair, settled. `arm` has the plug-ins; without any there is one arm and no difference. `data` are the training
+    sets. `masks` is None where no plug-in needs them, `test_masks` where the network is tested with those of training.
+    """
 
     asked: Asked
     arm: Arm
-    benchmark: Chosen
+    data: tuple[TrainingSet, ...]
     tests: tuple[Chosen, ...]
     masks: ChosenMasks | None
     test_masks: ChosenMasks | None
@@ -38,24 +48,56 @@ class Plan:
         """The plain baseline first."""
         return [self.arm.plain, self.arm] if self.arm.plugins else [self.arm]
 
+    @property
+    def data_label(self) -> str:
+        """The training set, or all of them with their weights: `3 x layers(size=128) + 1 x clips`."""
+        if len(self.data) == 1:
+            return self.data[0].chosen.label
+        return " + ".join(f"{each.weight:g} x {each.chosen.label}" for each in self.data)
+
 
 def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0) -> Plan:
     """Every name and option looked up. Raises HarnessError for the first that is wrong."""
     arm = Arm.of(known, parse_choice(asked.baseline), parse_choices(asked.plugins))
-    benchmark = known.choose(BenchmarkSpec, parse_choice(asked.data))
-    metrics, unavailable = choose_metrics(known, parse_choices(asked.metrics))
     recipe = load_recipe(asked.recipe)
+    data = _training_sets(asked, recipe, known)
+    metrics, unavailable = choose_metrics(known, parse_choices(asked.metrics))
     protocol = known.find(Protocol, asked.protocol).spec
     masks = known.mask_source(asked.masks or None, needed=arm.needs_masks)
     test_masks = known.masks(parse_choice(asked.test_masks)) if asked.test_masks else None
     return Plan(
         asked=asked,
         arm=arm,
-        benchmark=benchmark,
-        tests=tuple(known.choose(BenchmarkSpec, choice) for choice in parse_choices(asked.test)) or (benchmark,),
+        data=data,
+        tests=tuple(known.choose(BenchmarkSpec, choice) for choice in parse_choices(asked.test)) or _own_tests(data),
         masks=masks,
         test_masks=test_masks if masks and test_masks != masks else None,
         training=TrainPlan(recipe, asked.seed, workers),
         testing=EvalPlan(protocol, metrics, unavailable, recipe.test_triplets, max(workers, 1)),
         device=device,
     )
+
+
+def _training_sets(asked: Asked, recipe: Recipe, known: Catalog) -> tuple[TrainingSet, ...]:
+    found = tuple(
+        TrainingSet(known.choose(BenchmarkSpec, choice), weight) for choice, weight in recipe.sets(asked.data)
+    )
+    labels = [each.chosen.label for each in found]
+    if twice := next((label for label in labels if labels.count(label) > 1), None):
+        raise HarnessError(f"the training set {twice} is named twice: give it once, with a weight in the recipe's data")
+    if len(found) > 1 and recipe.epochs is not None:
+        raise HarnessError(
+            f"recipe {asked.recipe} has epochs, which a mixture of {', '.join(labels)} has not: give steps instead"
+        )
+    return found
+
+
+def _own_tests(data: tuple[TrainingSet, ...]) -> tuple[Chosen, ...]:
+    """Of several training sets those that have test triplets; one alone is asked for them when it is tested."""
+    if len(data) == 1:
+        return (data[0].chosen,)
+    found = tuple(each.chosen for each in data if each.chosen.build().test)
+    if not found:
+        labels = ", ".join(each.chosen.label for each in data)
+        raise HarnessError(f"none of {labels} has test triplets; name another benchmark with --test")
+    return found

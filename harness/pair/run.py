@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,11 @@ from pathlib import Path
 import safetensors.torch
 
 from harness.arm import Arm
+from harness.data.augment import check_size
 from harness.data.benchmark import Benchmark
 from harness.data.frames import frames_of
 from harness.data.loader import Samples
+from harness.data.mixture import Mixture
 from harness.data.order import Order
 from harness.distributed import World, hashes
 from harness.errors import HarnessError
@@ -40,43 +42,60 @@ from harness.weights.read import load_weights
 
 @dataclass(frozen=True)
 class Shared:
-    """What both arms get, made once: data, masks, tests, order, length, the file of initial weights and its sha256."""
+    """What both arms get, made once: training sets by their labels, masks, tests, order, length, the file of initial
+    weights and its sha256."""
 
-    benchmark: Benchmark
+    data: Mapping[str, Benchmark]
     masks: MaskCache | None
     test_masks: MaskCache | None
     tests: Tests
-    order: Order
+    order: Order | Mixture
     steps: int
     weights: Path
     weights_sha256: str
 
     @classmethod
     def of(cls, plan: Plan, store: Store, world: World) -> Shared:
-        benchmark: Benchmark = plan.benchmark.build()
-        if not benchmark.train:
-            raise HarnessError(f"{plan.benchmark.label} has no training triplets; train on another with --data")
-        order = Order(len(benchmark.train), plan.training.recipe.batch, plan.training.seed)
-        steps = plan.training.recipe.total_steps(order.steps_per_epoch)
+        recipe, seed = plan.training.recipe, plan.training.seed
+        data: dict[str, Benchmark] = {each.chosen.label: each.chosen.build() for each in plan.data}
+        for label, benchmark in data.items():
+            if not benchmark.train:
+                raise HarnessError(f"{label} has no training triplets; train on another with --data")
+        sizes = tuple(len(benchmark.train) for benchmark in data.values())
+        order: Order | Mixture
+        if len(sizes) == 1:
+            order = Order(*sizes, recipe.batch, seed)
+            steps = recipe.total_steps(order.steps_per_epoch)
+        else:
+            order = Mixture(sizes, tuple(each.weight for each in plan.data), recipe.batch, seed)
+            steps = recipe.total_steps(0)  # a recipe with epochs has been refused
         masks = cache_of(plan.masks) if plan.masks else None
         test_masks = cache_of(plan.test_masks) if plan.test_masks else masks
-        sets = tuple(TripletSet.of(chosen, plan.testing.per_level) for chosen in plan.tests)
+        sets = tuple(TripletSet.of(chosen, plan.testing.per_level, recipe.test_crop) for chosen in plan.tests)
         tests = Tests(plan.testing, sets, masks, world)
         initial = world.from_first(lambda: initial_weights(plan.arm, plan.training.seed, store))
-        return cls(benchmark, masks, test_masks, tests, order, steps, *initial)
+        return cls(data, masks, test_masks, tests, order, steps, *initial)
 
     def fingerprint(self, plan: Plan, arm: Arm) -> Fingerprint:
-        chosen = plan.benchmark
-        data = {"name": chosen.name, "digest": self.benchmark.digest("train"), "code": chosen.entry.code()}
+        sets = [
+            {"name": each.chosen.name, "digest": digest, "code": each.chosen.entry.code()}
+            for each, digest in zip(plan.data, self._digests, strict=True)
+        ]
+        mixed = [facts | {"weight": each.weight} for facts, each in zip(sets, plan.data, strict=True)]
+        data = sets[0] if len(sets) == 1 else {"sets": mixed}
         masks = plan.masks if arm.needs_masks else None
         world, training = self.tests.world, plan.training
         return Fingerprint.model_validate(
             fingerprint(arm, training.recipe, training.seed, data, masks, self.weights_sha256, world.device, world.size)
         )
 
+    @property
+    def _digests(self) -> tuple[str, ...]:
+        return tuple(benchmark.digest("train") for benchmark in self.data.values())
+
     def comparison(self, plan: Plan) -> Comparison:
         """What is compared, content included."""
-        return comparison_of(plan, self.benchmark.digest("train"), tuple(tests.content for tests in self.tests.sets))
+        return comparison_of(plan, self._digests, tuple(tests.content for tests in self.tests.sets))
 
     def runs(self, plan: Plan, store: Store) -> list[tuple[RunFolder, RunRecord]]:
         """Of each arm; the name is the fingerprint's."""
@@ -100,7 +119,7 @@ def run_pair(plan: Plan, session: Session) -> str:
     record = _pair_record(plan, [run for run, _ in runs], shared)
     pair = f"{runs[-1][0].name}-{_tested(record.comparison)}"
     world.check_same({"what decides the numbers": [record for _, record in runs]})
-    _try_masks(plan, shared)
+    _try_data(plan, shared)
     shared.tests.evaluate_reference(session)
     if world.writes:
         session.store.write_pair(pair, record)  # also where it is there: the newest file is the pair last run
@@ -136,17 +155,21 @@ def check(plan: Plan) -> None:
         raise HarnessError(f"augment.crop={crop} is no multiple of {multiple}, which {arm.baseline.name} needs")
 
 
-def _try_masks(plan: Plan, shared: Shared) -> None:
-    """Look up one pair of frames of each kind: masks that are missing are to be known before days of training."""
-    if not plan.arm.needs_masks:
-        return
-    for benchmark, triplet, cache in [
-        (shared.benchmark, shared.benchmark.train[0], shared.masks),
-        *((tests.benchmark, tests.triplets[0], shared.test_masks) for tests in shared.tests.sets),
-    ]:
-        frames = frames_of(benchmark, triplet)
-        if cache is not None:
-            cache.maps(frames[0], frames[2])
+def _try_data(plan: Plan, shared: Shared) -> None:
+    """Read one triplet of each set and look up its masks: frames that are too small, and masks that are missing, are to
+    be known before days of training."""
+    for label, benchmark in shared.data.items():
+        frames = frames_of(benchmark, benchmark.train[0])
+        try:
+            check_size(frames, plan.training.recipe.augment)
+        except HarnessError as error:
+            raise HarnessError(f"{label}: {error}") from None
+        if plan.arm.needs_masks and shared.masks is not None:
+            shared.masks.maps(frames[0], frames[2])
+    for tests in shared.tests.sets if plan.arm.needs_masks else ():
+        frames = frames_of(tests.benchmark, tests.triplets[0])
+        if shared.test_masks is not None:
+            shared.test_masks.maps(frames[0], frames[2])
 
 
 def _run_arm(arm: Arm, plan: Plan, shared: Shared, run: RunFolder, session: Session) -> None:
@@ -165,7 +188,7 @@ def _train(arm: Arm, plan: Plan, shared: Shared, run: RunFolder, session: Sessio
     initial = safetensors.torch.load_file(shared.weights)
     model.baseline.load_state_dict({name.removeprefix("baseline."): value for name, value in initial.items()})
     masks = shared.masks if arm.needs_masks else None
-    samples = Samples(shared.benchmark, shared.order, plan.training.recipe.augment, masks)
+    samples = Samples(shared.data, shared.order, plan.training.recipe.augment, masks)
     return train(
         model, Training(plan.training, samples, shared.steps, session.stop, session.notify, session.world), run
     )
@@ -229,16 +252,17 @@ def _mention_others(run: RunFolder, record: RunRecord, session: Session) -> None
 
 def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared) -> PairRecord:
     caches = [shared.test_masks if arm.needs_masks else None for arm in plan.arms]
-    recipe = plan.asked.recipe
+    recipe, crop = plan.asked.recipe, plan.training.recipe.test_crop
+    tested = f", tested on the middle {crop}x{crop}" if crop else ""
     return PairRecord(
-        title=f"{plan.arm.label} on {plan.benchmark.label}, recipe {recipe} ({shared.steps} steps)",
+        title=f"{plan.arm.label} on {plan.data_label}, recipe {recipe} ({shared.steps} steps){tested}",
         runs=tuple(run.name for run in runs),
         labels=tuple(arm.label for arm in plan.arms),
         seed=plan.training.seed,
         recipe=recipe,
         steps=shared.steps,
         tier=Engine.of(plan.training.recipe, plan.device).tier,
-        train=plan.benchmark.label,
+        train=plan.data_label,
         masks=plan.masks.label if plan.masks else None,
         test_masks=plan.test_masks.label if plan.test_masks else None,
         network_masks=tuple(cache.folder.name if cache else "none" for cache in caches),

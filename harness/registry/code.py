@@ -25,7 +25,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     # the weights that a training ends with, but for what arms and data bring themselves, and for label maps
     "training": (
         *("arm", "distributed"),
-        *("data.augment", "data.benchmark", "data.loader", "data.order"),
+        *("data.augment", "data.benchmark", "data.loader", "data.mixture", "data.order"),
         *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
         *("model.losses", "model.regions", "model.warping"),
         *("train.checkpoint", "train.engine", "train.loop", "train.recipe", "train.step"),
@@ -40,6 +40,8 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         *("model.padding", "model.regions", "model.warping"),
         "weights.read",
     ),
+    # the rows of frames of which the middle alone is tested
+    "crop": ("data.cropped",),
     # label maps, whatever source they come from
     "masks": ("masks.cache", "masks.parts", "masks.pipeline", "masks.png", "masks.rules", "masks.source"),
     # what a baseline starts from; their sha256 is in every fingerprint, so this decides only when they are drawn anew

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.data.benchmark import Benchmark, Triplet
+from harness.data.cropped import cropped
 from harness.errors import HarnessError, suggestion
 from harness.evaluate.protocol import predictor
 from harness.evaluate.runner import to_image
@@ -155,7 +156,7 @@ def exhibits(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick], side: int | 
 def _triplets(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick]) -> Iterator[tuple[Pick, Benchmark, Triplet]]:
     for test in plan.tests:
         wanted = [pick for pick in chosen if pick.column.test == test.name]
-        benchmark: Benchmark | None = test.build() if wanted else None
+        benchmark = cropped(test.build(), plan.training.recipe.test_crop) if wanted else None
         known = {(each.level, each.id): each for each in benchmark.test} if benchmark else {}
         for pick in wanted:
             triplet = known.get((pick.column.level, pick.triplet))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, ValidationError
 
 from harness.results.envelope import Frozen
 
@@ -30,14 +30,22 @@ class Part(Frozen):
 
 
 class Data(Part):
-    """A benchmark: where its content is known on both sides, that alone is compared, and not where it lay."""
+    """A benchmark: where its content is known on both sides, that alone is compared, and not where it lay. `weight` is
+    how often it is drawn among several training sets."""
+
+    weight: float = 1.0
+
+
+def _one_or_several(data: object) -> object:
+    """Records of before there could be several have one, and not in a list."""
+    return (data,) if isinstance(data, Mapping | Data) else data
 
 
 class Comparison(Frozen):
     """Everything that decides what a pair compares, but for the seed and the machine.
 
     recipe      what decides a training, and how many triplets are tested
-    data        the training data; tests  the test sets with their triplets
+    data        the training sets; tests  the test sets with their triplets
     masks       of training, None where no plug-in needs any; test_masks  what the network is given when it is tested
     metrics     column of each metric by its name, which tells options and version: compared are those of both sides
     code        hashes of the core's code that decides a training
@@ -46,7 +54,7 @@ class Comparison(Frozen):
     baseline: Part
     plugins: tuple[Part, ...] = ()
     recipe: Mapping[str, JsonValue] = {}
-    data: Data
+    data: Annotated[tuple[Data, ...], Field(min_length=1), BeforeValidator(_one_or_several)]
     tests: tuple[Data, ...] = ()
     protocol: str
     masks: Part | None = None
@@ -74,8 +82,8 @@ class Comparison(Frozen):
 
     @property
     def _words(self) -> tuple[Any, ...]:
-        parts = (self.baseline, *self.plugins, self.data, *self.tests)
-        named = [(part.name, part.options) for part in parts]
+        parts = (self.baseline, *self.plugins, *self.data, *self.tests)
+        named = [(part.name, part.options, getattr(part, "weight", None)) for part in parts]
         masks = [part and (part.name, part.options) for part in (self.masks, self.test_masks)]
         return named, masks, self.recipe, self.protocol.rsplit("-", 2)[0]
 
@@ -101,6 +109,8 @@ def _between(one: Any, other: Any, at: str) -> list[str]:
             return [f"{at}: {one.name} -> {other.name}"]
         at, known = f"{at}.{one.name}", None not in (one.content, other.content)
         options = [] if known and isinstance(one, Data) else differences(one.options, other.options, at)
+        if isinstance(one, Data) and isinstance(other, Data):
+            options += differences(one.weight, other.weight, f"{at}.weight")
         return options + (differences(one.content, other.content, f"{at}.content") if known else [])
     if isinstance(one, Part) or isinstance(other, Part):
         return [f"{at}: {one.name if one else None} -> {other.name if other else None}"]

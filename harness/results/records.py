@@ -28,7 +28,8 @@ OWN_TO_AN_ARM = {"arm", "masks"}
 class Asked(Frozen):
     """A pair in words, as `harness run` takes them; a pair's record keeps it, and a suite is a list of them.
 
-    test        benchmarks to test on; empty for the one that is trained on
+    data        training sets; empty for those of the recipe
+    test        benchmarks to test on; empty for those that are trained on
     masks       empty for the best source that is installed
     test_masks  what the network is given when it is tested; empty for the same masks
     """
@@ -36,7 +37,7 @@ class Asked(Frozen):
     baseline: str
     plugins: str = ""
     recipe: str = "quick"
-    data: str = "clips"
+    data: str = ""
     test: str = ""
     masks: str = ""
     test_masks: str = ""

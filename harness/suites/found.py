@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from harness.outcome.pairs import ArmOutcome, PairOutcome, readable
 from harness.outcome.seeds import PLUGINS
 from harness.registry.catalog import catalog
 from harness.registry.options import Choice, parse_choice, parse_choices
 from harness.results.comparison import Comparison, Part
-from harness.results.records import Asked
+from harness.results.records import Asked, PairRecord
 from harness.results.store import Store
 from harness.suites.suite import Suite, SuiteRow
 
@@ -36,16 +36,7 @@ def find_rows(suite: Suite, store: Store) -> Rows:
     """What the store has of each row. Of several pairs of one seed, those under the suite's own protocol come first,
     then those that are evaluated, then the one last run."""
     records = store.pair_records()
-    recipe = _recipe(suite) if records else {}
-    wanted = {
-        row.label: [
-            name
-            for asked in (suite.asked_for(row) if records else ())
-            for name, record in records.items()
-            if recipe == {**recipe, **record.comparison.recipe} and means(asked, record.comparison)
-        ]
-        for row in suite.rows
-    }
+    wanted = _wanted(suite, records) if records else {row.label: [] for row in suite.rows}
     meant = {name: record for name, record in records.items() if any(name in names for names in wanted.values())}
     outcomes = {pair.name: pair for pair in readable(store, meant)}
     rows: Rows = {}
@@ -57,26 +48,44 @@ def find_rows(suite: Suite, store: Store) -> Rows:
     return rows
 
 
-def _recipe(suite: Suite) -> dict[str, Any]:
-    """As a comparison has it."""
+def _wanted(suite: Suite, records: Mapping[str, PairRecord]) -> dict[str, list[str]]:
+    """Pairs of the suite's recipe and of the words of each row."""
     from harness.train.recipe import load_recipe  # imports numpy, which an empty store does not need
 
     recipe = load_recipe(suite.recipe)
-    return {**recipe.training(), "test_triplets": recipe.test_triplets}
+    settings, sets = recipe.compared(), recipe.sets(suite.data)
+    return {
+        row.label: [
+            name
+            for asked in suite.asked_for(row)
+            for name, record in records.items()
+            if settings == {**settings, **record.comparison.recipe} and means(asked, record.comparison, sets)
+        ]
+        for row in suite.rows
+    }
 
 
-def means(asked: Asked, compared: Comparison) -> bool:
-    """Whether these words ask for a comparison, by whatever recipe, protocol and metrics, code and data."""
+def means(asked: Asked, compared: Comparison, sets: Sequence[tuple[Choice, float]]) -> bool:
+    """Whether these words, and these training sets with their weights, ask for a comparison, by whatever recipe,
+    protocol and metrics, code and data."""
     plugins = parse_choices(asked.plugins)
     known = {plugin.name: plugin for plugin in compared.plugins}
     return (
         _chosen(parse_choice(asked.baseline), compared.baseline)
         and len(plugins) == len(known)
         and all(plugin.name in known and _chosen(plugin, known[plugin.name]) for plugin in plugins)
-        and _chosen(parse_choice(asked.data), compared.data)
-        and _all_chosen(parse_choices(asked.test) or [parse_choice(asked.data)], compared.tests)
+        and _all_chosen([choice for choice, _ in sets], compared.data)
+        and [weight for _, weight in sets] == [each.weight for each in compared.data]
+        and _tested(asked, sets, compared)
         and _masks(asked, compared)
     )
+
+
+def _tested(asked: Asked, sets: Sequence[tuple[Choice, float]], compared: Comparison) -> bool:
+    """Where nothing was asked for, on those of the training sets that have test triplets."""
+    if asked.test:
+        return _all_chosen(parse_choices(asked.test), compared.tests)
+    return bool(compared.tests) and all(any(_chosen(choice, part) for choice, _ in sets) for part in compared.tests)
 
 
 def _masks(asked: Asked, compared: Comparison) -> bool:

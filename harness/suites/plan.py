@@ -38,7 +38,7 @@ def runs_of(plan: Plan) -> frozenset[str]:
 
 
 def _run(plan: Plan, arm: Arm) -> str:
-    start = f"seed {plan.training.seed} of {arm.label} by {plan.asked.recipe} on {plan.benchmark.label}"
+    start = f"seed {plan.training.seed} of {arm.label} by {plan.asked.recipe} on {plan.data_label}"
     return f"{start} with masks {plan.masks.label}" if arm.needs_masks and plan.masks else start
 
 

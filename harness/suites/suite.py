@@ -64,13 +64,13 @@ class Expected(_Record):
 
 
 class Suite(_Record):
-    """`recipe`, `data` (to train on), `test`, `protocol` and `masks` are those of `harness run`; `published` names a
-    table of published numbers. `expected` is by benchmark, the training set's under "train"."""
+    """`recipe`, `data` (to train on; empty for the recipe's), `test`, `protocol` and `masks` are those of `harness
+    run`; `published` names a table of published numbers. `expected` is by benchmark, that of training under "train"."""
 
     title: str
     summary: str
     recipe: str
-    data: str
+    data: str = ""
     test: str = ""
     protocol: str = "unified"
     masks: str = ""

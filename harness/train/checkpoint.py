@@ -1,6 +1,6 @@
 """Checkpoints: whole or not there. Each is a folder with a manifest of sha256 sums, renamed into place once verified.
 
-step-00000300/  model.safetensors  state.pt (optimiser, losses not yet in the curve)  manifest.json
+step-00000300/  model.safetensors  state.pt (optimiser, what steps gave that is not yet in the curve)  manifest.json
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Checkpoint:
         return self.path / WEIGHTS
 
     def restore(self, model: Composed, optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
-        """Load weights and optimiser state; returns the losses that the curve does not have yet.
+        """Load weights and optimiser state; returns what steps gave that the curve does not have yet.
 
         Raises HarnessError for files that match their manifest and yet are not of this model, or hold more than data.
         """
@@ -55,6 +55,8 @@ class Checkpoint:
             raise HarnessError(f"{file}: cannot be loaded safely: {reason}; move {self.path} away") from error
         try:
             pending: list[torch.Tensor] = list(state["pending"])
+            if any(given.shape != (3,) for given in pending):
+                raise ValueError("no losses and gradient norm of a step")
             optimizer.load_state_dict(state["optimizer"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise HarnessError(f"{file}: no state of this run's optimiser; move {self.path} away") from error
@@ -72,7 +74,7 @@ def save(
     temporary = folder / f".{final.name}.tmp"
     _clear(folder)
     state = io.BytesIO()
-    torch.save({"optimizer": optimizer.state_dict(), "pending": [loss.cpu() for loss in pending]}, state)
+    torch.save({"optimizer": optimizer.state_dict(), "pending": [given.cpu() for given in pending]}, state)
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     files = {WEIGHTS: safetensors.torch.save(weights), STATE: state.getvalue()}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

@@ -20,7 +20,7 @@ from harness.results import lines
 from harness.results.records import Status
 from harness.results.store import RunFolder
 from harness.results.trail import Point
-from harness.train import checkpoint, diverged, trail
+from harness.train import checkpoint, diverged, silence, trail
 from harness.train.engine import Engine
 from harness.train.plan import TrainPlan
 from harness.train.step import training_step
@@ -48,7 +48,8 @@ class Training:
 def train(model: Composed, training: Training, run: RunFolder) -> checkpoint.Checkpoint:
     """Train to the last step, from the newest good checkpoint if there is one, and return the last checkpoint.
 
-    Raises Interrupted after saving when asked to stop, HarnessError at a loss that is not finite.
+    Raises Interrupted after saving when asked to stop, HarnessError at a loss that is not finite, or where the arm has
+    died in silence.
     """
     world = training.world
     engine = Engine.of(training.plan.recipe, world.device)
@@ -62,8 +63,9 @@ def _train(model: Composed, training: Training, run: RunFolder, engine: Engine) 
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
     last = world.from_first(lambda: checkpoint.latest(run.checkpoints))
-    pending = [loss.to(world.device) for loss in last.restore(model, optimizer)] if last else []
+    pending = [given.to(world.device) for given in last.restore(model, optimizer)] if last else []
     first = last.step if last else 0
+    still = 0  # steps without a gradient up to the last row of the curve; after a restart they are counted anew
     _begin(model, optimizer, training, run, first, world)
     started, timed = time.perf_counter(), 0  # `pending` may hold losses of before a restart
     shares = batches(training.samples, first, steps, training.plan.workers, world.rank, world.size)
@@ -73,20 +75,21 @@ def _train(model: Composed, training: Training, run: RunFolder, engine: Engine) 
         learning_rate = recipe.learning_rate_at(step, steps)
         try:
             parts = batch.parts(recipe.accumulate)
-            pending.append(training_step(model, optimizer, parts, learning_rate, engine, world))
+            pending.append(training_step(model, optimizer, parts, learning_rate, engine, world, recipe.clip_norm))
         except FloatingPointError as error:
             raise _diverged(run, training, step + 1, error.args[0].tolist(), world) from None
         done, timed = step + 1, timed + 1
         if done % recipe.audit_every == 0 or done == steps:
-            _audit(run, done, batch, learning_rate, optimizer, model, world)
+            _audit(run, done, batch, learning_rate, optimizer, float(pending[-1][2]), world)
         if done % recipe.curve_every == 0 or done == steps:
-            losses = _finite(run, training, done, pending, world)  # waits for the device, so that its time counts
+            given = _sound(run, training, done, pending, still, world)  # waits for the device, so that its time counts
+            still = silence.length(given, still)
             if world.writes:
-                _write_row(run, training, done, losses, learning_rate, (time.perf_counter() - started) / timed)
+                _write_row(run, training, done, given, learning_rate, (time.perf_counter() - started) / timed)
             pending, started, timed = [], time.perf_counter(), 0
         stopping = any(world.any_of([training.stop()]))
         if done % recipe.checkpoint_every == 0 or done == steps or stopping:
-            _finite(run, training, done, pending, world)  # or what is saved would be lost already
+            _sound(run, training, done, pending, still, world)  # or what is saved would be lost already
             _check_weights(model, world)
             last = world.from_first(partial(_save, run, done, steps, model, optimizer, pending))
         if stopping and done < steps:
@@ -144,36 +147,45 @@ def _audit(
     batch: Batch,
     learning_rate: float,
     optimizer: torch.optim.Optimizer,
-    model: Composed,
+    norm: float,
     world: World,
 ) -> None:
     """One row of the trail: what the step that was done was given."""
     samples = world.gather([trail.sample_hashes(batch)])
     if world.writes:
-        norm = trail.gradient_norm(model.parameters())
         trail.append(run, done, trail.batch_hash(chain.from_iterable(samples)), learning_rate, optimizer, norm)
 
 
 def _write_row(
-    run: RunFolder, training: Training, done: int, losses: torch.Tensor, learning_rate: float, seconds: float
+    run: RunFolder, training: Training, done: int, given: torch.Tensor, learning_rate: float, seconds: float
 ) -> None:
     """One row of the curve: means over the steps since the row before, the last step's learning rate."""
-    loss, total = losses.mean(0).tolist()
-    epoch = (done - 1) // training.samples.order.steps_per_epoch
+    loss, total = given[:, :2].mean(0).tolist()
+    order = training.samples.order
+    epoch = order.at((done - 1) * order.batch).epoch
     # not synced: rows after the last checkpoint are made again anyway
     point = Point(done, epoch, loss, total, learning_rate, round(seconds, 4))
     lines.append(run.curve, Point._fields, _line(point), durable=False)
     training.notify("harness_step_done", run=run.name, step=done, loss=loss, seconds=seconds)
 
 
-def _finite(run: RunFolder, training: Training, done: int, pending: list[torch.Tensor], world: World) -> torch.Tensor:
-    """The losses of the last steps up to `done`, (steps, 2) float64 on the host; raises if one is not finite."""
-    losses = torch.stack(pending).double().cpu() if pending else torch.empty(0, 2)
+def _sound(
+    run: RunFolder, training: Training, done: int, pending: list[torch.Tensor], still: int, world: World
+) -> torch.Tensor:
+    """What the last steps up to `done` gave, (steps, 3) float64 on the host: losses and gradient norm. `still` steps
+    before them had no gradient.
+
+    Raises where a loss is not finite, or where nothing is learnt any more.
+    """
+    given = torch.stack(pending).cpu() if pending else torch.empty(0, 3, dtype=torch.float64)
+    losses = given[:, :2]
     bad = (~losses.isfinite().all(1)).nonzero()
     if len(bad):
         at = int(bad[0])
         raise _diverged(run, training, done - len(losses) + at + 1, losses[at].tolist(), world)
-    return losses
+    if line := silence.line(given, still, done):
+        raise world.error(f"{run.name}: {line}")
+    return given
 
 
 def _diverged(run: RunFolder, training: Training, step: int, losses: Sequence[float], world: World) -> BaseException:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.data.loader import Batch
 from harness.distributed import World
@@ -19,12 +19,15 @@ def training_step(
     learning_rate: float,
     engine: Engine,
     world: World,
+    clip_norm: float | None = None,
 ) -> Tensor:
-    """(reconstruction, total) loss of the global batch before the update, on the device: nothing here waits for a GPU.
+    """(reconstruction loss, total loss, gradient norm) of the global batch before the update, float64, on the device:
+    nothing here waits for a GPU.
 
-    `parts` are this process's samples, as many at a time as fit. Raises FloatingPointError with the loss, in every
-    process, where it is not finite on a CPU, where looking costs nothing. On a GPU the loop finds it with the next row
-    of the curve.
+    `parts` are this process's samples, as many at a time as fit. The norm is that over all parameters before it is
+    clipped to `clip_norm`, NaN where none has a gradient. Raises FloatingPointError with the losses, in every process,
+    where one is not finite on a CPU, where looking costs nothing. On a GPU the loop finds it with the next row of the
+    curve.
     """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
@@ -34,13 +37,17 @@ def training_step(
     loss = world.sum_gradients(parameters, loss)
     if engine.device.type == "cpu" and not loss.isfinite().all():
         raise FloatingPointError(loss)
+    gradients = [p.grad for p in parameters if p.grad is not None]
     if engine.loss_scale != 1:
-        gradients = [p.grad for p in parameters if p.grad is not None]
         torch._foreach_mul_(gradients, 1 / engine.loss_scale)
+    norm = torch.stack(torch._foreach_norm(gradients)).double().norm() if gradients else loss.new_tensor(torch.nan)
+    if engine.loss_scale != 1 and gradients:
         # an overflow in float16 shows in the loss that is reported, and so ends the arm
-        loss = loss + 0 * torch.stack(torch._foreach_norm(gradients)).sum()
+        loss = loss + 0 * norm
+    if clip_norm is not None:
+        nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm.float())
     optimizer.step()
-    return loss
+    return torch.cat([loss.double(), norm.double()[None]])
 
 
 def _backward(model: Composed, batch: Batch, engine: Engine) -> Tensor:

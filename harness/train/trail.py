@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable, Sequence
 
 import torch
-from torch import nn
 
 from harness.data.loader import Batch
 from harness.results import lines
@@ -29,7 +28,7 @@ def begin(run: RunFolder, step: int, baseline_weights: str, optimizer: torch.opt
 def append(
     run: RunFolder, step: int, batch: str, learning_rate: float, optimizer: torch.optim.Optimizer, norm: float
 ) -> None:
-    """The row of a step that was done: its batch, and the norm of the gradients that came of it."""
+    """The row of a step that was done: its batch, and the norm of the gradients that came of it, before clipping."""
     given = Given(step, "", batch, repr(learning_rate), settings(optimizer), repr(norm))
     lines.append(run.audit, Given._fields, _line(given), durable=False)
 
@@ -46,12 +45,6 @@ def sample_hashes(batch: Batch) -> list[str]:
 def batch_hash(samples: Iterable[str]) -> str:
     """Of a global batch, from the hashes of its samples in order: the same however many processes share it."""
     return hashlib.sha256("".join(samples).encode()).hexdigest()[:16]
-
-
-def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
-    """Over all parameters; waits for the device."""
-    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None])
-    return float(torch.stack(norms).double().norm()) if norms else 0.0
 
 
 def settings(optimizer: torch.optim.Optimizer) -> str:
