@@ -32,7 +32,7 @@ from harness.pair.testset import Tests, file_hash
 from harness.results.comparison import Comparison, differences
 from harness.results.records import Fingerprint, Measured, PairRecord, RunRecord, Status
 from harness.results.store import RunFolder, Store
-from harness.train import checkpoint
+from harness.train import checkpoint, freeze
 from harness.train.engine import Engine
 from harness.train.loop import Training, train
 from harness.weights.read import load_weights
@@ -96,6 +96,7 @@ def run_pair(plan: Plan, session: Session) -> str:
     check(plan)
     world = session.world
     shared = Shared.of(plan, session.store, world)
+    freeze.check(plan.arm.build(plan.training.seed), plan.training.recipe, shared.steps, plan.arm.label)
     runs = shared.runs(plan, session.store)
     record = _pair_record(plan, [run for run, _ in runs], shared)
     pair = f"{runs[-1][0].name}-{_tested(record.comparison)}"

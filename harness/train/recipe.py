@@ -25,6 +25,7 @@ class Recipe(BaseModel):
     accumulate     parts that the global batch is taken in, so that it fits in memory: a device takes at most
                    batch/accumulate samples at a time; the gradients are added up, and the step is that of the batch
     deterministic  on CUDA: only operations that give the same bits each time; slower. A CPU does so anyway
+    freeze         `baseline`: held as it started, in both arms alike, for `freeze_steps` steps; for good without them
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,8 @@ class Recipe(BaseModel):
     channels_last: Annotated[bool, Field(strict=True)] = False
     compile: Annotated[bool, Field(strict=True)] = False
     deterministic: Annotated[bool, Field(strict=True)] = False
+    freeze: Literal["baseline"] | None = None
+    freeze_steps: Count | None = None
     curve_every: Count = 1
     audit_every: Count = 100
     checkpoint_every: Count = 1000
@@ -54,6 +57,8 @@ class Recipe(BaseModel):
             raise ValueError("final_learning_rate is above learning_rate")
         if self.batch % self.accumulate:
             raise ValueError(f"batch={self.batch} does not divide into accumulate={self.accumulate} equal parts")
+        if self.freeze_steps is not None and self.freeze is None:
+            raise ValueError("freeze_steps says for how long, and nothing says what: add freeze: baseline")
         return self
 
     def total_steps(self, steps_per_epoch: int) -> int:

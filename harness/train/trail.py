@@ -49,9 +49,9 @@ def batch_hash(samples: Iterable[str]) -> str:
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
-    """Over all parameters; waits for the device."""
-    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None])
-    return float(torch.stack(norms).double().norm()) if norms else 0.0
+    """Over all parameters, 0 where none has a gradient; waits for the device."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    return float(torch.stack(torch._foreach_norm(gradients)).double().norm()) if gradients else 0.0
 
 
 def settings(optimizer: torch.optim.Optimizer) -> str:
