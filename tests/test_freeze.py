@@ -19,7 +19,7 @@ from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.distributed import World
 from harness.errors import HarnessError
-from harness.model import Baseline, Composed, Features, FeaturePlugin, Frames, MotionPrior, Prediction
+from harness.model import Baseline, Composed, FeaturePlugin, Features, Frames, MotionPrior, Prediction
 from harness.results.store import RunFolder
 from harness.train import checkpoint, freeze
 from harness.train.loop import Interrupted, Training, train

@@ -25,9 +25,10 @@ from harness.model import Composed
 from harness.outcome.verdict import judge
 from harness.pair.comparison import comparison_of
 from harness.pair.fingerprint import fingerprint, installation, short
-from harness.pair.initial import initial_weights, state_hash
+from harness.pair.initial import initial_weights
 from harness.pair.plan import Plan
 from harness.pair.session import Session
+from harness.pair.start import state_hash
 from harness.pair.testset import Tests, file_hash
 from harness.results.comparison import Comparison, differences
 from harness.results.records import Fingerprint, Measured, PairRecord, RunRecord, Status
@@ -62,7 +63,7 @@ class Shared:
         test_masks = cache_of(plan.test_masks) if plan.test_masks else masks
         sets = tuple(TripletSet.of(chosen, plan.testing.per_level) for chosen in plan.tests)
         tests = Tests(plan.testing, sets, masks, world)
-        initial = world.from_first(lambda: initial_weights(plan.arm, plan.training.seed, store))
+        initial = world.from_first(lambda: initial_weights(plan.arm, plan.training.seed, store, plan.start))
         return cls(benchmark, masks, test_masks, tests, order, steps, *initial)
 
     def fingerprint(self, plan: Plan, arm: Arm) -> Fingerprint:
@@ -232,7 +233,7 @@ def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared) -> PairR
     caches = [shared.test_masks if arm.needs_masks else None for arm in plan.arms]
     recipe = plan.asked.recipe
     return PairRecord(
-        title=f"{plan.arm.label} on {plan.benchmark.label}, recipe {recipe} ({shared.steps} steps)",
+        title=f"{plan.arm.label} on {plan.benchmark.label}, recipe {recipe} ({shared.steps} steps){plan.origin}",
         runs=tuple(run.name for run in runs),
         labels=tuple(arm.label for arm in plan.arms),
         seed=plan.training.seed,

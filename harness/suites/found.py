@@ -76,6 +76,7 @@ def means(asked: Asked, compared: Comparison) -> bool:
         and _chosen(parse_choice(asked.data), compared.data)
         and _all_chosen(parse_choices(asked.test) or [parse_choice(asked.data)], compared.tests)
         and _masks(asked, compared)
+        and _start(asked, compared)
     )
 
 
@@ -86,6 +87,10 @@ def _masks(asked: Asked, compared: Comparison) -> bool:
     masks = parse_choice(asked.masks) if asked.masks else catalog().default_mask_source()
     tested = parse_choice(asked.test_masks) if asked.test_masks else masks
     return _chosen(masks, compared.masks) and _chosen(tested, compared.test_masks or compared.masks)
+
+
+def _start(asked: Asked, compared: Comparison) -> bool:
+    return compared.start.is_meant_by(asked.start) if compared.start else not asked.start
 
 
 def _all_chosen(choices: list[Choice], parts: tuple[Part, ...]) -> bool:

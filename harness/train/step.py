@@ -34,11 +34,11 @@ def training_step(
     loss = world.sum_gradients(parameters, loss)
     if engine.device.type == "cpu" and not loss.isfinite().all():
         raise FloatingPointError(loss)
-    if engine.loss_scale != 1:
-        if gradients := [p.grad for p in parameters if p.grad is not None]:  # none where all is frozen
-            torch._foreach_mul_(gradients, 1 / engine.loss_scale)
-            # an overflow in float16 shows in the loss that is reported, and so ends the arm
-            loss = loss + 0 * torch.stack(torch._foreach_norm(gradients)).sum()
+    gradients = [p.grad for p in parameters if p.grad is not None]  # none where all is frozen
+    if engine.loss_scale != 1 and gradients:
+        torch._foreach_mul_(gradients, 1 / engine.loss_scale)
+        # an overflow in float16 shows in the loss that is reported, and so ends the arm
+        loss = loss + 0 * torch.stack(torch._foreach_norm(gradients)).sum()
     optimizer.step()
     return loss
 
