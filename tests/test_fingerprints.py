@@ -139,6 +139,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("model.padding", "columns // 2", "columns // 3", {"rows"}),
     ("train.checkpoint", 'state["pending"]', 'state["pending"][:1]', RUNS),
     ("train.engine", "2.0**10", "2.0**11", RUNS),
+    ("train.freeze", "step < recipe", "step <= recipe", RUNS),
     ("train.loop", "* world.size + world.rank", "* world.size - world.rank", RUNS),
     ("train.recipe", "math.cos", "math.sin", RUNS),
     ("train.step", "1 / engine.loss_scale", "2 / engine.loss_scale", RUNS),

@@ -21,7 +21,8 @@ from harness.distributed import World
 from harness.errors import HarnessError
 from harness.masks.cache import MaskCache
 from harness.masks.source import MaskSource
-from harness.pair.initial import initial_weights, state_hash
+from harness.pair.initial import initial_weights
+from harness.pair.start import state_hash
 from harness.registry.catalog import catalog
 from harness.registry.options import parse_choice, parse_choices
 from harness.results import lines

@@ -10,11 +10,13 @@ from harness.cli.common import data_root_option, find_device, output, results_op
 
 
 @click.command("eval")
-@click.option("--baseline", required=True, metavar="NAME", help="The network, e.g. ifrnet.")
-@click.option("--weights", required=True, type=click.Path(path_type=Path), help="Official checkpoint, or a run's own.")
-@click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins whose weights the file has too.")
+@click.option("--baseline", default="", metavar="NAME", help="The network, e.g. ifrnet; a run's is known.")
+@click.option(
+    "--weights", required=True, metavar="NAME", help="A checkpoint's file, a run, or of harness weights list."
+)
+@click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins whose weights a file has too.")
 @click.option("--data", default="clips", show_default=True, metavar="NAME", help="Benchmarks, e.g. clips:root=DIR.")
-@click.option("--masks", default=None, metavar="NAME", help="Mask source.  [default: the best one installed]")
+@click.option("--masks", default=None, metavar="NAME", help="Mask source.  [default: that of the run, else the best]")
 @click.option("--protocol", default="unified", show_default=True, metavar="NAME", help="How it is tested.")
 @click.option("--metrics", default="psnr,ssim", show_default=True, metavar="NAMES", help="PSNR and SSIM always are.")
 @click.option("--triplets", default=None, type=click.IntRange(1), metavar="N", help="Of each level.  [default: all]")
@@ -24,7 +26,7 @@ from harness.cli.common import data_root_option, find_device, output, results_op
 @results_option
 def evaluate(
     baseline: str,
-    weights: Path,
+    weights: str,
     plugins: str,
     data: str,
     masks: str | None,
@@ -35,19 +37,19 @@ def evaluate(
     workers: int,
     results: Path,
 ) -> None:
-    """Evaluate the weights in a file and print the table. Row by row, so that a stopped evaluation goes on."""
-    from harness.arm import Arm
+    """Evaluate trained weights and print the table. Row by row, so that a stopped evaluation goes on."""
     from harness.cli.progress import Progress
     from harness.distributed import World
     from harness.evaluate.plan import EvalPlan
     from harness.evaluate.testset import TripletSet
     from harness.masks.chosen import cache_of
     from harness.outcome.pairs import read_evaluation
-    from harness.pair.given import evaluate_weights
+    from harness.pair.given import arm_of, evaluate_weights, masks_of
     from harness.pair.session import Session
+    from harness.pair.start import find_trained
     from harness.pair.testset import Tests, choose_metrics
     from harness.registry.catalog import catalog
-    from harness.registry.options import parse_choice, parse_choices
+    from harness.registry.options import parse_choices
     from harness.registry.protocol import Protocol
     from harness.registry.specs import BenchmarkSpec
     from harness.report.formats import draw
@@ -58,18 +60,20 @@ def evaluate(
     known = catalog()
     warn_broken(known)
     world = World(0, 1, find_device(device))
-    arm = Arm.of(known, parse_choice(baseline), parse_choices(plugins))
-    source = known.mask_source(masks, needed=arm.needs_masks)
+    store = Store(results)
+    given = find_trained(weights, known, store)
+    arm = arm_of(given, baseline, plugins, known)
+    own = masks_of(given, known) if masks is None else None
+    source = own or known.mask_source(masks, needed=arm.needs_masks)
     cache = cache_of(source) if source else None
     sets = tuple(TripletSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
     chosen = known.find(Protocol, protocol).spec
     plan = EvalPlan(chosen, *choose_metrics(known, parse_choices(metrics)), triplets, workers)
     tests = Tests(plan, sets, cache, world)
-    store = Store(results)
     with Progress([arm.slug]).watching(known.plugins.manager) as progress, stoppable() as stop:
         session = Session(store, known.plugins.notify, progress.note, lambda: bool(stop), world)
         try:
-            name = evaluate_weights(arm, weights, tests, source, session)
+            name = evaluate_weights(arm, given, tests, source, session)
         except Interrupted as interrupted:
             progress.note(f"{interrupted}; the same command goes on from there")
             raise SystemExit(128 + stop[0]) from None

@@ -54,5 +54,6 @@ def gallery(
     chosen = picks(outcome, count, levels)
     known = catalog()
     warn_broken(known)
-    plan = settle(outcome.record.asked, known, find_device(device))
+    asked = outcome.record.asked.model_copy(update={"start": ""})  # it shows what was trained, wherever that started
+    plan = settle(asked, known, find_device(device))
     say(draw_gallery(exhibits(outcome, plan, chosen, crop), path))

@@ -27,6 +27,9 @@ from harness.cli.common import (
 @click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins, e.g. hce,hir:stages=L,radius=2.")
 @click.option("--recipe", default="quick", show_default=True, metavar="NAME", help="A recipe's name or YAML file.")
 @click.option(
+    "--start", default="", metavar="NAME", help="Trained weights for both: a file, a run, or of weights list."
+)
+@click.option(
     "--data", default="", metavar="NAMES", help="Training sets, e.g. clips:root=DIR.  [default: recipe, clips]"
 )
 @click.option("--test", default="", metavar="NAMES", help="Benchmarks to test on.  [default: those of --data]")
@@ -71,8 +74,9 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
         check_devices(find_device(device), devices)
         raise SystemExit(relaunch(devices))
     with joined(find_device(device)) as world:
-        plans = [settle(Asked(**asked, seed=seed), known, world.device, workers) for seed in seeds]
-        store, arms = Store(results), [arm.slug for arm in plans[0].arms]
+        store = Store(results)
+        plans = [settle(Asked(**asked, seed=seed), known, world.device, workers, store) for seed in seeds]
+        arms = [arm.slug for arm in plans[0].arms]
         with Progress(arms, world.writes).watching(known.plugins.manager) as progress, stoppable() as stop:
             notify = known.plugins.notify if world.writes else lambda hook, **facts: None
             session = Session(store, notify, progress.note, lambda: bool(stop), world)

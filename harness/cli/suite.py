@@ -78,7 +78,9 @@ def suite(
         _forecast(chosen, pairs, store, device, jobs)
         return
     at = find_device(device if launcher == "local" else "cpu")  # a cluster's nodes are other machines
-    plans = [settle(asked, known, at) for asked in pairs]  # what is misspelt is refused now, not hours later
+    plans = [
+        settle(asked, known, at, store=store) for asked in pairs
+    ]  # what is misspelt is refused now, not hours later
     if launcher != "local":
         plans = _unfinished(plans, store)
     more = [*(["--device", device] if device else []), *(["--workers", str(workers)] if workers else [])]

@@ -30,6 +30,7 @@ def comparison_of(plan: Plan, data: tuple[str | None, ...] = (), tests: tuple[st
         test_masks=_masks(plan.test_masks),
         metrics={column.partition("(")[0].partition(" ")[0]: column for column in plan.testing.metrics},
         code=dict(core("training")),
+        start=plan.start.record if plan.start else None,
     )
 
 

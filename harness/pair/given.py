@@ -1,36 +1,96 @@
-"""Evaluation of given weights, without training: an official checkpoint, or a run's own file."""
+"""Evaluation of given weights, without training: an official checkpoint, or what a run has trained."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from filelock import FileLock
+from pydantic_core import to_jsonable_python
 
 from harness.arm import Arm
+from harness.errors import HarnessError
 from harness.evaluate.protocol import predictor
 from harness.masks.chosen import record_of
 from harness.measure.cost import cost
 from harness.pair.fingerprint import environment, short
 from harness.pair.session import Session
+from harness.pair.start import Trained
 from harness.pair.testset import Tests, file_hash
-from harness.registry.catalog import ChosenMasks
+from harness.registry.catalog import Catalog, ChosenMasks
+from harness.registry.options import Choice, parse_choice, parse_choices
+from harness.registry.specs import BaselineSpec, MaskPartSpec, MaskSourceSpec, PluginSpec, Spec
+from harness.results.comparison import differences
 from harness.results.envelope import write
 from harness.results.records import EvalRecord
 from harness.weights.read import load_weights
 
 
-def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks | None, session: Session) -> str:
+def arm_of(given: Trained, baseline: str, plugins: str, known: Catalog) -> Arm:
+    """What the weights are of: the arm of their run, else what the user says. Raises HarnessError where nothing says
+    it, or a user says otherwise than the run."""
+    if given.run is None:
+        if not baseline:
+            raise HarnessError(f"{given.name}: of which network? Name it with --baseline")
+        return Arm.of(known, parse_choice(baseline), parse_choices(plugins))
+    record = given.run.record()
+    of_baseline = _choice(record.fingerprint.baseline, BaselineSpec, known)
+    of_plugins = [_choice(plugin, PluginSpec, known) for plugin in record.fingerprint.arm]
+    arm = Arm.of(known, of_baseline, of_plugins)
+    for was, now in zip((record.fingerprint.baseline, *record.fingerprint.arm), _options(arm), strict=True):
+        if changed := differences(was["options"], now[1], now[0]):
+            raise HarnessError(f"{given.name}: what {record.label} is built with is another today: {changed[0]}")
+    baseline_said = parse_choice(baseline) if baseline else of_baseline
+    said = Arm.of(known, baseline_said, parse_choices(plugins) if plugins else of_plugins)
+    if _options(said) != _options(arm):
+        raise HarnessError(
+            f"{given.name} is a run of {arm.label}, not of {said.label}: leave --baseline and --with out"
+        )
+    return arm
+
+
+def masks_of(given: Trained, known: Catalog) -> ChosenMasks | None:
+    """The masks that a run was trained with; None where it needed none."""
+    masks = given.run.record().fingerprint.masks if given.run else None
+    if masks is None:
+        return None
+    choice = _choice(masks, MaskSourceSpec, known)
+    options = dict(choice.options)
+    parts: Any = masks.get("parts", {})
+    for role, part in parts.items():
+        own = _choice(part, MaskPartSpec, known)
+        options |= {role: own.name} | {f"{role}.{key}": text for key, text in own.options.items()}
+    return known.masks(Choice(choice.name, options))
+
+
+def _options(arm: Arm) -> list[tuple[str, Any]]:
+    """Name and options, defaults spelled out, of all that it is made of."""
+    return [(each.name, each.record()["options"]) for each in (arm.baseline, *arm.plugins)]
+
+
+def _choice(record: Mapping[str, Any], kind: type[Spec], known: Catalog) -> Choice:
+    """What a fingerprint keeps of a choice, in the words that make it again."""
+    entry = known.find(kind, record["name"])
+    own = {name: to_jsonable_python(option.default, fallback=str) for name, option in entry.options().items()}
+    given = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in record["options"].items()
+        if name not in entry.spec.preset and (name not in own or value != own[name])
+    }
+    return Choice(record["name"], given)
+
+
+def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks | None, session: Session) -> str:
     """Measure one network, and the mean of the two frames; rows that are there are not made again. The name of the
     evaluation, of which a record is kept.
 
     Raises HarnessError for weights of another network, Interrupted when asked to stop.
     """
     model = arm.build(seed=0)
-    load_weights(model, weights, arm.label)
+    load_weights(model, given.file, arm.label)
     arm.check(model)
     tests.evaluate_reference(session)
-    sha = file_hash(weights)[:12]
+    sha = file_hash(given.file)[:12]
     cache = tests.region_masks if arm.needs_masks else None
     # options, masks and adapters decide the rows too, and are in no training's fingerprint here
     settings: dict[str, Any] = {
@@ -39,7 +99,7 @@ def evaluate_weights(arm: Arm, weights: Path, tests: Tests, masks: ChosenMasks |
         "environment": environment(tests.world.device),
     }
     record = EvalRecord(
-        title=f"{arm.label} with {weights.name} on {', '.join(each.data_id for each in tests.sets)}",
+        title=f"{arm.label} with {given.name} on {', '.join(each.data_id for each in tests.sets)}",
         labels=(arm.label,),
         masks=masks.label if masks else None,
         network_masks=(cache.folder.name if cache else "none",),

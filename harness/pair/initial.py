@@ -1,4 +1,4 @@
-"""Initial weights: one file that every arm of a baseline and seed starts from."""
+"""Initial weights: one file that every arm of a baseline starts from, drawn from a seed or trained before."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from harness.arm import Arm
 from harness.errors import HarnessError
 from harness.files import write_bytes, write_text
 from harness.pair.fingerprint import short
+from harness.pair.start import Start, baseline_of, state_hash
 from harness.registry.code import core
 from harness.results.store import Store
 
 
-def initial_weights(arm: Arm, seed: int, store: Store) -> tuple[Path, str]:
-    """The file, made once from the baseline alone, and its sha256, which is kept beside it.
+def initial_weights(arm: Arm, seed: int, store: Store, start: Start | None = None) -> tuple[Path, str]:
+    """The file, made once from the baseline alone, and its sha256, which is kept beside it. Of weights to start from it
+    is called by their content, wherever they lie.
 
     A damaged file is made again. Raises HarnessError where that gives other weights than before.
     """
-    code = core("initial weights")
-    key = short({"baseline": arm.baseline.record(), "code": code, "seed": seed, "torch": torch.__version__})
-    path = store.initial_weights(f"{arm.baseline.name}.s{seed}.{key}")
+    path = store.initial_weights(f"{arm.baseline.name}.{_key(arm, seed, start)}")
     recorded = path.with_suffix(".sha256")
     expected = recorded.read_text().strip() if recorded.exists() else None
     if expected and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == expected:
         return path, expected
-    state = arm.plain.build(seed).baseline.state_dict()
+    state = _state(arm, seed, start)
     # under `baseline.`, as everywhere here: a bare state would pass for an official one, whose colours may be BGR
     content = safetensors.torch.save({f"baseline.{name}": value.contiguous() for name, value in state.items()})
     made = hashlib.sha256(content).hexdigest()
@@ -40,10 +40,17 @@ def initial_weights(arm: Arm, seed: int, store: Store) -> tuple[Path, str]:
     return path, made
 
 
-def state_hash(state: Mapping[str, torch.Tensor]) -> str:
-    """Hash over every bit of a state dict."""
-    digest = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def _key(arm: Arm, seed: int, start: Start | None) -> str:
+    if start is not None:
+        return f"start.{start.record.content[:16]}"
+    drawn = {"code": core("initial weights"), "seed": seed, "torch": torch.__version__}
+    return f"s{seed}.{short({'baseline': arm.baseline.record(), **drawn})}"
+
+
+def _state(arm: Arm, seed: int, start: Start | None) -> Mapping[str, torch.Tensor]:
+    if start is None:
+        return arm.plain.build(seed).baseline.state_dict()
+    state = baseline_of(start.file, arm)
+    if state_hash(state) != start.record.content:
+        raise HarnessError(f"{start.file}: was changed since this command began; give it again")
+    return state

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from harness.arm import Arm
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
+from harness.pair.start import Start, find_start
 from harness.pair.testset import choose_metrics
 from harness.registry.catalog import Catalog, Chosen, ChosenMasks
 from harness.registry.options import parse_choice, parse_choices
 from harness.registry.protocol import Protocol
 from harness.registry.specs import BenchmarkSpec
 from harness.results.records import Asked
+from harness.results.store import Store
 from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe, load_recipe
 
@@ -30,8 +33,8 @@ class TrainingSet:
 @dataclass(frozen=True)
 class Plan:
     """A pair, settled. `arm` has the plug-ins; without any there is one arm and no difference. `data` are the training
-    sets. `masks` is None where no plug-in needs them, `test_masks` where the network is tested with those of training.
-    """
+    sets. `masks` is None where no plug-in needs them, `test_masks` where the network is tested with those of training,
+    `start` where the initial weights are drawn from the seed."""
 
     asked: Asked
     arm: Arm
@@ -42,6 +45,12 @@ class Plan:
     training: TrainPlan
     testing: EvalPlan
     device: torch.device
+    start: Start | None = None
+
+    @property
+    def origin(self) -> str:
+        """`, from IFRNet_S.pth` where both arms start from trained weights; else empty."""
+        return f", from {self.start.record.name}" if self.start else ""
 
     @property
     def arms(self) -> list[Arm]:
@@ -56,8 +65,9 @@ class Plan:
         return " + ".join(f"{each.weight:g} x {each.chosen.label}" for each in self.data)
 
 
-def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0) -> Plan:
-    """Every name and option looked up. Raises HarnessError for the first that is wrong."""
+def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0, store: Store | None = None) -> Plan:
+    """Every name and option looked up, and the weights to start from read. Raises HarnessError for the first that is
+    wrong. `store` is where a run to start from is looked for, None where there are no results yet."""
     arm = Arm.of(known, parse_choice(asked.baseline), parse_choices(asked.plugins))
     recipe = load_recipe(asked.recipe)
     data = _training_sets(asked, recipe, known)
@@ -65,6 +75,8 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0)
     protocol = known.find(Protocol, asked.protocol).spec
     masks = known.mask_source(asked.masks or None, needed=arm.needs_masks)
     test_masks = known.masks(parse_choice(asked.test_masks)) if asked.test_masks else None
+    start = find_start(asked.start, arm, known, store or Store(Path())) if asked.start else None
+    asked = asked.model_copy(update={"start": start.word}) if start else asked
     return Plan(
         asked=asked,
         arm=arm,
@@ -75,6 +87,7 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0)
         training=TrainPlan(recipe, asked.seed, workers),
         testing=EvalPlan(protocol, metrics, unavailable, recipe.test_triplets, max(workers, 1)),
         device=device,
+        start=start,
     )
 
 

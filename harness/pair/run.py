@@ -27,14 +27,15 @@ from harness.model import Composed
 from harness.outcome.verdict import judge
 from harness.pair.comparison import comparison_of
 from harness.pair.fingerprint import fingerprint, installation, short
-from harness.pair.initial import initial_weights, state_hash
+from harness.pair.initial import initial_weights
 from harness.pair.plan import Plan
 from harness.pair.session import Session
+from harness.pair.start import state_hash
 from harness.pair.testset import Tests, file_hash
 from harness.results.comparison import Comparison, differences
 from harness.results.records import Fingerprint, Measured, PairRecord, RunRecord, Status
 from harness.results.store import RunFolder, Store
-from harness.train import checkpoint
+from harness.train import checkpoint, freeze
 from harness.train.engine import Engine
 from harness.train.loop import Training, train
 from harness.weights.read import load_weights
@@ -73,7 +74,7 @@ class Shared:
         test_masks = cache_of(plan.test_masks) if plan.test_masks else masks
         sets = tuple(TripletSet.of(chosen, plan.testing.per_level, recipe.test_crop) for chosen in plan.tests)
         tests = Tests(plan.testing, sets, masks, world)
-        initial = world.from_first(lambda: initial_weights(plan.arm, plan.training.seed, store))
+        initial = world.from_first(lambda: initial_weights(plan.arm, plan.training.seed, store, plan.start))
         return cls(data, masks, test_masks, tests, order, steps, *initial)
 
     def fingerprint(self, plan: Plan, arm: Arm) -> Fingerprint:
@@ -115,6 +116,7 @@ def run_pair(plan: Plan, session: Session) -> str:
     check(plan)
     world = session.world
     shared = Shared.of(plan, session.store, world)
+    freeze.check(plan.arm.build(plan.training.seed), plan.training.recipe, shared.steps, plan.arm.label)
     runs = shared.runs(plan, session.store)
     record = _pair_record(plan, [run for run, _ in runs], shared)
     pair = f"{runs[-1][0].name}-{_tested(record.comparison)}"
@@ -255,7 +257,7 @@ def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared) -> PairR
     recipe, crop = plan.asked.recipe, plan.training.recipe.test_crop
     tested = f", tested on the middle {crop}x{crop}" if crop else ""
     return PairRecord(
-        title=f"{plan.arm.label} on {plan.data_label}, recipe {recipe} ({shared.steps} steps){tested}",
+        title=f"{plan.arm.label} on {plan.data_label}, recipe {recipe} ({shared.steps} steps){plan.origin}{tested}",
         runs=tuple(run.name for run in runs),
         labels=tuple(arm.label for arm in plan.arms),
         seed=plan.training.seed,

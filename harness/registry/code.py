@@ -28,7 +28,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         *("data.augment", "data.benchmark", "data.loader", "data.mixture", "data.order"),
         *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
         *("model.losses", "model.regions", "model.warping"),
-        *("train.checkpoint", "train.engine", "train.loop", "train.recipe", "train.step"),
+        *("train.checkpoint", "train.engine", "train.freeze", "train.loop", "train.recipe", "train.step"),
         "weights.read",
     ),
     # the rows of given weights on given frames, of any benchmark; label maps are in each row's key

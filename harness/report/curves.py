@@ -74,7 +74,7 @@ def curves_of(pair: PairOutcome, store: Store) -> Curves:
     window = 2 * max(round(losses["step"].nunique() * SMOOTHING / 2), 2) + 1  # odd, so that it is centred
     numbers = sorted(each.record.seed for each in seeds)
     named = f"seed {numbers[0]}" if len(numbers) == 1 else f"seeds {', '.join(map(str, numbers))}"
-    title = f"{pair.record.train}, recipe {pair.record.recipe}, {named}"
+    title = f"{pair.record.train}, recipe {pair.record.recipe}{pair.record.origin}, {named}"
     last, steps = losses["step"].max(), pair.record.steps
     notes = [f"In training, step {last} of {steps}."] if last < steps else []
     notes += [f"{arm.label} has no curve yet." for arm in pair.arms if arm.label not in labels]

@@ -76,7 +76,8 @@ class View:
 @dataclass(frozen=True)
 class Exhibit:
     """A triplet as it is shown. `size` (H, W) is that of the frames, in which `place` is the crop; `masks` are those
-    of the first frame, under one colour a label; `regions` is how many there are, 0 without masks."""
+    of the first frame, under one colour a label; `regions` is how many there are, 0 without masks. `origin` says what
+    the arms started from, as `harness.results.records.PairRecord.origin`."""
 
     title: str
     size: tuple[int, int]
@@ -87,6 +88,7 @@ class Exhibit:
     inputs: Pixels
     truth: Pixels
     views: tuple[View, ...]
+    origin: str = ""
 
 
 def picks(pair: PairOutcome, count: int = 1, levels: Sequence[str] = ()) -> list[Pick]:
@@ -209,6 +211,7 @@ def _exhibit(
         inputs=overlay[place.cut].copy(),
         truth=frames[1][place.cut].copy(),
         views=tuple(views),
+        origin=pair.record.origin,
     )
 
 

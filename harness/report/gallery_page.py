@@ -62,10 +62,13 @@ def draw_gallery(shown: Sequence[Exhibit], path: Path) -> Path:
 def _note(shown: Sequence[Exhibit]) -> str:
     arms = [view.label for view in shown[0].views]
     if len(arms) == 1:
-        return f"PSNR of {arms[0]}: whole frame | crop. The crop is where its squared error is largest."
+        return (
+            f"PSNR of {arms[0]}{shown[0].origin}: whole frame | crop. The crop is where its squared error is largest."
+        )
     return (
-        f"Differences are in PSNR, {arms[1]} minus {arms[0]}: of each level the highest, and as many of the lowest. "
-        "Below an image: PSNR of the whole frame | of the crop, which is where the squared errors of both differ most."
+        f"Differences are in PSNR, {arms[1]} minus {arms[0]}{shown[0].origin}: "
+        "of each level the highest, and as many of the lowest. Below an image: PSNR of the whole frame | of the crop, "
+        "which is where the squared errors of both differ most."
     )
 
 

@@ -41,6 +41,18 @@ def _one_or_several(data: object) -> object:
     return (data,) if isinstance(data, Mapping | Data) else data
 
 
+class StartRecord(Frozen):
+    """Trained weights that both arms start from: what they are called, by a file, a run or an entry of `harness
+    weights`, and a hash over the tensors, which alone is compared."""
+
+    name: str
+    content: str
+
+    def is_meant_by(self, word: str) -> bool:
+        """Whether a user may have written this: a path to the file, or a name, of a run also how it begins."""
+        return bool(word) and (self.name.startswith(word) or self.name == word.replace("\\", "/").rpartition("/")[2])
+
+
 class Comparison(Frozen):
     """Everything that decides what a pair compares, but for the seed and the machine.
 
@@ -49,6 +61,7 @@ class Comparison(Frozen):
     masks       of training, None where no plug-in needs any; test_masks  what the network is given when it is tested
     metrics     column of each metric by its name, which tells options and version: compared are those of both sides
     code        hashes of the core's code that decides a training
+    start       None where the initial weights are drawn from the seed
     """
 
     baseline: Part
@@ -61,6 +74,7 @@ class Comparison(Frozen):
     test_masks: Part | None = None
     metrics: Mapping[str, str] = {}
     code: Mapping[str, JsonValue] = {}
+    start: StartRecord | None = None
 
     def differences(self, other: Comparison, but: Iterable[str] = ()) -> list[str]:
         """In what the two differ, as `recipe.batch: 4 -> 8`; what is not known of one of them differs in nothing.
@@ -85,7 +99,8 @@ class Comparison(Frozen):
         parts = (self.baseline, *self.plugins, *self.data, *self.tests)
         named = [(part.name, part.options, getattr(part, "weight", None)) for part in parts]
         masks = [part and (part.name, part.options) for part in (self.masks, self.test_masks)]
-        return named, masks, self.recipe, self.protocol.rsplit("-", 2)[0]
+        start = self.start and self.start.name
+        return named, masks, self.recipe, self.protocol.rsplit("-", 2)[0], start
 
 
 def differences(one: Any, other: Any, at: str = "") -> list[str]:
@@ -112,7 +127,10 @@ def _between(one: Any, other: Any, at: str) -> list[str]:
         if isinstance(one, Data) and isinstance(other, Data):
             options += differences(one.weight, other.weight, f"{at}.weight")
         return options + (differences(one.content, other.content, f"{at}.content") if known else [])
-    if isinstance(one, Part) or isinstance(other, Part):
+    if isinstance(one, StartRecord) and isinstance(other, StartRecord):
+        called = [f"{each.name} ({each.content[:8]})" for each in (one, other)]
+        return [] if one.content == other.content else [f"{at}: {called[0]} -> {called[1]}"]
+    if isinstance(one, Part | StartRecord) or isinstance(other, Part | StartRecord):
         return [f"{at}: {one.name if one else None} -> {other.name if other else None}"]
     return differences(one, other, at)
 

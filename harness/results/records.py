@@ -32,6 +32,7 @@ class Asked(Frozen):
     test        benchmarks to test on; empty for those that are trained on
     masks       empty for the best source that is installed
     test_masks  what the network is given when it is tested; empty for the same masks
+    start       trained weights that both arms start from: a file, a run or an entry of `harness weights`
     """
 
     baseline: str
@@ -43,6 +44,7 @@ class Asked(Frozen):
     test_masks: str = ""
     protocol: str = "unified"
     metrics: str = METRICS
+    start: str = ""
     seed: int = 0
 
     def command(self) -> str:
@@ -205,6 +207,12 @@ class PairRecord(Tested):
         if len(self.runs) != len(self.labels):
             raise ValueError(f"{len(self.runs)} runs and {len(self.labels)} labels")
         return self
+
+    @property
+    def origin(self) -> str:
+        """`, from IFRNet_S.pth` where both arms start from trained weights; else empty."""
+        start = self.comparison.start
+        return f", from {start.name}" if start else ""
 
     @property
     def is_control(self) -> bool:

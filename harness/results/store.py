@@ -5,6 +5,7 @@
     pairs/<arm>.s<seed>.<fingerprint8>-<tested8>.json   the runs of a pair and its test triplets, named before they run
     reference/rows.csv                                  rows of what is no network
     init/<baseline>.s<seed>.<hash8>.safetensors         initial weights, shared by all arms
+    init/<baseline>.start.<hash16>.safetensors          the same, of trained weights: a hash of what is in it
     evaluations/<arm>.<weights12>.<settings8>-<tested8>.json   weights that were given, not trained
     evaluations/<arm>.<weights12>.<settings8>.csv       their rows
     figures/<pair>/                                     table, curves and gallery; figures/curves/ of several pairs

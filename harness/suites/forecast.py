@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from harness.pair.plan import settle
+from harness.pair.start import Start
 from harness.registry.catalog import Catalog
 from harness.results.records import Asked
 from harness.results.store import Store
@@ -42,17 +43,17 @@ def forecast(
     note: Callable[[str], None],
 ) -> tuple[list[RunForecast], list[str]]:
     """Every run of the pairs once, and remarks on how the figures were come by."""
-    runs: dict[str, RunForecast] = {}
+    runs: dict[tuple[str, Start | None], RunForecast] = {}
     estimates: dict[str, Estimate] = {}
     remarks: dict[str, None] = {}
-    counted: set[str] = set()  # whose training is in the figures
+    counted: set[tuple[str, Start | None]] = set()  # whose training is in the figures
     for asked in pairs:
-        plan = settle(asked, known, device)
+        plan = settle(asked, known, device, store=store)
         arms, guessed = states(plan, store, suite.expected)
         if guessed:
             remarks[f"Not all data is here, so counts and sizes are those of the suite's file. {guessed}."] = None
         for state in arms:
-            label, trained = state.arm.label, f"{state.arm.label}, seed {asked.seed}"
+            label, trained = state.arm.label, f"{state.arm.label}, seed {asked.seed}{plan.origin}"
             if label not in estimates and not state.tested:
                 note(f"measures {label}")
                 sizes = {name: expected.size for name, expected in state.tests.items()}
@@ -63,10 +64,10 @@ def forecast(
                     )
             other = plan.test_masks.label if plan.test_masks and state.arm.plugins else ""
             name = f"{trained}, tested with masks {other}" if other else trained
-            if name not in runs:
+            if (name, plan.start) not in runs:  # two files may have one name
                 cost = NOTHING if state.tested else estimates[label]
-                runs[name] = _forecast(name, state, cost, trained in counted)
-                counted.add(trained)
+                runs[name, plan.start] = _forecast(name, state, cost, (trained, plan.start) in counted)
+                counted.add((trained, plan.start))
     return list(runs.values()), list(remarks)
 
 

@@ -78,6 +78,7 @@ def means(asked: Asked, compared: Comparison, sets: Sequence[tuple[Choice, float
         and [weight for _, weight in sets] == [each.weight for each in compared.data]
         and _tested(asked, sets, compared)
         and _masks(asked, compared)
+        and _start(asked, compared)
     )
 
 
@@ -95,6 +96,10 @@ def _masks(asked: Asked, compared: Comparison) -> bool:
     masks = parse_choice(asked.masks) if asked.masks else catalog().default_mask_source()
     tested = parse_choice(asked.test_masks) if asked.test_masks else masks
     return _chosen(masks, compared.masks) and _chosen(tested, compared.test_masks or compared.masks)
+
+
+def _start(asked: Asked, compared: Comparison) -> bool:
+    return compared.start.is_meant_by(asked.start) if compared.start else not asked.start
 
 
 def _all_chosen(choices: list[Choice], parts: tuple[Part, ...]) -> bool:

@@ -39,17 +39,20 @@ def runs_of(plan: Plan) -> frozenset[str]:
 
 def _run(plan: Plan, arm: Arm) -> str:
     start = f"seed {plan.training.seed} of {arm.label} by {plan.asked.recipe} on {plan.data_label}"
+    if plan.start:
+        start += f" from {plan.start.record.content}"
     return f"{start} with masks {plan.masks.label}" if arm.needs_masks and plan.masks else start
 
 
 def name_of(plan: Plan) -> str:
     """For lines on the terminal."""
     tested = f", tested with masks {plan.test_masks.label}" if plan.test_masks else ""
-    return f"{plan.arm.label}, seed {plan.training.seed}{tested}"
+    return f"{plan.arm.label}, seed {plan.training.seed}{plan.origin}{tested}"
 
 
 def slug_of(plan: Plan) -> str:
     """For the name of a file."""
     tested = plan.test_masks.label if plan.test_masks else ""
-    words = [plan.arm.label, tested, Path(plan.asked.recipe).stem, f"s{plan.training.seed}"]
+    start = f"from-{plan.start.record.content[:8]}" if plan.start else ""
+    words = [plan.arm.label, tested, start, Path(plan.asked.recipe).stem, f"s{plan.training.seed}"]
     return ".".join(re.sub("[^A-Za-z0-9=+-]+", "-", word).strip("-") for word in words if word)

@@ -44,6 +44,7 @@ class SuiteRow(_Record):
 
     with        plug-ins, with their options; empty for the plain baseline
     test_masks  what the network is given when it is tested; empty for the masks of training
+    start       what both arms start from; that of the suite where none is given, empty for drawn weights
     published   the row of the published table; empty where there is none
     against     label of the row that this one is compared with: their difference is shown, and how sure it is
     """
@@ -52,6 +53,7 @@ class SuiteRow(_Record):
     baseline: str
     plugins: str = Field("", alias="with")
     test_masks: str = ""
+    start: str | None = None
     published: str = ""
     against: str = ""
 
@@ -64,8 +66,9 @@ class Expected(_Record):
 
 
 class Suite(_Record):
-    """`recipe`, `data` (to train on; empty for the recipe's), `test`, `protocol` and `masks` are those of `harness
-    run`; `published` names a table of published numbers. `expected` is by benchmark, that of training under "train"."""
+    """`recipe`, `data` (to train on; empty for the recipe's), `test`, `protocol`, `masks` and `start` are those of
+    `harness run`; `published` names a table of published numbers. `expected` is by benchmark, that of training under
+    "train"."""
 
     title: str
     summary: str
@@ -74,6 +77,7 @@ class Suite(_Record):
     test: str = ""
     protocol: str = "unified"
     masks: str = ""
+    start: str = ""
     seeds: tuple[Seed, ...] = (0,)
     published: str = ""
     columns: Annotated[tuple[SuiteColumn, ...], Field(min_length=1)]
@@ -101,11 +105,13 @@ class Suite(_Record):
         return found[0]
 
     def asked_for(self, row: SuiteRow) -> list[Asked]:
-        """Pairs that have the row's arm: its own, or, for a plain baseline, every pair of that baseline. Seed 0."""
+        """Pairs that have the row's arm: its own, or, for a plain baseline, every pair of that baseline with the same
+        start. Seed 0."""
+        own = self._asked(row)
         if row.plugins:
-            return [self._asked(row)]
+            return [own]
         pairs = [self._asked(other) for other in self.rows if other.plugins and other.baseline == row.baseline]
-        return pairs or [self._asked(row)]
+        return [pair for pair in pairs if pair.start == own.start] or [own]
 
     def pairs(self, seeds: Sequence[int] | None = None, rows: Sequence[SuiteRow] | None = None) -> list[Asked]:
         """What has to be run, each pair once, seed by seed; for `rows` alone where they are given."""
@@ -125,6 +131,7 @@ class Suite(_Record):
             masks=self.masks,
             test_masks=row.test_masks,
             protocol=self.protocol,
+            start=self.start if row.start is None else row.start,
         )
 
 

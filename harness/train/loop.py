@@ -20,7 +20,7 @@ from harness.results import lines
 from harness.results.records import Status
 from harness.results.store import RunFolder
 from harness.results.trail import Point
-from harness.train import checkpoint, diverged, silence, trail
+from harness.train import checkpoint, diverged, freeze, silence, trail
 from harness.train.engine import Engine
 from harness.train.plan import TrainPlan
 from harness.train.step import training_step
@@ -67,12 +67,14 @@ def _train(model: Composed, training: Training, run: RunFolder, engine: Engine) 
     first = last.step if last else 0
     still = 0  # steps without a gradient up to the last row of the curve; after a restart they are counted anew
     _begin(model, optimizer, training, run, first, world)
+    hold = freeze.holder(model, recipe)
     started, timed = time.perf_counter(), 0  # `pending` may hold losses of before a restart
     shares = batches(training.samples, first, steps, training.plan.workers, world.rank, world.size)
     for step, batch in enumerate(shares, start=first):
         # whatever a network draws (dropout, drop path) depends on step and rank, so a resumed run draws the same
         torch.manual_seed(stream(training.plan.seed, "step", step * world.size + world.rank))
         learning_rate = recipe.learning_rate_at(step, steps)
+        hold(step)
         try:
             parts = batch.parts(recipe.accumulate)
             pending.append(training_step(model, optimizer, parts, learning_rate, engine, world, recipe.clip_norm))

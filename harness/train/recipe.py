@@ -31,6 +31,7 @@ class Recipe(BaseModel):
     data           training sets, as `--data` takes them, each with how often it is drawn; `--data` overrules it
     test_crop      side in pixels of the square in the middle of each test frame that is looked at; all where not given
     deterministic  on CUDA: only operations that give the same bits each time; slower. A CPU does so anyway
+    freeze         `baseline`: held as it started, in both arms alike, for `freeze_steps` steps; for good without them
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +50,8 @@ class Recipe(BaseModel):
     channels_last: Annotated[bool, Field(strict=True)] = False
     compile: Annotated[bool, Field(strict=True)] = False
     deterministic: Annotated[bool, Field(strict=True)] = False
+    freeze: Literal["baseline"] | None = None
+    freeze_steps: Count | None = None
     curve_every: Count = 1
     audit_every: Count = 100
     checkpoint_every: Count = 1000
@@ -71,6 +74,8 @@ class Recipe(BaseModel):
                 parse_choice(choice)
             except HarnessError as error:
                 raise ValueError(f"data: {error}") from error
+        if self.freeze_steps is not None and self.freeze is None:
+            raise ValueError("freeze_steps says for how long, and nothing says what: add freeze: baseline")
         return self
 
     def total_steps(self, steps_per_epoch: int) -> int:

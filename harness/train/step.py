@@ -37,8 +37,8 @@ def training_step(
     loss = world.sum_gradients(parameters, loss)
     if engine.device.type == "cpu" and not loss.isfinite().all():
         raise FloatingPointError(loss)
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    if engine.loss_scale != 1:
+    gradients = [p.grad for p in parameters if p.grad is not None]  # none where all is frozen
+    if engine.loss_scale != 1 and gradients:
         torch._foreach_mul_(gradients, 1 / engine.loss_scale)
     norm = torch.stack(torch._foreach_norm(gradients)).double().norm() if gradients else loss.new_tensor(torch.nan)
     if engine.loss_scale != 1 and gradients:
@@ -53,7 +53,8 @@ def training_step(
 def _backward(model: Composed, batch: Batch, engine: Engine) -> Tensor:
     """Add the gradients of a part of the global batch; its (reconstruction, total) share of the mean loss.
 
-    A loss that is not finite gets no backward pass on a CPU: that of grid_sample crashes on NaN coordinates.
+    A loss that is not finite gets no backward pass on a CPU: that of grid_sample crashes on NaN coordinates. Nor does
+    that of an arm of which all is frozen.
     """
     images = batch.frames.to(engine.device, non_blocking=True).float() / 255
     frames, truth = Frames(img0=images[:, 0], img1=images[:, 2]), images[:, 1]
@@ -63,6 +64,6 @@ def _backward(model: Composed, batch: Batch, engine: Engine) -> Tensor:
         prediction = model(frames, t, regions)
     offers = model.baseline.offers
     reconstruction, total = losses(prediction, frames, truth, offers.motion if offers else None)
-    if engine.device.type != "cpu" or total.isfinite():
+    if total.requires_grad and (engine.device.type != "cpu" or total.isfinite()):
         (total * (engine.loss_scale * batch.weight)).backward()  # type: ignore[no-untyped-call]
     return torch.stack([reconstruction.detach(), total.detach()]) * batch.weight

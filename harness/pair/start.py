@@ -1,0 +1,139 @@
+"""Trained weights by what a user calls them, and the start of both arms from them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from harness.arm import Arm
+from harness.errors import HarnessError, suggestion
+from harness.files import expanded
+from harness.registry.catalog import Catalog
+from harness.registry.specs import WeightsSpec
+from harness.results.comparison import StartRecord
+from harness.results.store import RunFolder, Store
+from harness.train import checkpoint
+from harness.weights.digest import digest
+from harness.weights.places import locate
+from harness.weights.read import load_weights
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A file of trained weights: what tables call it, and the run that it comes from, where it was named as one."""
+
+    name: str
+    file: Path
+    run: RunFolder | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """What both arms start from. `word` asks for it again, whatever runs there are by then; `record` is what a
+    comparison keeps of it."""
+
+    word: str
+    file: Path
+    record: StartRecord
+
+
+def find_trained(word: str, known: Catalog, store: Store) -> Trained:
+    """A file; else a run of the store by its name, an entry of `harness weights`, or a run by what its name alone
+    begins with. Of a run it is the last checkpoint.
+
+    Raises HarnessError for what is none of these, is not here or not the published file, and for an unfinished run.
+    """
+    path = expanded(word)
+    if os.path.isfile(path):  # noqa: PTH113 - of any word, too long or with a NUL in it, it says no and raises nothing
+        return Trained(path.name, path)
+    runs = {run.name: run for run in store.runs()}
+    entries = {entry.spec.name: entry.spec for entry in known.entries(WeightsSpec)}
+    if word in runs:
+        return _of_run(runs[word])
+    if word in entries:
+        return Trained(word, _published(entries[word]))
+    if os.path.exists(path):  # noqa: PTH110 - likewise
+        hint = f": {path.name}" if path.name in runs else ""
+        raise HarnessError(f"{word}: is no file; give a file of weights, or a run by its name{hint}")
+    return _of_run(_beginning(word, runs, entries, store))
+
+
+def find_start(word: str, arm: Arm, known: Catalog, store: Store) -> Start:
+    """The same for the plain baseline of an arm. Raises HarnessError too for weights of anything else, with the first
+    tensors that differ, and for values that are no number or infinite."""
+    found = find_trained(word, known, store)
+    if found.run is not None:
+        record = found.run.record()
+        name = record.fingerprint.baseline.get("name")
+        if record.fingerprint.arm:
+            raise HarnessError(f"{found.name} is a run of {record.label}: start from one of its plain baseline, {name}")
+        if name != arm.baseline.name:
+            raise HarnessError(f"{found.name} is a run of {record.label}: {arm.baseline.name} cannot start from it")
+    content = state_hash(baseline_of(found.file, arm))
+    return Start(found.name if found.run else word, found.file, StartRecord(name=found.name, content=content))
+
+
+def baseline_of(file: Path, arm: Arm) -> Mapping[str, torch.Tensor]:
+    """The state of an arm's plain baseline from a file, in the precision that networks are built in."""
+    model = arm.plain.build(seed=0)
+    load_weights(model, file, arm.plain.label)
+    return model.baseline.state_dict()
+
+
+def state_hash(state: Mapping[str, torch.Tensor]) -> str:
+    """Hash over every bit of a state dict."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _of_run(run: RunFolder) -> Trained:
+    status, last = run.status(), checkpoint.latest(run.checkpoints)
+    if last is None:
+        raise HarnessError(f"the run {run.name} has no checkpoint here")
+    if status is None or last.step < status.steps or not status.steps:
+        steps = f" of {status.steps}" if status and status.steps else ""
+        raise HarnessError(
+            f"the run {run.name} is not finished: its last checkpoint is of step {last.step}{steps}; "
+            "the command that began it goes on from there"
+        )
+    return Trained(run.name, last.weights, run)
+
+
+def _published(spec: WeightsSpec) -> Path:
+    """Raises HarnessError for a file that is not what its name promises in a table."""
+    path = locate(spec)
+    if not path.is_file():
+        raise HarnessError(f"the weights '{spec.name}' are a folder, {path}, and not those of one network")
+    if spec.sha256 and digest(path) != spec.sha256:
+        raise HarnessError(f"{path}: not the published file of '{spec.name}': see harness weights verify {spec.name}")
+    return path
+
+
+def _beginning(word: str, runs: Mapping[str, RunFolder], entries: Mapping[str, WeightsSpec], store: Store) -> RunFolder:
+    """The one run that is called so in part: `ifrnet-s.s1` is that of seed 1 alone, and not that of 10. Of several, one
+    that did not itself start from trained weights, or the runs that start from it would make it ambiguous."""
+    for beginning in (f"{word}.", word):
+        found = [name for name in runs if word and name.startswith(beginning)]
+        started = _started(store) if len(found) > 1 else set()
+        drawn = [name for name in found if name not in started]
+        if len(drawn) == 1:
+            return runs[drawn[0]]
+        if found:
+            raise HarnessError(
+                f"'{word}' is the beginning of {len(found)} runs: {', '.join(found[:3])}; give more of it"
+            )
+    hint = suggestion(word, [*runs, *entries]) or "; harness list shows runs, and harness weights list the others"
+    raise HarnessError(f"'{word}' is no file, no run in {store.root} and no entry of harness weights{hint}")
+
+
+def _started(store: Store) -> set[str]:
+    """The runs that started from trained weights."""
+    return {run for record in store.pair_records().values() if record.comparison.start for run in record.runs}
