@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from harness.data.augment import Augment, augmented, sample_rng
 from harness.data.benchmark import Benchmark
 from harness.data.frames import frames_of
+from harness.data.known import masks_of
 from harness.data.order import Order
 from harness.errors import HarnessError
 from harness.masks.cache import MaskCache
@@ -56,7 +57,7 @@ class Samples(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]
         epoch, index = self.order.at(position)
         triplet = self.benchmark.train[index]
         frames = frames_of(self.benchmark, triplet)
-        maps = self.masks.maps(frames[0], frames[2]) if self.masks else None
+        maps = masks_of(self.masks, self.benchmark, triplet, frames).maps if self.masks else None
         rng = sample_rng(self.order.seed, epoch, index)
         return augmented(frames, maps, triplet.t, self.augment, rng)
 

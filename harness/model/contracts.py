@@ -50,12 +50,16 @@ class MotionPrior:
 
     flow_t0, flow_t1 (B, 2, h, w); latent (B, channels, h, w), a feature or a blend logit as the seam says.
     `inject`: "residual" adds it to what the first decoder stage emits, "replace" takes that stage's place.
+    attended_t0, attended_t1 (B, 2, h, w) float32, in pixels of their own grid: the motion that attention found, for
+    measuring alone; None where there is none.
     """
 
     flow_t0: Tensor
     flow_t1: Tensor
     latent: Tensor
     inject: Literal["residual", "replace"] = "residual"
+    attended_t0: Tensor | None = None
+    attended_t1: Tensor | None = None
 
 
 Stage = tuple[Tensor, Tensor, Tensor]

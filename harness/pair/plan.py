@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from harness.arm import Arm
+from harness.data.benchmark import Benchmark
+from harness.data.known import refuse_footage
 from harness.evaluate.plan import EvalPlan
 from harness.pair.testset import choose_metrics
 from harness.registry.catalog import Catalog, Chosen, ChosenMasks
+from harness.registry.mask_choice import TRUTH
 from harness.registry.options import parse_choice, parse_choices
 from harness.registry.protocol import Protocol
 from harness.registry.specs import BenchmarkSpec
@@ -40,7 +44,8 @@ class Plan:
 
 
 def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0) -> Plan:
-    """Every name and option looked up. Raises HarnessError for the first that is wrong."""
+    """Every name and option looked up. Raises HarnessError for the first that is wrong, and for masks that nobody
+    knows."""
     arm = Arm.of(known, parse_choice(asked.baseline), parse_choices(asked.plugins))
     benchmark = known.choose(BenchmarkSpec, parse_choice(asked.data))
     metrics, unavailable = choose_metrics(known, parse_choices(asked.metrics))
@@ -48,14 +53,29 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0)
     protocol = known.find(Protocol, asked.protocol).spec
     masks = known.mask_source(asked.masks or None, needed=arm.needs_masks)
     test_masks = known.masks(parse_choice(asked.test_masks)) if asked.test_masks else None
+    tests = tuple(known.choose(BenchmarkSpec, choice) for choice in parse_choices(asked.test)) or (benchmark,)
+    if masks:
+        _refuse_footage(masks, benchmark, "train", "--masks")
+        for each in tests:
+            _refuse_footage(test_masks or masks, each, "test", "--test-masks")
     return Plan(
         asked=asked,
         arm=arm,
         benchmark=benchmark,
-        tests=tuple(known.choose(BenchmarkSpec, choice) for choice in parse_choices(asked.test)) or (benchmark,),
+        tests=tests,
         masks=masks,
         test_masks=test_masks if masks and test_masks != masks else None,
         training=TrainPlan(recipe, asked.seed, workers),
         testing=EvalPlan(protocol, metrics, unavailable, recipe.test_triplets, max(workers, 1)),
         device=device,
     )
+
+
+def _refuse_footage(masks: ChosenMasks, data: Chosen, split: Literal["train", "test"], option: str) -> None:
+    """Of the truth alone the benchmark must be asked, before anything is trained."""
+    if masks.name != TRUTH:
+        return
+    benchmark: Benchmark = data.build()
+    triplets = benchmark.train if split == "train" else benchmark.test
+    for triplet in triplets[:1]:  # where there is none, that is said where they are used
+        refuse_footage(masks.name, data.name, benchmark, triplet, option)

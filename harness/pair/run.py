@@ -12,6 +12,7 @@ import safetensors.torch
 from harness.arm import Arm
 from harness.data.benchmark import Benchmark
 from harness.data.frames import frames_of
+from harness.data.known import masks_of
 from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.distributed import World, hashes
@@ -29,6 +30,7 @@ from harness.pair.initial import initial_weights, state_hash
 from harness.pair.plan import Plan
 from harness.pair.session import Session
 from harness.pair.testset import Tests, file_hash
+from harness.registry.mask_choice import TRUTH
 from harness.results.comparison import Comparison, differences
 from harness.results.records import Fingerprint, Measured, PairRecord, RunRecord, Status
 from harness.results.store import RunFolder, Store
@@ -61,7 +63,9 @@ class Shared:
         masks = cache_of(plan.masks) if plan.masks else None
         test_masks = cache_of(plan.test_masks) if plan.test_masks else masks
         sets = tuple(TripletSet.of(chosen, plan.testing.per_level) for chosen in plan.tests)
-        tests = Tests(plan.testing, sets, masks, world)
+        # parts of footage have no truth to go by: those of the masks that it is tested with, then
+        footage = plan.masks is not None and plan.masks.name == TRUTH and not all(each.knows_truth for each in sets)
+        tests = Tests(plan.testing, sets, test_masks if footage else masks, world)
         initial = world.from_first(lambda: initial_weights(plan.arm, plan.training.seed, store))
         return cls(benchmark, masks, test_masks, tests, order, steps, *initial)
 
@@ -144,9 +148,8 @@ def _try_masks(plan: Plan, shared: Shared) -> None:
         (shared.benchmark, shared.benchmark.train[0], shared.masks),
         *((tests.benchmark, tests.triplets[0], shared.test_masks) for tests in shared.tests.sets),
     ]:
-        frames = frames_of(benchmark, triplet)
         if cache is not None:
-            cache.maps(frames[0], frames[2])
+            masks_of(cache, benchmark, triplet, frames_of(benchmark, triplet))
 
 
 def _run_arm(arm: Arm, plan: Plan, shared: Shared, run: RunFolder, session: Session) -> None:
