@@ -257,6 +257,7 @@ def _regions(pair: PairOutcome, gained: Means, regions: list[str]) -> Sheet:
     inside = f"inside and outside of the masks ({masks}) of {frames}, and of those " if masks else ""
     known = ", ".join(tests.name for tests in record.tests if tests.knows_truth)
     motion = f"; of {known} by the true motion" if known else ""
-    note = f"Mean over images of the PSNR of the pixels {inside}that move by so many pixels between the inputs ({MOVING}){motion}."
+    moving = f"that move by so many pixels between the inputs ({MOVING})"
+    note = f"Mean over images of the PSNR of the pixels {inside}{moving}{motion}."
     columns = tuple(name.removeprefix("psnr@") for name in regions)
     return Sheet("Where the difference in PSNR is (dB)", columns, tuple(lines), (note,))
