@@ -209,9 +209,9 @@ def test_every_metric_and_mask_source_passes() -> None:
     known = catalog()
     names = ",".join(entry.spec.name for entry in known.entries(MetricSpec))
     metrics, unavailable = choose_metrics(known, parse_choices(names))
-    assert {"psnr", "ssim", "ssim-2d", "ssim-uniform", "ie"} <= set(metrics)
+    assert {"psnr", "ssim", "ssim-2d", "ssim-uniform", "ie", "epe"} <= set(metrics)
     assert all("not available" in why for why in unavailable.values())
-    for name in ("supervoxel", "global", "lite", "openworld", "sam2-video"):
+    for name in ("supervoxel", "global", "truth", "lite", "openworld", "sam2-video"):
         known.masks(parse_choice(name)).build()
 
 
@@ -276,7 +276,7 @@ def test_null_reproduces_a_network_without_a_seam_bit_for_bit(wrong: Wrong, tmp_
         start = {name: value.clone() for name, value in model.state_dict().items()}
         files.append(train(model, training, RunFolder(tmp_path / arm.slug)).weights.read_bytes())
         assert all(not torch.equal(value, start[name]) for name, value in model.state_dict().items())
-        frames.append(predictor(model, UNIFIED.settings)(img0, img1, 0.5, None))
+        frames.append(predictor(model, UNIFIED.settings)(img0, img1, 0.5, None).frame)
     assert files[0] == files[1]
     assert torch.equal(frames[0], frames[1])
 
@@ -623,7 +623,7 @@ def test_a_frame_that_is_none_is_named_when_it_is_measured(made: str, words: str
     img0, img1 = torch.zeros(1, 3, 10, 20), torch.zeros(1, 3, 10, 20)
     img0[..., 5:, :], img1[..., 5:, :] = 1, 1
     if not words:
-        assert torch.equal(predict(img0, img1, 0.5, None), 1.05 * mean_of_frames(img0, img1, 0.5, None))
+        assert torch.equal(predict(img0, img1, 0.5, None).frame, 1.05 * mean_of_frames(img0, img1, 0.5, None).frame)
         return
     with pytest.raises(HarnessError) as error:
         predict(img0, img1, 0.5, None)
