@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.benchmark import Benchmark, Triplet
-from harness.data.truth import Truth
 from harness.errors import HarnessError
 from harness.masks.cache import MaskCache
 from harness.masks.source import Known, Masks
 from harness.registry.blame import breach_of
 from harness.registry.mask_choice import TRUTH
+
+if TYPE_CHECKING:
+    from harness.data.truth import Truth
 
 
 def masks_of(cache: MaskCache, benchmark: Benchmark, triplet: Triplet, frames: NDArray[np.uint8]) -> Masks:
