@@ -6,15 +6,16 @@ import csv
 import math
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from harness.cli import main as command_line
+from harness.outcome.pairs import read_pair
 from harness.registry.catalog import catalog
 from harness.registry.plugins import discover
-from harness.results.rows import merged, read_rows
+from harness.results.rows import KEYS, SEEN, merged, read_rows, write_rows
 from harness.results.store import Store
 from tests.squares import SIDE, SIZE
 from tests.stores import COST
@@ -126,6 +127,29 @@ def test_a_pair_is_trained_and_measured_by_the_truth(trained: Path, harness: Har
     assert line.split("│")[-2].strip() == "-"  # nothing races
 
 
+def is_whole(results: Path, name: str, *of_motion: str) -> bool:
+    pair = read_pair(Store(results), name)
+    return all(pair.is_whole(arm, ("psnr", "ssim"), of_motion) for arm in pair.arms)
+
+
+def test_a_pair_is_whole_when_its_motion_is_measured(trained: Path, tmp_path: Path) -> None:
+    """Suites ask that before they hand a pair to a cluster."""
+    (name,) = Store(trained).pair_records()
+    assert is_whole(trained, name, "epe")
+    assert not is_whole(trained, name, "epe", "other")
+    results = shutil.copytree(trained, tmp_path / "results")
+    for path in results.glob("runs/*/rows.csv"):
+        rows = read_rows(path, "")
+        less = [row.model_copy(update={"values": without_epe(row.values)}) for row in rows]
+        write_rows(path, [*KEYS, *SEEN, *less[0].values], less)
+    assert is_whole(results, name)
+    assert not is_whole(results, name, "epe")
+
+
+def without_epe(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not name.startswith("epe@")}
+
+
 def test_a_pair_that_is_measured_is_not_measured_again(trained: Path, harness: Harness) -> None:
     files = {path: path.read_bytes() for path in trained.rglob("rows.csv")}
     assert len(files) == 3
@@ -148,6 +172,8 @@ def test_one_training_is_tested_with_other_masks_and_on_footage(
     assert alone.regions == alone.network_masks[1] == same.regions != same.network_masks[1]
     assert mixed.regions == mixed.network_masks[1] == same.network_masks[1]
     assert [tests.knows_truth for tests in mixed.tests] == [True, False]
+    (name,) = (name for name, record in Store(results).pair_records().items() if len(record.tests) == 2)
+    assert is_whole(results, name, "epe")
     assert mixed.unavailable == {"epe on clips": "it is footage, and nobody knows how things move in it"}
     code, table, said = harness("table", "--results", results)
     assert code == 0, said
