@@ -21,6 +21,7 @@ from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.distributed import World
 from harness.errors import HarnessError
+from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import mean_of_frames, predictor
 from harness.model import Composed, Frames
 from harness.pair.testset import choose_metrics
@@ -209,9 +210,9 @@ def test_every_metric_and_mask_source_passes() -> None:
     known = catalog()
     names = ",".join(entry.spec.name for entry in known.entries(MetricSpec))
     metrics, unavailable = choose_metrics(known, parse_choices(names))
-    assert {"psnr", "ssim", "ssim-2d", "ssim-uniform", "ie"} <= set(metrics)
+    assert {"psnr", "ssim", "ssim-2d", "ssim-uniform", "ie", "epe"} <= set(metrics)
     assert all("not available" in why for why in unavailable.values())
-    for name in ("supervoxel", "global", "lite", "openworld", "sam2-video"):
+    for name in ("supervoxel", "global", "truth", "lite", "openworld", "sam2-video"):
         known.masks(parse_choice(name)).build()
 
 
@@ -276,7 +277,7 @@ def test_null_reproduces_a_network_without_a_seam_bit_for_bit(wrong: Wrong, tmp_
         start = {name: value.clone() for name, value in model.state_dict().items()}
         files.append(train(model, training, RunFolder(tmp_path / arm.slug)).weights.read_bytes())
         assert all(not torch.equal(value, start[name]) for name, value in model.state_dict().items())
-        frames.append(predictor(model, UNIFIED.settings)(img0, img1, 0.5, None))
+        frames.append(predictor(model, UNIFIED.settings)(img0, img1, 0.5, None).frame)
     assert files[0] == files[1]
     assert torch.equal(frames[0], frames[1])
 
@@ -490,6 +491,57 @@ def test_what_a_metric_returns(source: str, words: str, wrong: Wrong, tmp_path: 
     assert words in line(error, tmp_path, "metric measure")
 
 
+OF_MOTION = """
+class Measure:
+    parts = ("all", "odd-half")
+    def __call__(self, predicted, truth):
+        if predicted.flow_t0 is None:
+            return {part: torch.full((len(truth.flow_t0),), float("nan")) for part in self.parts}
+        error = (predicted.flow_t0 - truth.flow_t0).abs().mean((1, 2, 3))
+        return {"all": error, "odd-half": error / 2}
+
+@hookimpl
+def harness_metrics(): return [MetricSpec("measure", "ours_one:Measure", summary="", needs="motion")]
+"""
+
+
+def test_a_metric_of_motion_has_a_column_for_each_part(wrong: Wrong) -> None:
+    known = wrong(OF_MOTION)
+    metrics, unavailable = choose_metrics(known, parse_choices("measure"))
+    plan = EvalPlan(UNIFIED, metrics, unavailable)
+    assert list(plan.of_frames) == ["psnr", "ssim"]
+    (name,) = plan.of_motion
+    assert plan.motion_columns == [f"{name}@all", f"{name}@odd-half"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('("all", "odd-half")', "()", "has the parts (): a tuple of words"),
+        ('("all", "odd-half")', '("all", "all")', "has the parts ('all', 'all')"),
+        ('("all", "odd-half")', '("all", "odd@half")', "has the parts ('all', 'odd@half')"),
+        ('("all", "odd-half")', '"all"', "has the parts 'all'"),
+        ("parts = ", "names = ", "has the parts None"),
+        ('"odd-half": error / 2', '"half": error', "returns the parts ['all', 'half'], where a value of each of"),
+        ('{"all": error, "odd-half": error / 2}', "error", "returns torch:Tensor, where"),
+        ("error / 2", "error.mean()", "returns for 'odd-half' the shape ()"),
+        ("error / 2", "error / 0", "returns for 'odd-half' an infinite value"),
+        ('float("nan")', "0, dtype=int", "returns for 'all' torch.int64"),
+    ],
+)
+def test_what_a_metric_of_motion_returns(old: str, new: str, words: str, wrong: Wrong, tmp_path: Path) -> None:
+    assert old in OF_MOTION
+    known = wrong(OF_MOTION.replace(old, new))
+    with pytest.raises(HarnessError) as error:
+        choose_metrics(known, parse_choices("measure"))
+    assert words in line(error, tmp_path, "metric measure")
+
+
+def test_a_metric_needs_frames_or_motion() -> None:
+    with pytest.raises(ValueError, match="needs 'flows' of 'mine' is neither 'frame' nor 'motion'"):
+        MetricSpec("mine", "mine:Mine", summary="", needs="flows")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("does", ["return super().__call__(a, b) * float('nan')", "raise ValueError('too small')"])
 def test_a_metric_may_give_nan_or_refuse_so_small_a_frame(does: str, wrong: Wrong) -> None:
     known = wrong(f"class Measure(Error):\n    def __call__(self, a, b): {does}\n")
@@ -623,7 +675,7 @@ def test_a_frame_that_is_none_is_named_when_it_is_measured(made: str, words: str
     img0, img1 = torch.zeros(1, 3, 10, 20), torch.zeros(1, 3, 10, 20)
     img0[..., 5:, :], img1[..., 5:, :] = 1, 1
     if not words:
-        assert torch.equal(predict(img0, img1, 0.5, None), 1.05 * mean_of_frames(img0, img1, 0.5, None))
+        assert torch.equal(predict(img0, img1, 0.5, None).frame, 1.05 * mean_of_frames(img0, img1, 0.5, None).frame)
         return
     with pytest.raises(HarnessError) as error:
         predict(img0, img1, 0.5, None)

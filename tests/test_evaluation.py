@@ -27,6 +27,7 @@ from harness.evaluate.runner import Evaluation, evaluate
 from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.masks.source import MaskSource, maps_hash
+from harness.metrics.given import Predicted
 from harness.metrics.pixelwise import PSNR, psnr
 from harness.metrics.ssim import SSIM
 from harness.registry.protocol import UNIFIED, Settings
@@ -192,9 +193,9 @@ def test_rows_of_something_else_are_never_reused(
 def test_masks_that_the_network_is_given_are_in_the_key(evaluation: Evaluation, tmp_path: Path) -> None:
     path, seen = tmp_path / "rows.csv", []
 
-    def predict(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
+    def predict(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Predicted:
         seen.append(maps)
-        return img0
+        return Predicted(frame=img0)
 
     masks = replace(evaluation, masks=MaskCache(LeftHalf(), "left"))
     first = evaluation.tests.triplets[0]
@@ -240,7 +241,7 @@ def test_a_bad_image_is_named_and_nothing_is_lost(evaluation: Evaluation, tmp_pa
 
 
 def test_a_result_that_is_not_finite_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
-    def fails(*_: object) -> Tensor:
+    def fails(*_: object) -> Predicted:
         raise ValueError("the result is not finite")
 
     with pytest.raises(HarnessError, match="noise-1234, only t0: the result is not finite"):

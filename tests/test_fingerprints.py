@@ -105,6 +105,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("arm", ">> 1", ">> 2", {*NETWORK, "initial weights"}),
     ("distributed", "self.rank :: self.size", "self.rank + 1 :: self.size", RUNS),
     ("data.augment", "_PURPOSE = 1", "_PURPOSE = 2", RUNS),
+    ("data.known", "[-1]", "[1]", RUNS),
     ("data.loader", "dtype=torch.float32", "dtype=torch.float16", RUNS),
     ("data.cropped", "// 2 for", "// 3 for", {"crop"}),
     ("data.mixture", "_PURPOSE = 2", "_PURPOSE = 3", RUNS),
@@ -148,6 +149,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("evaluate.regions", "regional_psnr(frame, truth", "regional_psnr(truth, frame", {"rows"}),
     ("evaluate.runner", "(frame * 255)", "(frame * 256)", {"rows"}),
     ("registry.protocol", "scale: float = 1.0", "scale: float = 0.5", {"rows"}),
+    ("metrics.epe", "(1, 2, 3)) / region", "(1, 2, 3)) * region", {"rows"}),
     ("metrics.lpips", "2 * x - 1", "2 * x", {"rows"}),
     ("metrics.motion", "SHORTER_SIDE = 128", "SHORTER_SIDE = 64", {"rows"}),
     ("metrics.pixelwise", "-10 * torch", "-20 * torch", {"rows"}),
@@ -315,6 +317,7 @@ DECIDES_NOTHING = {
     "data.frames": "refuses what is no triplet of frames",
     "data.names": "refuses names",
     "data.roots": "where a data set is; its content is in the digest",
+    "data.truth": "holds what a benchmark gives",
     "data.verify": "looks at files, and gives no frame",
     "errors": "words",
     "evaluate.conformance": "refuses what is no metric",
@@ -326,6 +329,7 @@ DECIDES_NOTHING = {
     "masks.claims": "who works on what",
     "masks.stats": "counts what is there",
     "masks.workers": "who works on what",
+    "metrics.given": "holds what a metric is given",
     "model.conformance": "refuses what breaks its contract",
     "model.torchvision_ops": "makes an import possible",
     "pngfile": "refuses files that are damaged",
@@ -349,7 +353,10 @@ ROOTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     "rows": (
-        ("arm", "evaluate.protocol", "evaluate.runner", "evaluate.regions", "metrics.lpips", "metrics.ssim"),
+        (
+            *("arm", "evaluate.protocol", "evaluate.runner", "evaluate.regions"),
+            *("metrics.epe", "metrics.lpips", "metrics.ssim"),
+        ),
         {
             "data": "in the row's `data`",
             "distributed": "who measures what; one triplet is measured by one process",

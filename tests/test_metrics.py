@@ -28,9 +28,9 @@ def noisy(height: int, width: int, batch: int = 2) -> tuple[Tensor, Tensor]:
     return (truth + 0.05 * torch.randn(truth.shape, generator=generator)).clamp(0, 1), truth
 
 
-@pytest.fixture(params=metrics(), ids=lambda spec: spec.name)
+@pytest.fixture(params=[spec for spec in metrics() if spec.needs == "frame"], ids=lambda spec: spec.name)
 def metric(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Metric:
-    """Each registered metric, built from its spec as a run builds it."""
+    """Each registered metric of frames, built from its spec as a run builds it."""
     if request.param.name == "lpips":
         weights: Path = request.getfixturevalue("shared") / "weights"
         if not (weights / "lpips-backbones" / ALEXNET_TRUNK.file).is_file():

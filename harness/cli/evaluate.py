@@ -39,6 +39,7 @@ def evaluate(
 ) -> None:
     """Evaluate trained weights and print the table. Row by row, so that a stopped evaluation goes on."""
     from harness.cli.progress import Progress
+    from harness.data.known import refuse_footage
     from harness.distributed import World
     from harness.evaluate.plan import EvalPlan
     from harness.evaluate.testset import TripletSet
@@ -67,6 +68,9 @@ def evaluate(
     source = own or known.mask_source(masks, needed=arm.needs_masks)
     cache = cache_of(source) if source else None
     sets = tuple(TripletSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
+    if source:
+        for each in sets:
+            refuse_footage(source.name, each.name, each.benchmark, each.triplets[0], "--masks")
     chosen = known.find(Protocol, protocol).spec
     plan = EvalPlan(chosen, *choose_metrics(known, parse_choices(metrics)), triplets, workers)
     tests = Tests(plan, sets, cache, world)

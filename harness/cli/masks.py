@@ -53,8 +53,12 @@ def build(
     from harness.masks.build import pairs_of
     from harness.masks.chosen import cache_of
     from harness.masks.workers import share
+    from harness.registry.mask_choice import TRUTH
 
     data, chosen = _opened(benchmark, source)
+    if chosen.name == TRUTH:
+        say(f"{benchmark} knows its label maps: there is nothing to make")
+        return
     whole = pairs_of(_triplets(data, split))
     pairs = _spread(_shard(whole, shard), triplets)
     cache = cache_of(chosen)
@@ -76,15 +80,18 @@ def stats(benchmark: str, source: str | None, split: str) -> None:
     """Count regions, uncovered area, tags and dropped tags in the maps that have been made."""
     from statistics import mean
 
+    from harness.data.known import masks_of
     from harness.masks.build import pairs_of
     from harness.masks.chosen import cache_of
     from harness.masks.stats import Stats
+    from harness.registry.mask_choice import TRUTH
 
     data, chosen = _opened(benchmark, source)
     cache, found = cache_of(chosen), Stats()
     pairs = pairs_of(_triplets(data, split))
     for pair in pairs:
-        kept = cache.read(*data.read(pair.triplet)[[0, -1]])
+        frames = data.read(pair.triplet)
+        kept = masks_of(cache, data, pair.triplet, frames) if chosen.name == TRUTH else cache.read(*frames[[0, -1]])
         if kept is not None:
             found.add(kept)
     say(f"{found.pairs:,} of {len(pairs):,} pairs have label maps of {chosen.written}")
@@ -111,6 +118,7 @@ def stats(benchmark: str, source: str | None, split: str) -> None:
               show_default=True, help="The picture, a PNG.")  # fmt: skip
 def show(benchmark: str, source: str | None, split: str, wanted: str | None, count: int, path: Path) -> None:
     """Draw frames under their masks, with the names."""
+    from harness.data.known import masks_of
     from harness.errors import HarnessError, suggestion
     from harness.masks.chosen import cache_of
     from harness.report.overlay import Masked, draw_overlays
@@ -124,11 +132,12 @@ def show(benchmark: str, source: str | None, split: str, wanted: str | None, cou
     shown = []
     for triplet in named or _spread(triplets, count):
         frames = data.read(triplet)[[0, -1]]
-        shown.append(Masked(f"{triplet.level}: {triplet.id}", frames, cache.masks(*frames)))
+        shown.append(Masked(f"{triplet.level}: {triplet.id}", frames, masks_of(cache, data, triplet, frames)))
     say(draw_overlays(shown, path))
 
 
 def _opened(benchmark: str, source: str | None) -> tuple[Benchmark, ChosenMasks]:
+    from harness.data.known import refuse_footage
     from harness.registry.catalog import catalog
     from harness.registry.options import parse_choice
     from harness.registry.specs import BenchmarkSpec
@@ -137,7 +146,10 @@ def _opened(benchmark: str, source: str | None) -> tuple[Benchmark, ChosenMasks]
     warn_broken(known)
     chosen = known.mask_source(source, needed=True)
     assert chosen is not None
-    data: Benchmark = known.choose(BenchmarkSpec, parse_choice(benchmark)).build()
+    wanted = known.choose(BenchmarkSpec, parse_choice(benchmark))
+    data: Benchmark = wanted.build()
+    for triplet in [*data.train[:1], *data.test[:1]][:1]:
+        refuse_footage(chosen.name, wanted.name, data, triplet, "--source")
     return data, chosen
 
 

@@ -72,7 +72,8 @@ class Benchmark(ABC):
         """Hash over all that decides the triplets of a split and their frames: content of clips, settings."""
 
     def truth(self, triplet: Triplet) -> Truth | None:
-        """Labels, motion and occlusion as they are; None where nobody knows them, as of all footage."""
+        """Labels, motion and occlusion as they are; None, then of every triplet, where nobody knows them, as of all
+        footage."""
         return None
 
     def labels(self, triplet: Triplet) -> NDArray[np.uint16] | None:

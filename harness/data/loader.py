@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from harness.data.augment import Augment, augmented, sample_rng
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.frames import frames_of
+from harness.data.known import masks_of
 from harness.data.mixture import Mixture
 from harness.data.order import Drawn, Order
 from harness.errors import HarnessError
@@ -64,8 +65,9 @@ class Samples(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]
 
     def __getitem__(self, position: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]:
         _, triplet, drawn = self.at(position)
-        frames = frames_of(self.sets[drawn.set][1], triplet)
-        maps = self.masks.maps(frames[0], frames[2]) if self.masks else None
+        benchmark = self.sets[drawn.set][1]
+        frames = frames_of(benchmark, triplet)
+        maps = masks_of(self.masks, benchmark, triplet, frames).maps if self.masks else None
         rng = sample_rng(self.order.seed, drawn.epoch, drawn.stream)
         return augmented(frames, maps, triplet.t, self.augment, rng)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.errors import HarnessError
+from harness.metrics.given import Predicted
 from harness.model import Composed, Frames
 from harness.model.padding import Padding
+from harness.model.warping import resize_flow
 from harness.registry.blame import breach_of
 from harness.registry.code import core
 from harness.registry.protocol import Protocol, Settings
 
-# (img0, img1, t, label maps (2, H, W) or None) -> frame, images as float (1, 3, H, W) in [0, 1]
-Predict = Callable[[Tensor, Tensor, float, NDArray[np.integer] | None], Tensor]
+# (img0, img1, t, label maps (2, H, W) or None) -> what is predicted, images as float (1, 3, H, W) in [0, 1]
+Predict = Callable[[Tensor, Tensor, float, NDArray[np.integer] | None], Predicted]
 
 OVERSHOOT = 0.1
 """Beyond this, values of a frame are of another range than [0, 1]."""
@@ -33,9 +35,9 @@ def protocol_id(protocol: Protocol) -> str:
     return f"{protocol.name}-v{protocol.version}-{digest[:6]}"
 
 
-def mean_of_frames(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
-    """The row that is no network: what an arm must beat before it can be said to have learnt motion."""
-    return (1 - t) * img0 + t * img1
+def mean_of_frames(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Predicted:
+    """The row that is no network: what an arm must beat before it can be said to have learnt motion. No flows."""
+    return Predicted(frame=(1 - t) * img0 + t * img1)
 
 
 def predictor(model: Composed, settings: Settings) -> Predict:
@@ -43,7 +45,8 @@ def predictor(model: Composed, settings: Settings) -> Predict:
 
     Raises HarnessError where their multiple is none of the network's; the result, ValueError where it is not finite,
     and HarnessError for a frame of another shape, dtype or range. One that leaves [0, 1] by less than OVERSHOOT is
-    measured as it is: that is no reason to lose a training.
+    measured as it is: that is no reason to lose a training. Flows are those of the first pass where the protocol
+    averages two.
     """
     model.eval()
     needed = model.multiple(settings.scale)
@@ -54,7 +57,7 @@ def predictor(model: Composed, settings: Settings) -> Predict:
             f"{name} takes multiples of {needed} at scale {settings.scale:g}, the protocol pads to {multiple}"
         )
 
-    def once(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
+    def once(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Predicted:
         height, width = img0.shape[-2:]
         padding = Padding.to_multiple(height, width, multiple, settings.placement)
         frames = Frames(
@@ -64,20 +67,32 @@ def predictor(model: Composed, settings: Settings) -> Predict:
         if len(model.plugin):
             given = np.zeros((2, height, width), np.uint8) if maps is None else maps
             regions = model.regions(padding.pad_maps(given)[None], padding.size, settings.scale)
-        frame = model(frames, img0.new_full((1, 1, 1, 1), t), regions).frame
+        made = model(frames, img0.new_full((1, 1, 1, 1), t), regions)
+        frame, prior = made.frame, made.prior
         if frame.shape != frames.img0.shape or frame.dtype != img0.dtype:
-            made, wanted = (f"{x.dtype} {tuple(x.shape)}" for x in (frame, frames.img0))
-            raise breach_of("baseline", model.baseline, f"it predicts a frame of {made} from frames of {wanted}")
-        return padding.crop(frame)
+            found, wanted = (f"{x.dtype} {tuple(x.shape)}" for x in (frame, frames.img0))
+            raise breach_of("baseline", model.baseline, f"it predicts a frame of {found} from frames of {wanted}")
+
+        def cropped(flow: Tensor | None) -> Tensor | None:
+            return None if flow is None else padding.crop(resize_flow(flow, padding.size))
+
+        return Predicted(
+            frame=padding.crop(frame),
+            flow_t0=cropped(made.flow_t0),
+            flow_t1=cropped(made.flow_t1),
+            attended_t0=cropped(prior.attended_t0) if prior else None,
+            attended_t1=cropped(prior.attended_t1) if prior else None,
+        )
 
     @torch.inference_mode()
-    def predict(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Tensor:
+    def predict(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Predicted:
         if settings.channels == "bgr":
             img0, img1 = img0.flip(1), img1.flip(1)
-        frame = once(img0, img1, t, maps)
+        predicted = once(img0, img1, t, maps)
+        frame = predicted.frame
         if settings.flip_average:
             turned = None if maps is None else maps[:, ::-1, ::-1].copy()
-            frame = (frame + once(img0.flip(2, 3), img1.flip(2, 3), t, turned).flip(2, 3)) / 2
+            frame = (frame + once(img0.flip(2, 3), img1.flip(2, 3), t, turned).frame.flip(2, 3)) / 2
         if settings.channels == "bgr":
             frame = frame.flip(1)
         low, high = torch.stack(frame.aminmax()).tolist()  # one transfer; NaN stays NaN
@@ -86,6 +101,6 @@ def predictor(model: Composed, settings: Settings) -> Predict:
         if low < -OVERSHOOT or high > 1 + OVERSHOOT:
             what = f"it predicts a frame of {low:.4g} to {high:.4g}, where [0, 1] is needed"
             raise breach_of("baseline", model.baseline, what)
-        return frame
+        return replace(predicted, frame=frame)
 
     return predict

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from hashlib import sha256
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.cache import cache_dir, writing
+from harness.data.truth import Truth
 from harness.files import replacing
 from harness.masks.cache import MaskCache
+from harness.masks.source import Known
 from harness.metrics import motion
 from harness.metrics.regional import MASK_COLUMNS, MOTION_COLUMNS, inside, regional_psnr
 
@@ -22,8 +25,8 @@ class Grouping(ABC):
     columns: tuple[str, ...]
 
     @abstractmethod
-    def groups(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> Tensor:
-        """int64 (H, W), indices into `columns`, from the input frames (H, W, 3) alone."""
+    def groups(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], truth: Truth | None) -> Tensor:
+        """int64 (H, W), indices into `columns`, from the input frames (H, W, 3), and from what is known of them."""
 
     def psnr(self, frame: Tensor, truth: Tensor, groups: Tensor) -> Tensor:
         """One value a group, nan for one without pixels."""
@@ -31,23 +34,28 @@ class Grouping(ABC):
 
 
 class ByMasks(Grouping):
-    """Inside and outside of the masks of either input frame."""
+    """Inside and outside of the masks of either input frame; of those of the middle frame where they are the truth."""
 
     columns = MASK_COLUMNS
 
     def __init__(self, masks: MaskCache) -> None:
         self.masks = masks
 
-    def groups(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> Tensor:
+    def groups(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], truth: Truth | None) -> Tensor:
+        if truth is not None and isinstance(self.masks.source, Known):
+            return inside(truth.labels[1:2])
         return inside(self.masks.maps(img0, img1))
 
 
 class ByMotion(Grouping):
-    """By the length of the motion between the inputs; it is estimated once for each pair of frames and kept."""
+    """By the length of the motion between the inputs: the true one at the middle frame; where nobody knows it, what is
+    estimated once for each pair of frames and kept."""
 
     columns = MOTION_COLUMNS
 
-    def groups(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> Tensor:
+    def groups(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], truth: Truth | None) -> Tensor:
+        if truth is not None:
+            return motion.true_bins(torch.from_numpy(truth.flow_t0), torch.from_numpy(truth.flow_t1))
         content = sha256(f"{motion.VERSION} {img0.shape} ".encode())
         for image in (img0, img1):
             content.update(np.ascontiguousarray(image).data)

@@ -20,7 +20,9 @@ from torch import Tensor
 
 from harness.data.benchmark import Triplet, frames_hash
 from harness.data.frames import frames_of
+from harness.data.known import masks_of, truth_of
 from harness.data.names import check_name
+from harness.data.truth import Truth
 from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
@@ -29,8 +31,9 @@ from harness.evaluate.regions import Grouping
 from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.masks.source import maps_hash
+from harness.metrics.given import Motion
+from harness.registry.blame import breach_of
 from harness.registry.protocol import Settings
-from harness.results.records import benchmark_of
 from harness.results.rows import SEEN, Row, append_row, merged, prepare, read_rows, write_rows
 
 AGAIN = "move it away; the same command makes it anew"
@@ -60,12 +63,13 @@ class Evaluation:
     @property
     def settings(self) -> Settings:
         """The protocol's, on this benchmark."""
-        return self.plan.protocol.settings_on(benchmark_of(self.tests.data_id))
+        return self.plan.protocol.settings_on(self.tests.name)
 
     @property
     def columns(self) -> list[str]:
         """Names of all values of a row."""
-        return [*self.plan.metrics, *(name for grouping in self.groupings for name in grouping.columns)]
+        regions = [name for grouping in self.groupings for name in grouping.columns]
+        return [*self.plan.of_frames, *regions, *(self.plan.motion_columns if self.tests.knows_truth else ())]
 
     def row(
         self,
@@ -90,11 +94,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a thread reads: uint8 frames (3, H, W, 3), label maps for the network, and the groups of each pixel."""
+    """What a thread reads: uint8 frames (3, H, W, 3), label maps for the network, the groups of each pixel, and what
+    the benchmark knows of the frames."""
 
     frames: NDArray[np.uint8]
     maps: NDArray[np.integer] | None
     groups: list[Tensor]
+    truth: Truth | None
 
 
 def evaluate(
@@ -187,23 +193,50 @@ def measure(evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: 
     try:
         # on CUDA convolutions are rounded to 10 bits by default
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            frame = predict(img0, img1, triplet.t, sample.maps)
+            predicted = predict(img0, img1, triplet.t, sample.maps)
     except ValueError as error:
         raise HarnessError(f"{evaluation.tests.data_id}, {triplet.level} {triplet.id}: {error}") from error
     with torch.inference_mode():
+        frame = predicted.frame
         if evaluation.settings.rounding:
             frame = (frame * 255).round() / 255
-        values = [metric(frame, truth).double() for metric in evaluation.plan.metrics.values()]
+        values = [metric(frame, truth).double() for metric in evaluation.plan.of_frames.values()]
         for grouping, groups in zip(evaluation.groupings, sample.groups, strict=True):
             values.append(grouping.psnr(frame, truth, groups.to(evaluation.world.device)))
+        if sample.truth is not None:
+            true = motion_of(sample.truth, evaluation.world.device)
+            for of_motion in evaluation.plan.of_motion.values():
+                found = of_motion.measure(predicted, true)
+                values += [found[part].double() for part in of_motion.parts]
         return dict(zip(evaluation.columns, torch.cat(values).tolist(), strict=True))
 
 
 def read(evaluation: Evaluation, triplet: Triplet) -> Sample:
-    """Frames, masks and groups of a triplet."""
-    frames = frames_of(evaluation.tests.benchmark, triplet)
-    maps = evaluation.masks.maps(frames[0], frames[2]) if evaluation.masks else None
-    return Sample(frames, maps, [grouping.groups(frames[0], frames[2]) for grouping in evaluation.groupings])
+    """Frames, masks and groups of a triplet, and what is known of it."""
+    benchmark = evaluation.tests.benchmark
+    frames = frames_of(benchmark, triplet)
+    maps = masks_of(evaluation.masks, benchmark, triplet, frames).maps if evaluation.masks else None
+    truth = truth_of(benchmark, triplet, frames.shape[1:3])
+    if (truth is not None) != evaluation.tests.knows_truth:
+        what = f"it knows the truth of some triplets and not of others: {triplet.level} {triplet.id}"
+        raise breach_of("benchmark", benchmark, what)
+    groups = [grouping.groups(frames[0], frames[2], truth) for grouping in evaluation.groupings]
+    return Sample(frames, maps, groups, truth)
+
+
+def motion_of(truth: Truth, device: torch.device) -> Motion:
+    """A batch of one."""
+
+    def tensor(array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)[None]
+
+    return Motion(
+        flow_t0=tensor(truth.flow_t0),
+        flow_t1=tensor(truth.flow_t1),
+        visible_t0=tensor(truth.visible_t0),
+        visible_t1=tensor(truth.visible_t1),
+        inside=tensor(truth.labels[1] > 0),
+    )
 
 
 def to_image(frame: NDArray[np.uint8], device: torch.device) -> Tensor:

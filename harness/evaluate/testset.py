@@ -7,13 +7,14 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.cropped import cropped
 from harness.errors import HarnessError
 from harness.registry.catalog import Chosen
 from harness.registry.code import core
-from harness.results.records import SetRecord
+from harness.results.records import SetRecord, benchmark_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,18 @@ class TripletSet:
             data=self.data_id,
             partial=self.benchmark.partial,
             levels={level: tuple(ids) for level, ids in levels.items()},
+            knows_truth=self.knows_truth,
         )
+
+    @property
+    def name(self) -> str:
+        """The benchmark's."""
+        return benchmark_of(self.data_id)
+
+    @cached_property
+    def knows_truth(self) -> bool:
+        """Whether the benchmark knows how things move in its frames."""
+        return bool(self.triplets) and self.benchmark.truth(self.triplets[0]) is not None
 
     @property
     def content(self) -> str:

@@ -78,13 +78,14 @@ class MaskCache:
         return self.folder / key[:2] / f"{key[2:]}.png"
 
     def _keep(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], given: NDArray[np.uint16] | Masks) -> Masks:
-        masks = self._checked(given, (2, *img0.shape[:2]))
+        masks = self.checked(given, (2, *img0.shape[:2]))
         file = self.file(img0, img1)
         with writing(file.parent), replacing(file) as out:
             out.write(pack(masks))
         return masks
 
-    def _checked(self, given: Any, shape: tuple[int, ...]) -> Masks:
+    def checked(self, given: Any, shape: tuple[int, ...]) -> Masks:
+        """What is given for maps of this shape, in one type. Raises HarnessError where it is no label maps."""
         kind = type(self.source)
         name = f"mask source {kind.__module__}:{kind.__qualname__}"
         masks = given if isinstance(given, Masks) else Masks(given)

@@ -1,4 +1,4 @@
-"""What a mask source is, and the one that needs no evidence: everything is one region."""
+"""What a mask source is, and the two that look at no frame: everything is one region, and what the benchmark knows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.errors import HarnessError
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,12 @@ class Global(MaskSource):
 
     def label_maps(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> NDArray[np.uint16]:
         return np.zeros((2, *img0.shape[:2]), np.uint16)
+
+
+class Known(MaskSource):
+    """The label maps that the benchmark itself knows, as one that draws its own frames does. Frames alone do not tell
+    them: `harness.data.known.masks_of` asks the benchmark."""
+
+    def label_maps(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        """Raises HarnessError: no frame tells whose it is."""
+        raise HarnessError("masks truth: they are the benchmark's own, and frames alone do not tell them")

@@ -45,6 +45,13 @@ def bins(magnitude: NDArray[np.float32], size: tuple[int, int]) -> Tensor:
     return torch.bucketize(full, torch.tensor(EDGES), right=True)
 
 
+def true_bins(flow_t0: Tensor, flow_t1: Tensor) -> Tensor:
+    """int64 (..., H, W): each pixel's place in `BINS`, by the length of the whole motion from I0 to I1, of true flows
+    t->0 and t->1 (..., 2, H, W) in pixels."""
+    length = (flow_t1 - flow_t0).norm(dim=-3)
+    return torch.bucketize(length, torch.tensor(EDGES, device=length.device), right=True)
+
+
 def _reduced(img: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Luma in [0, 1], each pixel the mean of those that it stands for."""
     height, width = img.shape[:2]

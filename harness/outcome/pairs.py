@@ -44,6 +44,15 @@ Gaps = dict[Column, dict[str, str]]
 """Of each column, the metrics that have no mean, and for how many triplets they have a value: `1 of 2`."""
 
 
+def stem_of(name: str) -> str:
+    """What stands before the part of a frame: `epe` of `epe@inside`."""
+    return name.partition("@")[0]
+
+
+def _measured(means: Mapping[str, float]) -> list[str]:
+    return [name for name, mean in means.items() if math.isfinite(mean)]
+
+
 def means_of(rows: pd.DataFrame) -> Means:
     """A metric that lacks a triplet, or is not finite there, has no mean. A part of a frame (`psnr@fast`) that a
     triplet does not have is left out of its mean."""
@@ -125,10 +134,16 @@ class Outcome:
         """Every level of every test set, in the order in which they were asked for."""
         return [Column(tests.name, level) for tests in self.record.tests for level in tests.levels]
 
-    def is_whole(self, arm: ArmOutcome, metrics: Iterable[str]) -> bool:
-        """Whether each of the metrics has a mean of the arm at every column."""
+    def is_whole(self, arm: ArmOutcome, metrics: Iterable[str], of_motion: Iterable[str] = ()) -> bool:
+        """Whether each of the metrics has a mean of the arm at every column, and each of those of motion one of its
+        parts (`epe@all` of `epe`) at those whose true motion is known."""
         means, wanted = arm.means() if arm.evaluated else {}, set(metrics)
-        return all(wanted <= means.get(at, {}).keys() for at in self.columns)
+        known = {tests.name for tests in self.record.tests if tests.knows_truth}
+        return all(
+            wanted <= means.get(at, {}).keys()
+            and (at.test not in known or set(of_motion) <= {stem_of(name) for name in _measured(means[at])})
+            for at in self.columns
+        )
 
     def column_label(self, column: Column) -> str:
         """The level; with its benchmark where there are several."""
@@ -229,7 +244,7 @@ def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple
     if not kept:
         return pd.DataFrame(columns=ROW_KEYS), seen
     table = pd.DataFrame(map(_line, kept))
-    metrics = dict.fromkeys((*table.columns, "psnr", record.ssim, *record.metrics))
+    metrics = dict.fromkeys((*table.columns, "psnr", record.ssim, *record.metrics, *record.motion))
     return table.reindex(columns=list(metrics)), seen  # a metric that no row has yet is one that all lack
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from harness.arm import Arm
+from harness.data.benchmark import Benchmark
+from harness.data.known import refuse_footage
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
 from harness.pair.start import Start, find_start
 from harness.pair.testset import choose_metrics
 from harness.registry.catalog import Catalog, Chosen, ChosenMasks
+from harness.registry.mask_choice import TRUTH
 from harness.registry.options import parse_choice, parse_choices
 from harness.registry.protocol import Protocol
 from harness.registry.specs import BenchmarkSpec
@@ -67,7 +71,8 @@ class Plan:
 
 def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0, store: Store | None = None) -> Plan:
     """Every name and option looked up, and the weights to start from read. Raises HarnessError for the first that is
-    wrong. `store` is where a run to start from is looked for, None where there are no results yet."""
+    wrong, and for masks that nobody knows. `store` is where a run to start from is looked for, None where there are no
+    results yet."""
     arm = Arm.of(known, parse_choice(asked.baseline), parse_choices(asked.plugins))
     recipe = load_recipe(asked.recipe)
     data = _training_sets(asked, recipe, known)
@@ -75,13 +80,19 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0,
     protocol = known.find(Protocol, asked.protocol).spec
     masks = known.mask_source(asked.masks or None, needed=arm.needs_masks)
     test_masks = known.masks(parse_choice(asked.test_masks)) if asked.test_masks else None
+    tests = tuple(known.choose(BenchmarkSpec, choice) for choice in parse_choices(asked.test)) or _own_tests(data)
+    if masks:
+        for each in data:
+            _refuse_footage(masks, each.chosen, "train", "--masks")
+        for test in tests:
+            _refuse_footage(test_masks or masks, test, "test", "--test-masks")
     start = find_start(asked.start, arm, known, store or Store(Path())) if asked.start else None
     asked = asked.model_copy(update={"start": start.word}) if start else asked
     return Plan(
         asked=asked,
         arm=arm,
         data=data,
-        tests=tuple(known.choose(BenchmarkSpec, choice) for choice in parse_choices(asked.test)) or _own_tests(data),
+        tests=tests,
         masks=masks,
         test_masks=test_masks if masks and test_masks != masks else None,
         training=TrainPlan(recipe, asked.seed, workers),
@@ -114,3 +125,13 @@ def _own_tests(data: tuple[TrainingSet, ...]) -> tuple[Chosen, ...]:
         labels = ", ".join(each.chosen.label for each in data)
         raise HarnessError(f"none of {labels} has test triplets; name another benchmark with --test")
     return found
+
+
+def _refuse_footage(masks: ChosenMasks, data: Chosen, split: Literal["train", "test"], option: str) -> None:
+    """Of the truth alone the benchmark must be asked, before anything is trained."""
+    if masks.name != TRUTH:
+        return
+    benchmark: Benchmark = data.build()
+    triplets = benchmark.train if split == "train" else benchmark.test
+    for triplet in triplets[:1]:  # where there is none, that is said where they are used
+        refuse_footage(masks.name, data.name, benchmark, triplet, option)

@@ -13,6 +13,7 @@ from harness.arm import Arm
 from harness.data.augment import check_size
 from harness.data.benchmark import Benchmark
 from harness.data.frames import frames_of
+from harness.data.known import masks_of
 from harness.data.loader import Samples
 from harness.data.mixture import Mixture
 from harness.data.order import Order
@@ -32,6 +33,7 @@ from harness.pair.plan import Plan
 from harness.pair.session import Session
 from harness.pair.start import state_hash
 from harness.pair.testset import Tests, file_hash
+from harness.registry.mask_choice import TRUTH
 from harness.results.comparison import Comparison, differences
 from harness.results.records import Fingerprint, Measured, PairRecord, RunRecord, Status
 from harness.results.store import RunFolder, Store
@@ -73,7 +75,9 @@ class Shared:
         masks = cache_of(plan.masks) if plan.masks else None
         test_masks = cache_of(plan.test_masks) if plan.test_masks else masks
         sets = tuple(TripletSet.of(chosen, plan.testing.per_level, recipe.test_crop) for chosen in plan.tests)
-        tests = Tests(plan.testing, sets, masks, world)
+        # parts of footage have no truth to go by: those of the masks that it is tested with, then
+        footage = plan.masks is not None and plan.masks.name == TRUTH and not all(each.knows_truth for each in sets)
+        tests = Tests(plan.testing, sets, test_masks if footage else masks, world)
         initial = world.from_first(lambda: initial_weights(plan.arm, plan.training.seed, store, plan.start))
         return cls(data, masks, test_masks, tests, order, steps, *initial)
 
@@ -160,18 +164,18 @@ def check(plan: Plan) -> None:
 def _try_data(plan: Plan, shared: Shared) -> None:
     """Read one triplet of each set and look up its masks: frames that are too small, and masks that are missing, are to
     be known before days of training."""
+    masks, test_masks = (shared.masks, shared.test_masks) if plan.arm.needs_masks else (None, None)
     for label, benchmark in shared.data.items():
         frames = frames_of(benchmark, benchmark.train[0])
         try:
             check_size(frames, plan.training.recipe.augment)
         except HarnessError as error:
             raise HarnessError(f"{label}: {error}") from None
-        if plan.arm.needs_masks and shared.masks is not None:
-            shared.masks.maps(frames[0], frames[2])
-    for tests in shared.tests.sets if plan.arm.needs_masks else ():
-        frames = frames_of(tests.benchmark, tests.triplets[0])
-        if shared.test_masks is not None:
-            shared.test_masks.maps(frames[0], frames[2])
+        if masks is not None:
+            masks_of(masks, benchmark, benchmark.train[0], frames)
+    for tests in shared.tests.sets:
+        if test_masks is not None:
+            masks_of(test_masks, tests.benchmark, tests.triplets[0], frames_of(tests.benchmark, tests.triplets[0]))
 
 
 def _run_arm(arm: Arm, plan: Plan, shared: Shared, run: RunFolder, session: Session) -> None:

@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from harness.distributed import World
 from harness.errors import HarnessError
-from harness.evaluate.conformance import check_metric
-from harness.evaluate.plan import EvalPlan, Metric
+from harness.evaluate.conformance import check_metric, check_motion_metric
+from harness.evaluate.plan import EvalPlan, Metric, MotionMetric
 from harness.evaluate.protocol import Predict, mean_of_frames, protocol_id
 from harness.evaluate.regions import ByMasks, ByMotion, Grouping
 from harness.evaluate.runner import Evaluation, evaluate
@@ -41,7 +41,7 @@ class Tests:
     world: World
 
     def __post_init__(self) -> None:
-        names = [tests.data_id.rpartition("-")[0] for tests in self.sets]
+        names = [tests.name for tests in self.sets]
         if not names:
             raise HarnessError("no benchmark to test on: name one")
         if twice := next((name for name in names if names.count(name) > 1), None):
@@ -53,10 +53,18 @@ class Tests:
             "tests": tuple(tests.record() for tests in self.sets),
             "protocol": protocol_id(self.plan.protocol),
             "ssim": self.plan.protocol.ssim,
-            "metrics": tuple(self.plan.metrics),
-            "unavailable": dict(self.plan.unavailable),
+            "metrics": tuple(self.plan.of_frames),
+            "motion": tuple(self.plan.motion_columns) if any(tests.knows_truth for tests in self.sets) else (),
+            "unavailable": {**self.plan.unavailable, **self._without_truth},
             "regions": self._regions,
         }
+
+    @property
+    def _without_truth(self) -> dict[str, str]:
+        """Metrics of motion, on the test sets where nobody can measure them."""
+        why = "it is footage, and nobody knows how things move in it"
+        footage = [tests.name for tests in self.sets if not tests.knows_truth]
+        return {f"{metric} on {name}": why for metric in self.plan.of_motion for name in footage}
 
     @property
     def _regions(self) -> str:
@@ -123,13 +131,18 @@ def choose_metrics(known: Catalog, choices: Sequence[Choice]) -> tuple[dict[str,
         if not spec.factory.startswith("harness."):  # the core's own code is in the protocol's id
             column += f" {short(chosen.entry.code())[:6]}"
         try:
-            metrics[column] = chosen.build()
+            built = chosen.build()
         except ContractError:
             raise
         except HarnessError as error:
             unavailable[column] = str(error)
         else:
-            check_metric(chosen.entry, metrics[column])
+            if spec.needs == "motion":
+                check_motion_metric(chosen.entry, built)
+                metrics[column] = MotionMetric(built, built.parts)
+            else:
+                check_metric(chosen.entry, built)
+                metrics[column] = built
     return metrics, unavailable
 
 

@@ -46,6 +46,12 @@ def harness_mask_sources() -> list[MaskSourceSpec]:
             preference=-2,
             light=False,
         ),
+        MaskSourceSpec(
+            name="truth",
+            factory="harness.masks.source:Known",
+            summary="the label maps that the benchmark itself knows; of frames that it draws, not of footage",
+            preference=-3,
+        ),
     ]
 
 

@@ -25,7 +25,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     # the weights that a training ends with, but for what arms and data bring themselves, and for label maps
     "training": (
         *("arm", "distributed"),
-        *("data.augment", "data.benchmark", "data.loader", "data.mixture", "data.order"),
+        *("data.augment", "data.benchmark", "data.known", "data.loader", "data.mixture", "data.order"),
         *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
         *("model.losses", "model.regions", "model.warping"),
         *("train.checkpoint", "train.engine", "train.freeze", "train.loop", "train.recipe", "train.step"),
@@ -35,7 +35,8 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "rows": (
         *("arm", "registry.protocol"),
         *("evaluate.protocol", "evaluate.regions", "evaluate.runner"),
-        *("metrics.lpips", "metrics.motion", "metrics.pixelwise", "metrics.regional", "metrics.ssim"),
+        *("metrics.epe", "metrics.lpips", "metrics.motion"),
+        *("metrics.pixelwise", "metrics.regional", "metrics.ssim"),
         *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
         *("model.padding", "model.regions", "model.warping"),
         "weights.read",

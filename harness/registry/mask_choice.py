@@ -9,6 +9,9 @@ from typing import Any
 from harness.registry.entry import Chosen
 from harness.registry.specs import WeightsSpec
 
+TRUTH = "truth"
+"""The source whose label maps the benchmark itself knows: who has it asks the benchmark, and no frames."""
+
 
 @dataclass(frozen=True)
 class ChosenPart(Chosen):

@@ -77,4 +77,14 @@ def metrics() -> list[MetricSpec]:
             higher_is_better=False,
             digits=4,
         ),
+        MetricSpec(
+            name="epe",
+            factory="harness.metrics.epe:EPE",
+            summary="end-point error of flows t->0 and t->1, by part of the frame; of benchmarks that know the motion",
+            reference="Baker et al., IJCV 2011",
+            needs="motion",
+            unit="px",
+            higher_is_better=False,
+            digits=2,
+        ),
     ]

@@ -150,18 +150,30 @@ class BenchmarkSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
-    """What is measured of a frame. Factory: `(**options)` to a callable `(frame, truth) -> (B,) tensor`, where both are
-    RGB (B, 3, H, W) in [0, 1].
+    """What is measured of a prediction. `needs` says what the factory's callable is given:
+
+    frame   `(frame, truth) -> (B,) tensor`, where both are RGB (B, 3, H, W) in [0, 1]
+    motion  `(predicted, truth) -> {part: (B,) tensor}`, where `predicted` has the frame, `flow_t0` and `flow_t1`
+            (B, 2, H, W), and the same of what a motion plug-in attended to, `attended_t0` and `attended_t1`, None where
+            there are none; `truth` has the true `flow_t0`, `flow_t1`, and `visible_t0`, `visible_t1`, `inside`
+            (B, H, W) bool. The callable's `parts` names the parts: each is a column, `epe@inside`. It is asked on
+            benchmarks alone that know the truth.
 
     `digits` after the point are shown in tables. `version` is part of each row: raise it when values change.
     """
 
+    needs: Literal["frame", "motion"] = "frame"
     unit: str = ""
     higher_is_better: bool = True
     digits: int = 3
     version: int = 1
 
     kind = "metric"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.needs not in ("frame", "motion"):
+            raise ValueError(f"needs {self.needs!r} of {self.name!r} is neither 'frame' nor 'motion'")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.cropped import cropped
+from harness.data.known import masks_of
 from harness.errors import HarnessError, suggestion
 from harness.evaluate.protocol import predictor
 from harness.evaluate.runner import to_image
@@ -150,7 +151,7 @@ def exhibits(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick], side: int | 
     result = []
     for pick, benchmark, triplet in _triplets(pair, plan, chosen):
         frames = benchmark.read(triplet)
-        maps = cache.maps(frames[0], frames[2]) if cache else None
+        maps = masks_of(cache, benchmark, triplet, frames).maps if cache else None
         result.append(_exhibit(pair, plan, networks, (pick, triplet), frames, maps, side))
     return result
 
@@ -221,7 +222,7 @@ def _made(
     """The frame (H, W, 3) as it was measured, and its squared error (H, W)."""
     settings = plan.testing.protocol.settings_on(pick.column.test)
     img0, truth, img1 = (to_image(image, plan.device) for image in frames)
-    frame = predictor(model, settings)(img0, img1, t, maps)
+    frame = predictor(model, settings)(img0, img1, t, maps).frame
     if settings.rounding:
         frame = (frame * 255).round() / 255
     return frame[0].permute(1, 2, 0).float().cpu().numpy(), squared_error(frame, truth)[0].cpu().numpy()

@@ -8,9 +8,10 @@ from dataclasses import replace
 from harness.outcome.control import judged
 from harness.outcome.difference import difference
 from harness.outcome.exact import exact_in, moving_difference, without_exact
-from harness.outcome.pairs import ArmOutcome, Column, Gaps, Means, Outcome, PairOutcome, gaps_of, means_of
+from harness.outcome.pairs import ArmOutcome, Column, Gaps, Means, Outcome, PairOutcome, gaps_of, means_of, stem_of
 from harness.outcome.seeds import certainty, estimates, floor, of_all_seeds
 from harness.registry.catalog import catalog
+from harness.registry.mask_choice import TRUTH
 from harness.registry.specs import MetricSpec
 from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
 from harness.report.notes import odd_notes, tested_notes, unmatched_notes, untrained_notes
@@ -18,6 +19,7 @@ from harness.report.sheet import Cell, Line, Sheet, blank, scores
 from harness.results.records import PairRecord
 from harness.results.store import Store
 
+MOVING = "still < 2, slow < 8, fast < 24"
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 
 
@@ -31,7 +33,7 @@ def pair_sheets(pairs: Sequence[PairOutcome], noise: Noise = (0, {})) -> list[Sh
     `noise` is that of `harness.outcome.seeds.floor`. Raises HarnessError for unmatched arms."""
     pair, gained = pairs[0], _mean([_gains(pair) for pair in pairs])
     sheets = [_scores(pairs, gained, noise), *_further(pairs, gained)]
-    regions = [str(name) for name in pair.reference.rows.columns if "@" in str(name)]
+    regions = [str(name) for name in pair.reference.rows.columns if str(name).startswith("psnr@")]
     if gained and regions:
         sheets.append(_regions(pair, gained, regions))
     return [replace(sheet, notes=(*unmatched_notes(pairs), *sheet.notes)) for sheet in sheets]
@@ -49,8 +51,14 @@ def evaluation_sheets(outcome: Outcome) -> list[Sheet]:
 def _further(outcomes: Sequence[Outcome], gained: Means) -> list[Sheet]:
     """A table for each metric beside PSNR and SSIM."""
     first = outcomes[0]
+    if not first.reference.evaluated:
+        return []
     names = [name for name in first.record.metrics if name not in ("psnr", first.record.ssim)]
-    return [_metric(outcomes, gained, name) for name in names if first.reference.evaluated]
+    of_motion = dict.fromkeys(map(stem_of, first.record.motion))
+    return [
+        *(_metric(outcomes, gained, name) for name in names),
+        *(_motion(outcomes, gained, name) for name in of_motion),
+    ]
 
 
 def _gains(pair: PairOutcome) -> Means:
@@ -189,9 +197,40 @@ def _metric(pairs: Sequence[Outcome], gained: Means, name: str) -> Sheet:
     if gained:
         cells = [_value(gained, at, name, digits + 1, "+") for at in pair.columns]
         lines.append(Line("difference", tuple(cells), rule=True))
+    return Sheet(_title(name, spec), tuple(map(pair.column_label, pair.columns)), tuple(lines))
+
+
+def _title(name: str, spec: MetricSpec | None) -> str:
     better = f"{'higher' if spec.higher_is_better else 'lower'} is better" if spec else ""
-    title = f"{name} ({', '.join(filter(None, (spec.unit, better)))})" if spec else name
-    return Sheet(title, tuple(map(pair.column_label, pair.columns)), tuple(lines))
+    return f"{name} ({', '.join(filter(None, (spec.unit, better)))})" if spec else name
+
+
+def _motion(outcomes: Sequence[Outcome], gained: Means, name: str) -> Sheet:
+    """A metric of motion: of each level whose motion is known the arms that have any, on each part of the frames.
+    `attended-inside` is the part `inside` of another line, `attended`."""
+    first, spec = outcomes[0], _spec(name)
+    digits = spec.digits if spec else 4
+    parts = [column.partition("@")[2] for column in first.record.motion if stem_of(column) == name]
+    columns = list(dict.fromkeys(part.rpartition("-")[2] for part in parts))
+    groups = list(dict.fromkeys(part.rpartition("-")[0] for part in parts))
+    arms = [
+        (of_seeds[0].label, _mean([arm.means() for arm in of_seeds]), digits, "")
+        for of_seeds in zip(*(outcome.arms for outcome in outcomes), strict=True)
+        if all(arm.evaluated for arm in of_seeds)
+    ]
+    lines: list[Line] = []
+    for at in first.columns:
+        rule = bool(lines)
+        for label, means, shown, sign in (*arms, ("difference", gained, digits + 1, "+")):
+            for group in groups:
+                names = (f"{name}@{group}-{column}" if group else f"{name}@{column}" for column in columns)
+                cells = [_value(means, at, each, shown, sign) for each in names]
+                if any(cell.values for cell in cells):
+                    whose = ", ".join(filter(None, (first.column_label(at), label, group)))
+                    lines.append(Line(whose, tuple(cell if cell.values else Cell("-") for cell in cells), rule=rule))
+                    rule = False
+    note = f"Mean over images that have such pixels; by pixels of true motion between the inputs: {MOVING}."
+    return Sheet(_title(name, spec), tuple(columns), tuple(lines), (note,))
 
 
 def _spec(metric: str) -> MetricSpec | None:
@@ -212,9 +251,13 @@ def _regions(pair: PairOutcome, gained: Means, regions: list[str]) -> Sheet:
         for at in pair.columns
         if at in gained
     ]
-    masks = pair.record.masks
-    inside = f"inside and outside of the masks ({masks}) of either input, and of those " if masks else ""
-    moving = "that move by so many pixels between the inputs (still < 2, slow < 8, fast < 24)"
-    note = f"Mean over images of the PSNR of the pixels {inside}{moving}."
+    record = pair.record
+    masks = record.test_masks if record.test_masks and record.regions == record.network_masks[-1] else record.masks
+    frames = "the middle frame" if masks == TRUTH else "either input"
+    inside = f"inside and outside of the masks ({masks}) of {frames}, and of those " if masks else ""
+    known = ", ".join(tests.name for tests in record.tests if tests.knows_truth)
+    motion = f"; of {known} by the true motion" if known else ""
+    moving = f"that move by so many pixels between the inputs ({MOVING})"
+    note = f"Mean over images of the PSNR of the pixels {inside}{moving}{motion}."
     columns = tuple(name.removeprefix("psnr@") for name in regions)
     return Sheet("Where the difference in PSNR is (dB)", columns, tuple(lines), (note,))

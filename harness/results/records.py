@@ -126,11 +126,12 @@ class Measured(Record):
 
 class SetRecord(Frozen):
     """`data` names benchmark and content for every row; `partial` is what is missing of the whole, in words; `levels`
-    are ids of triplets."""
+    are ids of triplets; `knows_truth`, whether the benchmark knows how things move in its frames."""
 
     data: str
     partial: str = ""
     levels: dict[str, tuple[str, ...]]
+    knows_truth: bool = False
 
     @property
     def name(self) -> str:
@@ -147,6 +148,7 @@ class Tested(Record):
     """What a table needs to find rows again, and to say how they were made.
 
     ssim           the metric that the protocol calls SSIM
+    motion         columns of metrics of motion (`epe@inside`), which the test sets have that know the truth
     unavailable    metrics that could not be measured, with the reason
     regions        the masks that PSNR inside and outside of masks is measured by, as rows name them
     network_masks  those that the network of each arm was given, as rows name them
@@ -158,6 +160,7 @@ class Tested(Record):
     protocol: str
     ssim: str
     metrics: tuple[str, ...]
+    motion: tuple[str, ...] = ()
     unavailable: Mapping[str, str] = {}
     regions: str
     network_masks: tuple[str, ...]

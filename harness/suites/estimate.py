@@ -107,8 +107,8 @@ def _test(model: Composed, plan: Plan, benchmark: str, size: Size) -> float:
     for _ in range(2):
         started = time.perf_counter()
         with torch.inference_mode():
-            frame = predict(frames[0], frames[2], 0.5, maps)
-            for metric in plan.testing.metrics.values():
+            frame = predict(frames[0], frames[2], 0.5, maps).frame
+            for metric in plan.testing.of_frames.values():
                 metric(frame, frames[1])
         _wait(plan.device)
         times.append(time.perf_counter() - started)
