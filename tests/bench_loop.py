@@ -1,4 +1,5 @@
-"""What the harness costs: its training loop against a bare torch loop of the same model on the same batches.
+"""What the harness costs: its training loop against a bare torch loop of the same model on the same batches, and the
+drawing of a batch of `layers` against a step that trains on it.
 
 Both run in this process, a block of steps of the one, then of the other, in turn; the figure is the ratio of the
 medians of a step. Run it with `make bench`; it asserts nothing.
@@ -20,6 +21,7 @@ from harness.data.augment import Augment
 from harness.data.loader import Samples, batches
 from harness.data.order import Order
 from harness.data.sets.clips import Clips
+from harness.data.sets.layers import Layers
 from harness.distributed import World
 from harness.model import Frames
 from harness.registry.catalog import catalog
@@ -37,9 +39,10 @@ checkpoints: list[float] = []
 
 def bare(samples: Samples, device: torch.device) -> list[float]:
     """The least that trains: batch, forward, loss, backward, update. When each step was done."""
+    size = samples.order.batch
     model = Arm.of(catalog(), parse_choice("ifrnet-s")).build(0).baseline.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-4, fused=True)
-    half = torch.full((BATCH, 1, 1, 1), 0.5, device=device)
+    half = torch.full((size, 1, 1, 1), 0.5, device=device)
     done = []
     for batch in batches(samples, 0, BLOCK, 0):
         images = batch.frames.to(device).float() / 255
@@ -77,6 +80,18 @@ def seconds(done: list[float]) -> float:
     return statistics.median(after - before for before, after in pairwise(done))
 
 
+def drawing(device: torch.device) -> tuple[float, float]:
+    """Seconds of drawing 8 triplets of 96x96, and of a bare step on them, drawing included."""
+    layers = Layers()
+    samples = Samples({"layers": layers}, Order(len(layers.train), 8, 0), Augment(crop=96), None)
+    samples[0]  # the photographs are read once
+    done = []
+    for position in range(8 * BLOCK):
+        samples[position]
+        done.append(time.perf_counter())
+    return 8 * seconds(done), seconds(bare(samples, device))
+
+
 def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     clips = Clips()
@@ -89,6 +104,13 @@ def main() -> None:
         f"IFRNet-S, batch {BATCH}, {CROP}x{CROP}, {device}: bare {plain:.3f} s/step, harness {harness:.3f} s/step, "
         f"ratio {statistics.median(ratios):.3f} (min {min(ratios):.3f}, max {max(ratios):.3f}, {BLOCKS} pairs); "
         f"a checkpoint, once in 1000 steps by default, takes {statistics.median(checkpoints):.2f} s"
+    )
+    pairs = [drawing(device) for _ in range(3)]
+    drawn, step = (statistics.median(column) for column in zip(*pairs, strict=True))
+    shares = [each / (whole - each) for each, whole in pairs]
+    print(
+        f"layers, batch 8, 96x96: drawn in {drawn:.3f} s, a bare step of IFRNet-S with that {step:.3f} s; "
+        f"drawing is {statistics.median(shares):.3f} of the rest (min {min(shares):.3f}, max {max(shares):.3f})"
     )
 
 
