@@ -41,6 +41,7 @@ from harness.suites.found import means
 from harness.suites.plan import jobs_of
 from harness.suites.suite import Suite
 from harness.train import checkpoint
+from harness.train.recipe import load_recipe
 from tests.stores import comparison, fingerprint, pair_record, put_run
 from tests.test_bad_input import (  # noqa: F401 - fixtures
     TINY,
@@ -325,7 +326,7 @@ def test_a_suite_starts_its_rows_where_it_says_or_they_say() -> None:
 def test_a_suite_finds_the_pairs_of_its_start(word: str, name: str | None, meant: bool) -> None:
     asked = Asked(baseline="ifrnet-s", plugins="null", start=word)
     start = StartRecord(name=name, content="0" * 64) if name else None
-    assert means(asked, comparison(asked, start=start)) == meant
+    assert means(asked, comparison(asked, start=start), load_recipe("smoke").sets("")) == meant
 
 
 def test_jobs_travel_with_their_start(tmp_path: Path) -> None:

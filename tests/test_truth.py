@@ -227,15 +227,17 @@ def test_attended_flows_are_brought_to_full_size() -> None:
 
 def test_label_maps_of_training_are_the_benchmarks_own_turned_as_the_frames_are() -> None:
     squares, order, augment = Squares(), Order(8, 2, 3), Augment(crop=48)
-    samples = Samples(squares, order, augment, KNOWN)
+    samples = Samples({"squares": squares}, order, augment, KNOWN)
     changed = 0
     for step, batch in enumerate(batches(samples, 0, 6, 0)):
         assert batch.maps is not None
         for at in range(2):
-            epoch, index = order.at(2 * step + at)
-            triplet = squares.train[index]
+            drawn = order.at(2 * step + at)
+            triplet = squares.train[drawn.index]
             labels = squares.labels(triplet)
-            frames, maps, _ = augmented(squares.read(triplet), labels, 0.5, augment, sample_rng(3, epoch, index))
+            frames, maps, _ = augmented(
+                squares.read(triplet), labels, 0.5, augment, sample_rng(3, drawn.epoch, drawn.index)
+            )
             assert labels is not None
             np.testing.assert_array_equal(batch.maps[at], maps)
             np.testing.assert_array_equal(batch.frames[at].permute(0, 2, 3, 1).numpy(), frames)

@@ -1,4 +1,4 @@
-"""harness weights: which files of weights can be used, where they are looked for, and whether they are sound."""
+"""harness weights: which files of weights can be used, where they are looked for, whether they are sound; own ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import say, warn_broken
+from harness.cli.common import find_device, results_option, say, stoppable, warn_broken
 
 if TYPE_CHECKING:
     from harness.registry.catalog import Catalog
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def weights() -> None:
-    """Weights that are not trained here. Nothing is ever downloaded."""
+    """Weights that are not trained in a pair. Nothing is ever downloaded."""
 
 
 @weights.command("list")
@@ -66,6 +66,48 @@ def verify(name: str | None) -> None:
             wrong.append(str(found))
     if wrong:
         raise HarnessError(f"{', '.join(wrong)}: not the published file; get it again, see harness weights list")
+
+
+@weights.command()
+@click.argument("baseline")
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR", help="Folder.")
+@click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
+@click.option("--workers", default=0, show_default=True, type=click.IntRange(0, 256), help="Processes that read data.")
+@results_option
+def make(baseline: str, into: Path | None, device: str | None, workers: int, results: Path) -> None:
+    """Train small weights of BASELINE from scratch, on drawn motion and the bundled clips.
+
+    They are a start for your own training, and no model to publish with. The same command goes on where it was stopped.
+    File and card go into DIR, by default `weights` in the results.
+    """
+    from harness.cli.progress import Progress
+    from harness.distributed import World
+    from harness.files import write_text
+    from harness.pair import own
+    from harness.pair.session import Session
+    from harness.report.weights_card import card as draw_card
+    from harness.results.store import Store
+    from harness.suites.estimate import estimate
+    from harness.train.loop import Interrupted
+
+    known = _known()
+    world = World(0, 1, find_device(device))
+    with Progress([baseline]).watching(known.plugins.manager) as progress, stoppable() as stop:
+        session = Session(Store(results), known.plugins.notify, progress.note, lambda: bool(stop), world)
+        seconds = 0.0
+        for stage in range(len(own.STAGES)):
+            plan = own.plan_of(baseline, stage, session, known, workers)
+            seconds += estimate(plan.arm, plan, {}).step * plan.training.recipe.total_steps(0)
+        progress.note(f"about {seconds / 3600:.1f} hours on this machine for all steps of {' and '.join(own.STAGES)}")
+        try:
+            made = own.make(baseline, session, known, workers, into or results / "weights")
+            card = made.file.with_suffix(".md")
+            outcome = own.tested(made, session, known, workers)
+            write_text(card, draw_card(baseline, made.file, made.runs, outcome))
+        except Interrupted as interrupted:
+            progress.note(f"{interrupted}; the same command goes on from there")
+            raise SystemExit(128 + stop[0]) from None
+    say(f"weights: {made.file}, and what they are: {card}")
 
 
 def _verdict(spec: WeightsSpec, found: Path) -> str:

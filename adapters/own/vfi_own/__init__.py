@@ -1,0 +1,33 @@
+"""Small weights of our own as starts: `harness run --start ifrnet-s-own`. Two are here, two are made by a command."""
+
+from __future__ import annotations
+
+from harness import WeightsSpec, hookimpl
+
+__all__ = ["harness_weights"]
+
+LICENCE = "that of this project; trained on photographs of scikit-image and on the bundled clips, see each card"
+
+
+@hookimpl
+def harness_weights() -> list[WeightsSpec]:
+    return [_spec("ifrnet-s"), _spec("amt-s"), _spec("rife"), _spec("ema")]
+
+
+def _spec(baseline: str) -> WeightsSpec:
+    size, sha256 = SHIPPED.get(baseline, (0, ""))
+    name = f"{baseline}-own"
+    return WeightsSpec(
+        name=name,
+        file=f"{name}.safetensors",
+        summary=f"{baseline} trained from scratch for hours: a start and a demonstration, no model to publish with",
+        source=f"`harness weights make {baseline}`, which trains them in hours",
+        licence=LICENCE,
+        package="vfi_own",
+        size=size,
+        sha256=sha256,
+    )
+
+
+SHIPPED: dict[str, tuple[int, str]] = {}
+"""Size in bytes and sha256 of the files in this package."""
