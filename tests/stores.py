@@ -17,7 +17,7 @@ from harness.report.formats import FORMATS
 from harness.report.sheet import Sheet
 from harness.report.suite_table import suite_sheet
 from harness.results import lines
-from harness.results.comparison import Comparison, Part
+from harness.results.comparison import Comparison, Part, StartRecord
 from harness.results.envelope import write
 from harness.results.records import (
     Asked,
@@ -57,6 +57,7 @@ def comparison(asked: Asked, **changed: Any) -> Comparison:
         "protocol": PROTOCOL,
         "masks": _parts(asked.masks or "supervoxel")[0] if asked.plugins not in ("", "null") else None,
         "test_masks": _parts(asked.test_masks)[0] if asked.test_masks else None,
+        "start": StartRecord(name=asked.start, content="") if asked.start else None,
     }
     return Comparison.model_validate(facts | changed)
 

@@ -132,7 +132,8 @@ def test_the_same_bytes_whatever_the_order_of_files(tmp_path: Path) -> None:
         root.mkdir()
         for pair in pairs:
             put(root, pair, (25 + pair.seed / 7, 25.5))
-        texts.add("".join(draw([table1(root)]) for draw in FORMATS.values()))
+        sheet = table1(root)
+        texts.add("".join(draw([sheet]) for draw in FORMATS.values()))
     assert len(texts) == 1
 
 
@@ -180,6 +181,23 @@ def test_two_protocols_are_refused_and_said(store: Path) -> None:
 def test_a_partial_dataset_is_marked(tmp_path: Path) -> None:
     put(tmp_path, suite("table1").pairs()[0], (25.0, 25.1), partial="309 of 310 hard")
     assert any(note.startswith("snu-film-12345678 is PARTIAL: 309 of 310 hard") for note in table1(tmp_path).notes)
+
+
+def test_rows_that_start_from_trained_weights_are_named(tmp_path: Path) -> None:
+    chosen = suite("table1")
+    rows = [row.model_copy(update={"start": "w.pth" if row.baseline == "ifrnet" else None}) for row in chosen.rows]
+    chosen = chosen.model_copy(update={"rows": tuple(rows)})
+    rife, ifrnet, *_ = chosen.pairs()
+    put(tmp_path, ifrnet, (26.0, 25.9))
+    notes = suite_sheet("table1", chosen, Store(tmp_path)).notes
+    assert "Both arms start from w.pth." in notes
+    put(tmp_path, rife, (25.0, 25.1))
+    notes = suite_sheet("table1", chosen, Store(tmp_path)).notes
+    assert [note for note in notes if "start from" in note] == [
+        "IFRNet: Both arms start from w.pth.",
+        "IFRNet + HCE, HIR: Both arms start from w.pth.",
+    ]
+    assert all(note.rpartition(": ")[2] for note in notes)
 
 
 def test_an_unmatched_gain_is_refused_with_its_keys(tmp_path: Path) -> None:

@@ -164,13 +164,13 @@ def _how(rows: Rows) -> Iterator[str]:
     for by_label in kinds.values():
         every = list(by_label.values())
         if every.count(every[0]) == len(every):
-            yield from every[0]
+            yield from filter(None, every[0])
         else:
-            yield from (f"{label}: {note}" for label, notes in by_label.items() for note in notes)
+            yield from (f"{label}: {note}" for label, notes in by_label.items() for note in notes if note)
 
 
 def _tested(found: Found) -> Iterator[tuple[str, str]]:
-    """Kind of remark, and the remark."""
+    """Kind of remark, and the remark; an empty one where there is nothing to say, and others may have more."""
     data = found.pair.record
     yield "protocol", f"Measured under protocol {data.protocol}."
     for tests in data.tests:
