@@ -37,9 +37,9 @@ class TrainingSet:
 @dataclass(frozen=True)
 class Plan:
     """A pair, settled. `arm` has the plug-ins; without any there is one arm and no difference. `data` are the training
-    sets. `masks` is None where no plug-in needs them; `regions` are those by which PSNR inside and outside of masks is
-    measured: those that were asked for, where no plug-in needs any. `test_masks` is None where the network is tested with
-    those of training, `start` where the initial weights are drawn from the seed."""
+    sets. `masks` is None where no plug-in needs them, and PSNR inside and outside is by `regions`: these, or those that
+    were asked for all the same. `test_masks` is None where the network is tested with those of training, `start` where
+    the initial weights are drawn from the seed."""
 
     asked: Asked
     arm: Arm

@@ -101,9 +101,10 @@ class Suite(_Record):
     @model_validator(mode="after")
     def _consistent(self) -> Suite:
         labels = [row.label for row in self.rows]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise ValueError(f"two rows are called '{label}'")
+        heads = [column.label for column in self.columns]
+        for what, names in (("rows", labels), ("columns", heads)):
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise ValueError(f"two {what} are called '{twice}'")
         for row in self.rows:
             if row.against and row.against not in labels:
                 raise ValueError(f"against: there is no row '{row.against}'{suggestion(row.against, labels)}")
