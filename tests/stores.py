@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, product
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
 from zlib import crc32
 
-from harness.registry.options import parse_choices
+from harness.registry.options import Choice, parse_choices
 from harness.registry.plugins import discover
 from harness.report.formats import FORMATS
 from harness.report.sheet import Sheet
@@ -48,22 +48,27 @@ def comparison(asked: Asked, **changed: Any) -> Comparison:
     """What these words ask for, where every option that is given is the only one that there is."""
     baseline, *_ = _parts(asked.baseline)
     recipe = load_recipe(asked.recipe)
+    sets = recipe.sets(asked.data)
     facts: dict[str, Any] = {
         "baseline": baseline,
         "plugins": tuple(_parts(asked.plugins)),
         "recipe": recipe.compared(),
-        "data": tuple(part.model_dump() for part in _parts(asked.data or "clips")),
+        "data": tuple(_part(choice).model_dump() | {"weight": weight} for choice, weight in sets),
         "tests": tuple(part.model_dump() for part in _parts(asked.test or asked.data or "clips")),
         "protocol": PROTOCOL,
         "masks": _parts(asked.masks or "supervoxel")[0] if asked.plugins not in ("", "null") else None,
         "test_masks": _parts(asked.test_masks)[0] if asked.test_masks else None,
-        "start": StartRecord(name=asked.start, content="") if asked.start else None,
+        "start": StartRecord(name=asked.start, content=asked.start) if asked.start else None,
     }
     return Comparison.model_validate(facts | changed)
 
 
 def _parts(words: str) -> list[Part]:
-    return [Part(name=each.name, options=dict(each.options), given=dict(each.options)) for each in parse_choices(words)]
+    return list(map(_part, parse_choices(words)))
+
+
+def _part(choice: Choice) -> Part:
+    return Part(name=choice.name, options=dict(choice.options), given=dict(choice.options))
 
 
 def put_run(
@@ -83,6 +88,8 @@ def put_run(
         run.set_status(status)
     rows = list(rows)
     if rows:
+        if run.rows.exists():  # what was tested with other masks stays
+            rows = [*(row for row in run.read_rows() if row.masks != rows[0].masks), *rows]
         write_rows(run.rows, prepare(run.rows, rows[0].values), rows)
     run.set_measured(
         Measured(weights=weights, weights_file="", baseline_sha256=label, cost_size=(720, 1280), cost=COST)
@@ -143,20 +150,23 @@ def put(
     clips: int = 2,
     added: Callable[[str, int], float] = lambda level, at: 0.0,
     tier: str = "CUDA, fast",
+    levels: Mapping[str, Sequence[str]] = LEVELS,
+    more: Callable[[int, int], Mapping[str, float]] = lambda arm, at: {},
 ) -> str:
     """A pair's record and its runs as `harness run` leaves them: so many clips of one triplet a level; `psnr` is that
     of each arm at the first, 1/3 dB less at each further one. `added` is what the second arm has besides, in dB, by
-    level and number of the triplet."""
+    level and number of the triplet, `more` what each arm's triplets have beside PSNR and SSIM, at every level."""
     store = Store(root)
     labels = [asked.baseline, f"{asked.baseline}+{asked.plugins}"]
     code = f"{crc32(asked.plugins.encode()):08x}" if ":" in asked.plugins else "11111111"
     names = [f"{asked.baseline}.s{asked.seed}.00000000", f"{_slug(labels[1])}.s{asked.seed}.{code}"]
     triplets = tuple(ascii_lowercase[:clips])
-    nothing = dict.fromkeys(product(chain(*LEVELS.values()), range(clips)), 0.0)
+    nothing = dict.fromkeys(product(chain(*levels.values()), range(clips)), 0.0)
     besides = nothing, {key: added(*key) for key in nothing}
     runs = [store.run(name) for name in names]
     trail = [Given(0, "aa", "", "", "bb", ""), Given(9, "", "cc", "0.1", "bb", "0.5")]
-    for run, label, value, size, more in zip(runs, labels, psnr, (24, batch), besides, strict=True):
+    masks = "none", asked.test_masks or "none"
+    for arm, (run, label, value, size, gain) in enumerate(zip(runs, labels, psnr, (24, batch), besides, strict=True)):
         rows = [
             Row(
                 data=data,
@@ -165,18 +175,18 @@ def put(
                 clip=triplet,
                 protocol=protocol,
                 weights=label,
-                masks="none",
+                masks=masks[arm],
                 regions="none",
-                values={"psnr": value - at / 3 + more[level, at], "ssim": 0.9 + value / 1000},
+                values={"psnr": value - at / 3 + gain[level, at], "ssim": 0.9 + value / 1000, **more(arm, at)},
             )
-            for data, levels in LEVELS.items()
-            for level in levels
+            for data, of_set in levels.items()
+            for level in of_set
             for at, triplet in enumerate(triplets)
         ]
         done = Status(state="evaluated", step=9, steps=9)
         put_run(run, label, fingerprint(recipe={"batch": size}), rows, label, trail=trail, status=done)
     tests = tuple(
-        SetRecord(data=data, partial=partial, levels=dict.fromkeys(levels, triplets)) for data, levels in LEVELS.items()
+        SetRecord(data=data, partial=partial, levels=dict.fromkeys(of_set, triplets)) for data, of_set in levels.items()
     )
     record = pair_record(
         asked,
@@ -185,10 +195,13 @@ def put(
         tests=tests,
         protocol=protocol,
         tier=tier,
-        masks="supervoxel",
+        masks=asked.masks or "supervoxel",
+        test_masks=asked.test_masks or None,
+        network_masks=masks,
+        motion=tuple(name for name in more(0, 0) if name.startswith("epe")),
         comparison=comparison(asked, protocol=protocol),
     )
-    name = f"{runs[1].name}-{protocol[-6:]}"
+    name = f"{runs[1].name}-{protocol[-6:]}{asked.test_masks}"
     store.write_pair(name, record)
     return name
 

@@ -62,6 +62,7 @@ def suite(
     from harness.pair.plan import settle
     from harness.registry.catalog import catalog
     from harness.results.store import Store
+    from harness.suites.plan import check_columns
     from harness.suites.suite import find_suite, suite_files
 
     known = catalog()
@@ -81,6 +82,8 @@ def suite(
     plans = [
         settle(asked, known, at, store=store) for asked in pairs
     ]  # what is misspelt is refused now, not hours later
+    for plan in plans:
+        check_columns(chosen, plan)
     if launcher != "local":
         plans = _unfinished(plans, store)
     more = [*(["--device", device] if device else []), *(["--workers", str(workers)] if workers else [])]

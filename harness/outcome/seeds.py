@@ -55,18 +55,20 @@ def of_all_seeds(store: Store, pair: PairOutcome, records: dict[str, PairRecord]
 
 @dataclass(frozen=True)
 class Certainty:
-    """Of one cell of a table: the estimate of the difference in PSNR (dB), its p-value among all cells (Holm), and
-    whether to claim that there is a difference."""
+    """Of one cell of a table: the estimate of the difference, in PSNR (dB) or another metric, its p-value among all
+    cells (Holm), and whether to claim that there is a difference."""
 
     estimate: Estimate
     adjusted: float | None = None
     claimed: bool = False
 
 
-def estimates(pairs: Sequence[PairOutcome]) -> dict[Column, Estimate]:
-    """Of the difference in PSNR (dB), at each column that all seeds have; `pairs` are one a seed.
+def estimates(pairs: Sequence[PairOutcome], metric: str = "psnr") -> dict[Column, Estimate]:
+    """Of the difference in PSNR (dB), or in what fills another column of rows, at each column that all seeds have;
+    `pairs` are one a seed. Triplets that have no such part of a frame (`epe@fast`) are left out, as in a mean.
 
-    Empty where there is no difference yet. Raises HarnessError where arms are not matched, unless that is to be shown.
+    Empty where there is no difference yet, or no such metric. Raises HarnessError where arms are not matched, unless
+    that is to be shown.
     """
     import pandas as pd
 
@@ -75,11 +77,14 @@ def estimates(pairs: Sequence[PairOutcome]) -> dict[Column, Estimate]:
     rows = []
     for pair in pairs:
         gained = difference(pair)
-        if gained is None:
+        if gained is None or metric not in gained:
             return {}
-        rows.append(gained.assign(seed=pair.record.seed, value=gained["psnr"]))
+        rows.append(gained.assign(seed=pair.record.seed, value=gained[metric]))
     found: dict[Column, Estimate] = {}
-    for (test, level), values in pd.concat(rows).groupby(["test", "level"], sort=False):
+    table = pd.concat(rows)
+    if "@" in metric:
+        table = table.dropna(subset=["value"])
+    for (test, level), values in table.groupby(["test", "level"], sort=False):
         try:
             found[Column(str(test), str(level))] = estimate(values[["seed", "clip", "triplet", "value"]])
         except HarnessError as error:

@@ -37,14 +37,16 @@ class TrainingSet:
 @dataclass(frozen=True)
 class Plan:
     """A pair, settled. `arm` has the plug-ins; without any there is one arm and no difference. `data` are the training
-    sets. `masks` is None where no plug-in needs them, `test_masks` where the network is tested with those of training,
-    `start` where the initial weights are drawn from the seed."""
+    sets. `masks` is None where no plug-in needs them, and PSNR inside and outside is by `regions`: these, or those that
+    were asked for all the same. `test_masks` is None where the network is tested with those of training, `start` where
+    the initial weights are drawn from the seed."""
 
     asked: Asked
     arm: Arm
     data: tuple[TrainingSet, ...]
     tests: tuple[Chosen, ...]
     masks: ChosenMasks | None
+    regions: ChosenMasks | None
     test_masks: ChosenMasks | None
     training: TrainPlan
     testing: EvalPlan
@@ -94,6 +96,7 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0,
         data=data,
         tests=tests,
         masks=masks,
+        regions=masks or (known.masks(parse_choice(asked.masks)) if asked.masks else None),
         test_masks=test_masks if masks and test_masks != masks else None,
         training=TrainPlan(recipe, asked.seed, workers),
         testing=EvalPlan(protocol, metrics, unavailable, recipe.test_triplets, max(workers, 1)),

@@ -74,10 +74,12 @@ class Shared:
             steps = recipe.total_steps(0)  # a recipe with epochs has been refused
         masks = cache_of(plan.masks) if plan.masks else None
         test_masks = cache_of(plan.test_masks) if plan.test_masks else masks
+        regions = cache_of(plan.regions) if plan.regions and not masks else masks
         sets = tuple(TripletSet.of(chosen, plan.testing.per_level, recipe.test_crop) for chosen in plan.tests)
         # parts of footage have no truth to go by: those of the masks that it is tested with, then
-        footage = plan.masks is not None and plan.masks.name == TRUTH and not all(each.knows_truth for each in sets)
-        tests = Tests(plan.testing, sets, test_masks if footage else masks, world)
+        by_truth = plan.regions is not None and plan.regions.name == TRUTH
+        footage = by_truth and not all(each.knows_truth for each in sets)
+        tests = Tests(plan.testing, sets, test_masks if footage else regions, world)
         initial = world.from_first(lambda: initial_weights(plan.arm, plan.training.seed, store, plan.start))
         return cls(data, masks, test_masks, tests, order, steps, *initial)
 

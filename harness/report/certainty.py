@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from harness.outcome.pairs import Column, PairOutcome
 from harness.outcome.refusals import verdict
@@ -14,17 +15,21 @@ Noise = tuple[int, Mapping[Column, float]]
 """Number of A/A pairs, and their noise floor in dB by column."""
 
 
+At = TypeVar("At", bound=Hashable)
+
+
 def uncertainty_lines(
-    sure: Mapping[Column, Certainty], columns: Sequence[Column], costs: int, of: str = ""
+    sure: Mapping[At, Certainty], columns: Sequence[At], costs: int, of: str = "", unit: str = " (dB)"
 ) -> list[Line]:
-    """Under the difference: its 95 % interval in PSNR, and the smallest difference that these seeds would find. `of`
-    is which difference, in a table of several."""
+    """Under the difference: its 95 % interval, and the smallest difference that these seeds would find. `of` is which
+    difference, in a table of several, and `unit` that of all columns."""
     prefix = f"{of}, " if of else ""
     if not any(found.estimate.interval for found in sure.values()):
         return []
-    lines = [Line(f"{prefix}95 % interval (dB)", (*(_interval(sure.get(at)) for at in columns), *blank(costs)))]
+    lines = [Line(f"{prefix}95 % interval{unit}", (*(_interval(sure.get(at)) for at in columns), *blank(costs)))]
     if any(found.estimate.resolvable for found in sure.values()):
-        lines.append(Line(f"{prefix}resolvable (dB)", (*(_resolvable(sure.get(at)) for at in columns), *blank(costs))))
+        cells = (*(_resolvable(sure.get(at)) for at in columns), *blank(costs))
+        lines.append(Line(f"{prefix}resolvable{unit}", cells))
     return lines
 
 
@@ -78,12 +83,12 @@ def noise_notes(noise: Noise, labels: Mapping[Column, str], of: str = "") -> lis
     return [f"{floor}, 95 % of the differences between equal arms ({runs}): {listed} dB."]
 
 
-def method_notes(sure: Iterable[Certainty]) -> list[str]:
-    """Where intervals come from or why there is none, and what resolvable means."""
+def method_notes(sure: Iterable[Certainty], what: str = " in PSNR") -> list[str]:
+    """Where intervals come from or why there is none, and what resolvable means; `what` is what differs."""
     estimates = [found.estimate for found in sure]
     notes = []
     if methods := dict.fromkeys(found.method for found in estimates if found.interval):
-        notes.append(f"Interval of the mean difference in PSNR: {'; '.join(methods)}.")
+        notes.append(f"Interval of the mean difference{what}: {'; '.join(methods)}.")
     reasons = dict.fromkeys(found.reason for found in estimates if not found.interval)
     notes += [f"No interval: {reason}." for reason in reasons if reason]
     if any(found.resolvable for found in estimates):

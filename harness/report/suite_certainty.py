@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.outcome.pairs import PairOutcome
+from harness.outcome.pairs import Column, PairOutcome
 from harness.outcome.seeds import Certainty, floor
 from harness.report.certainty import method_notes, noise_notes
-from harness.report.suite_numbers import Numbers, Values, columns_of
+from harness.report.suite_numbers import Numbers, Values
 from harness.results.store import Store
 from harness.suites.found import Rows
 from harness.suites.suite import Suite, SuiteRow
 
 
 def proven(suite: Suite, row: SuiteRow, of: Numbers) -> list[bool]:
-    """By column, whether the row's PSNR is claimed to be higher than that of every row that it is compared with."""
+    """By column, whether what it leads with is claimed to be better than that of every row that this one is compared
+    with."""
     compared = [(row.label, 1)] if row.against else []
     compared += [(other.label, -1) for other in suite.rows if other.against == row.label]
-    return [
-        bool(compared) and all(sign * of.claims(label, at) > 0 for label, sign in compared) for at in columns_of(suite)
-    ]
+    return [bool(compared) and all(sign * of.claims(label, at) > 0 for label, sign in compared) for at in suite.columns]
 
 
 def p_values(found: Certainty | None) -> Values:
@@ -30,23 +29,26 @@ def p_values(found: Certainty | None) -> Values:
     return {"p_holm": found.adjusted} | ({} if wilcoxon is None else {"p_wilcoxon": wilcoxon})
 
 
-def judged_notes(of: Numbers) -> Iterator[str]:
+def judged_notes(suite: Suite, of: Numbers) -> Iterator[str]:
     """How the gains were judged, and what that makes bold."""
     sure = [found for by_column in of.sure.values() for found in by_column.values()]
-    yield from method_notes(sure)
+    several = any(column.metric for column in suite.columns)
+    what = "" if several else " in PSNR"
+    yield from method_notes(sure, what)
     judged = [found for found in sure if found.adjusted is not None]
     if any(not found.estimate.single_seed for found in judged):
         claimed = sum(found.claimed for found in judged)
         yield (
-            f"A difference in PSNR is claimed where p < 0.05 after Holm's correction over all {len(judged)} cells of "
+            f"A difference{what} is claimed where p < 0.05 after Holm's correction over all {len(judged)} cells of "
             f"measured gains: in {claimed} of them. CSV and JSON have the p-values."
         )
-        yield "Bold, measured: a claimed difference, and a PSNR claimed to be above every one that it is compared with."
+        best = "a value claimed to be better than" if several else "a PSNR claimed to be above"
+        yield f"Bold, measured: a claimed difference, and {best} every one that it is compared with."
 
 
 def floor_notes(suite: Suite, rows: Rows, store: Store) -> Iterator[str]:
-    """The noise floor of each baseline that has one."""
-    labels = {at: column.label for at, column in zip(columns_of(suite), suite.columns, strict=True)}
+    """The noise floor in PSNR of each baseline that has one, at the columns of PSNR and SSIM."""
+    labels = {Column(column.test, column.level): column.label for column in suite.columns if not column.metric}
     pairs: dict[str, PairOutcome] = {}
     for row in suite.rows:
         for found in rows[row.label].values():

@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError
 from harness.outcome.difference import difference
 from harness.outcome.exact import exact_in, moving_difference, without_exact
-from harness.outcome.pairs import ArmOutcome, Column, Means, PairOutcome, means_of
+from harness.outcome.pairs import ArmOutcome, Column, Means, PairOutcome, means_of, stem_of
 from harness.outcome.refusals import refusals
 from harness.outcome.seeds import Certainty, certainty, estimates
 from harness.report.published import PublishedRow, PublishedTable, Score, tables
+from harness.report.tables import spec_of
 from harness.suites.found import Found, Rows
-from harness.suites.suite import Suite, SuiteRow
+from harness.suites.suite import Suite, SuiteColumn, SuiteRow
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.statistics.estimate import Estimate
+
 Values = Mapping[str, float]
-"""What is known of psnr (dB), ssim and ie at one column, or of cost (10^12 multiply-accumulates)."""
+"""What is known of psnr (dB), ssim and ie at one column, of the metric that it shows instead, or of cost (10^12
+multiply-accumulates). NaN is what an arm does not have, such as the attended flow of a plain one."""
 
 Series = tuple[Values, ...]
 """Of a row: values for each column, the cost last."""
@@ -39,13 +43,16 @@ class Numbers:
     moving: Mapping[str, Series]
     gains: Mapping[str, Series]
     moving_gains: Mapping[str, Series]
-    sure: Mapping[str, Mapping[Column, Certainty]]
+    sure: Mapping[str, Mapping[SuiteColumn, Certainty]]
     remarks: tuple[str, ...]
 
-    def claims(self, label: str, at: Column) -> float:
-        """The row's gain in PSNR (dB) where it is claimed that there is one, else 0."""
-        found = self.sure.get(label, {}).get(at)
-        return found.estimate.mean if found and found.claimed else 0.0
+    def claims(self, label: str, at: SuiteColumn) -> float:
+        """By how much the row is better, below 0 where it is worse, in the unit of what the column leads with; 0 where
+        no difference is claimed, or nobody knows which way is better."""
+        found, spec = self.sure.get(label, {}).get(at), spec_of(stem_of(at.leading))
+        if found is None or spec is None or not found.claimed:
+            return 0.0
+        return found.estimate.mean if spec.higher_is_better else -found.estimate.mean
 
 
 def numbers(suite: Suite, rows: Rows, show_unmatched: bool) -> Numbers:
@@ -76,7 +83,7 @@ def _has_static(suite: Suite, arms: Sequence[ArmOutcome]) -> bool:
 
 
 def columns_of(suite: Suite) -> list[Column]:
-    """Without the cost."""
+    """The levels that it shows. Without the cost."""
     return [Column(column.test, column.level) for column in suite.columns]
 
 
@@ -160,14 +167,10 @@ def _gained(pair: PairOutcome) -> pd.DataFrame:
     return gained
 
 
-def _sure(suite: Suite, compared: Mapping[str, Sequence[PairOutcome]]) -> dict[str, dict[Column, Certainty]]:
+def _sure(suite: Suite, compared: Mapping[str, Sequence[PairOutcome]]) -> dict[str, dict[SuiteColumn, Certainty]]:
     """How sure each gain is, by label and column. The table is read as a whole, so Holm's correction is over all of its
     cells, but for those of arms that are not matched: of these nothing is claimed."""
-    found = {
-        label: {at: estimate for at, estimate in estimates(pairs).items() if at in columns_of(suite)}
-        for label, pairs in compared.items()
-        if pairs
-    }
+    found = {label: _estimates(suite, pairs) for label, pairs in compared.items() if pairs}
     matched = [label for label in found if not any(refusals(pair) for pair in compared[label])]
     judged = certainty({(label, at): estimate for label in matched for at, estimate in found[label].items()})
     return {
@@ -176,8 +179,27 @@ def _sure(suite: Suite, compared: Mapping[str, Sequence[PairOutcome]]) -> dict[s
     }
 
 
+def _estimates(suite: Suite, pairs: Sequence[PairOutcome]) -> dict[SuiteColumn, Estimate]:
+    """Of what each column leads with, where it is known; each metric is estimated once."""
+    metrics = pairs[0].record.comparison.metrics
+    names = {at: at.filled_by(metrics) for at in suite.columns}
+    found = {name: estimates(pairs, name) for name in dict.fromkeys(names.values())}
+    return {
+        at: found[names[at]][level]
+        for at, level in zip(suite.columns, columns_of(suite), strict=True)
+        if level in found[names[at]]
+    }
+
+
 def _at(suite: Suite, means: Means, pair: PairOutcome) -> Series:
     """Means at the suite's columns. What the pair's protocol calls SSIM is `ssim`."""
-    names = {"psnr": "psnr", pair.record.ssim: "ssim"}
+    metrics = pair.record.comparison.metrics
+    shown = [
+        {column.filled_by(metrics): column.metric} if column.metric else {"psnr": "psnr", pair.record.ssim: "ssim"}
+        for column in suite.columns
+    ]
     at = [means.get(column, {}) for column in columns_of(suite)]
-    return tuple({names[name]: value for name, value in values.items() if name in names} for values in at)
+    return tuple(
+        {names[name]: value for name, value in values.items() if name in names}
+        for names, values in zip(shown, at, strict=True)
+    )

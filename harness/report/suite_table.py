@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.errors import HarnessError
 from harness.outcome.exact import static_notes
+from harness.outcome.pairs import stem_of
 from harness.report.certainty import uncertainty_lines
 from harness.report.formats import ScoreCell
 from harness.report.notes import gap_notes
@@ -14,10 +16,10 @@ from harness.report.published import PublishedTable, tables
 from harness.report.sheet import Cell, Line, Sheet, blank
 from harness.report.suite_certainty import floor_notes, judged_notes, p_values, proven
 from harness.report.suite_numbers import Numbers, Series, Values, columns_of, minus, numbers, series_of
-from harness.report.tables import state_of
+from harness.report.tables import spec_of, state_of, title_of
 from harness.results.store import Store
 from harness.suites.found import Found, Rows, find_rows
-from harness.suites.suite import Suite, SuiteRow
+from harness.suites.suite import Suite, SuiteColumn, SuiteRow
 
 COST = "cost (T)"
 COUNTED = f"{COST}: 10^12 multiply-accumulates at 1280x720, transposed convolutions counted over their output."
@@ -37,7 +39,7 @@ def suite_sheet(
         raise HarnessError(f"{name}: two protocols in one table: {two}; run one of them anew, or give --mix-protocols")
     of = numbers(suite, rows, show_unmatched)
     lines = [line for row in suite.rows for line in _row(suite, row, rows, of)]
-    columns = (*(column.label for column in suite.columns), COST)
+    columns = (*map(_head, suite.columns), COST)
     title = f"{suite.title} (MIXED PROTOCOLS: {', '.join(protocols)})" if len(protocols) > 1 else suite.title
     return Sheet(title, columns, tuple(lines), (*_notes(name, suite, rows, of), *floor_notes(suite, rows, store)))
 
@@ -51,6 +53,11 @@ def published_sheet(table: PublishedTable) -> Sheet:
     return Sheet(table.title, (*columns, COST), tuple(lines), (shown, COUNTED, f"Source: {table.source}.", *sources))
 
 
+def _head(column: SuiteColumn) -> str:
+    """With the unit of a metric, and which way is better."""
+    return title_of(column.label, spec_of(stem_of(column.metric))) if column.metric else column.label
+
+
 def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> Iterator[Line]:
     """Published, measured, difference, then what the row gains, published and measured, and how sure that is; of these,
     what there is."""
@@ -62,23 +69,25 @@ def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> Iterator[Line]
     rule = row != suite.rows[0] and (not row.against or bool(of.measured))
     published, measured = of.published.get(label), of.measured.get(label)
     if published:
-        yield line(label, "published", _scores(published, _best(suite, row, of.published)), rule)
+        yield line(label, "published", _scores(suite, published, _best(suite, row, of.published)), rule)
     if any(rows.values()) or not of.published:
-        bold = [{"psnr"} if each else set() for each in (*proven(suite, row, of), False)]
-        cells = _scores(measured, bold, ABSENT) if measured else _state(rows[label], len(suite.columns))
+        bold = [*_leading(suite, proven(suite, row, of)), set()]
+        cells = _scores(suite, measured, bold, ABSENT) if measured else _state(rows[label], len(suite.columns))
         yield line(label, "measured", cells, rule and not published)
     if label in of.moving:
-        yield line(f"{label}, {MOVING}", "measured", _scores(of.moving[label], absent=ABSENT))
+        yield line(f"{label}, {MOVING}", "measured", _scores(suite, of.moving[label], absent=ABSENT))
     if published and measured:
-        yield line(label, "difference", _scores(minus(measured, published), sign="+"))
+        yield line(label, "difference", _scores(suite, minus(measured, published), sign="+"))
     gain = f"{label} minus {row.against}"
     if published and row.against in of.published:
-        yield line(gain, "published", _scores(minus(published, of.published[row.against]), sign="+"))
+        yield line(gain, "published", _scores(suite, minus(published, of.published[row.against]), sign="+"))
     if label in of.gains:
         yield line(gain, "measured", _gained(suite, row, of))
         if label in of.moving_gains:
-            yield line(f"{gain}, {MOVING}", "measured", _scores(of.moving_gains[label], (), ABSENT, "+", more=1))
-        yield from uncertainty_lines(of.sure[label], columns_of(suite), 1, gain)
+            cells = _scores(suite, of.moving_gains[label], (), ABSENT, "+", more=1)
+            yield line(f"{gain}, {MOVING}", "measured", cells)
+        unit = "" if any(column.metric for column in suite.columns) else " (dB)"  # which heads tell where they differ
+        yield from uncertainty_lines(of.sure[label], suite.columns, 1, gain, unit)
 
 
 def _state(found: Mapping[int, Found], columns: int) -> list[Cell]:
@@ -88,11 +97,16 @@ def _state(found: Mapping[int, Found], columns: int) -> list[Cell]:
 
 
 def _gained(suite: Suite, row: SuiteRow, of: Numbers) -> Iterator[Cell]:
-    """PSNR in bold where a difference is claimed."""
-    sure = [*(of.sure[row.label].get(at) for at in columns_of(suite)), None]
+    """In bold where a difference is claimed: PSNR, or what the column shows instead."""
+    sure = [*(of.sure[row.label].get(at) for at in suite.columns), None]
     series = tuple({**values, **p_values(found)} for values, found in zip(of.gains[row.label], sure, strict=True))
-    bold = [{"psnr"} if found and found.claimed else set() for found in sure]
-    return _scores(series, bold, ABSENT, "+", more=1)
+    bold = [*_leading(suite, [bool(found and found.claimed) for found in sure[:-1]]), set()]
+    return _scores(suite, series, bold, ABSENT, "+", more=1)
+
+
+def _leading(suite: Suite, wanted: Sequence[bool]) -> list[set[str]]:
+    """By column what it leads with, where that is wanted."""
+    return [{column.leading} if each else set() for column, each in zip(suite.columns, wanted, strict=True)]
 
 
 def _best(suite: Suite, row: SuiteRow, series: Mapping[str, Series]) -> list[set[str]]:
@@ -115,12 +129,28 @@ def _best(suite: Suite, row: SuiteRow, series: Mapping[str, Series]) -> list[set
 
 
 def _scores(
-    series: Series, bold: Sequence[set[str]] = (), absent: str = "", sign: str = "", more: int = 0
+    suite: Suite, series: Series, bold: Sequence[set[str]] = (), absent: str = "", sign: str = "", more: int = 0
 ) -> Iterator[Cell]:
     """Cells of all columns and the cost; `absent` in those without scores, `more` digits than papers give."""
     for at, values in enumerate(series):
         is_cost = at == len(series) - 1
-        yield _cell(values, bold[at] if bold else set(), sign, more) if values or is_cost else Cell(absent)
+        metric, marked = "" if is_cost else suite.columns[at].metric, bold[at] if bold else set()
+        if not values and not is_cost:
+            yield Cell(absent)
+        elif metric:
+            yield _metric(metric, values, marked, sign, more)
+        else:
+            yield _cell(values, marked, sign, more)
+
+
+def _metric(metric: str, values: Values, bold: Iterable[str], sign: str, more: int) -> Cell:
+    """Of a column that shows it alone; `-` where the arm has no such thing."""
+    value, spec = values.get(metric, math.nan), spec_of(stem_of(metric))
+    if not math.isfinite(value):
+        return Cell("-")
+    return ScoreCell(
+        f"{value:{sign}.{(spec.digits if spec else 4) + more}f}", tuple(values.items()), bold=(metric in bold,)
+    )
 
 
 def _cell(values: Values, bold: Iterable[str] = (), sign: str = "", more: int = 0) -> Cell:
@@ -134,7 +164,7 @@ def _cell(values: Values, bold: Iterable[str] = (), sign: str = "", more: int = 
 
 
 def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
-    yield "PSNR (dB) / SSIM."
+    yield from _shown(suite)
     yield COUNTED
     if of.published:
         source = tables()[suite.published].source
@@ -145,13 +175,31 @@ def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
     yield from _how(rows)
     yield from _seeds(rows)
     arms = [replace(found.arm, label=f"{label}, seed {seed}") for (label, seed), found in _all(rows)]
-    labels = dict(zip(columns_of(suite), (column.label for column in suite.columns), strict=True))
+    levels = columns_of(suite)
+    labels = {
+        at: column.label if levels.count(at) == 1 else " ".join(at)
+        for at, column in zip(levels, suite.columns, strict=True)
+    }
     yield from (*gap_notes(arms, labels), *static_notes(arms, labels))
-    yield from judged_notes(of)
+    yield from judged_notes(suite, of)
     for (label, seed), found in _all(rows):
         if found.rivals:
             yield f"{label}, seed {seed}: {found.pair.name} is shown, not {', '.join(found.rivals)}."
     yield from of.remarks
+
+
+def _shown(suite: Suite) -> Iterator[str]:
+    """What the columns are, and where a gain is below 0."""
+    metrics = dict.fromkeys(stem_of(column.metric) for column in suite.columns if column.metric)
+    if not metrics:
+        yield "PSNR (dB) / SSIM."
+        return
+    yield "PSNR (dB) / SSIM where the head of a column names no other unit; - is what an arm does not have."
+    falling = [name for name in metrics if (spec := spec_of(name)) and not spec.higher_is_better]
+    if falling:
+        yield f"Of {', '.join(falling)} less is better: there, a row that gains has a difference below 0."
+    if any("@" in column.metric for column in suite.columns):
+        yield "Of a part of the frames (inside the masks, by motion): the mean over triplets that have such pixels."
 
 
 def _how(rows: Rows) -> Iterator[str]:
@@ -178,7 +226,8 @@ def _tested(found: Found) -> Iterator[tuple[str, str]]:
         yield f"triplets {tests.name}", f"Test triplets of {tests.data}: {counts}."
         if tests.partial:
             yield f"partial {tests.name}", f"{tests.data} is PARTIAL: {tests.partial}."
-    yield "start", f"Both arms start from {data.comparison.start.name}." if data.comparison.start else ""
+    if data.comparison.start:
+        yield "start", f"Both arms start from {data.comparison.start.name}."
     if data.masks and found.arm is not found.pair.arms[0]:
         yield "masks", f"Masks: {data.masks}" + (f", in testing {data.test_masks}." if data.test_masks else ".")
 

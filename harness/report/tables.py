@@ -184,7 +184,7 @@ def _cost_difference(one: ArmOutcome, other: ArmOutcome) -> list[Cell]:
 
 def _metric(pairs: Sequence[Outcome], gained: Means, name: str) -> Sheet:
     """One more metric, all arms. Where it was not measured for every triplet it has no mean: `1 of 2`."""
-    lines, pair, spec = [], pairs[0], _spec(name)
+    lines, pair, spec = [], pairs[0], spec_of(name)
     digits = spec.digits if spec else 4
     for of_seeds in zip(*((pair.reference, *pair.arms) for pair in pairs), strict=True):
         means = _mean([arm.means() for arm in of_seeds]) if all(arm.evaluated for arm in of_seeds) else {}
@@ -197,10 +197,11 @@ def _metric(pairs: Sequence[Outcome], gained: Means, name: str) -> Sheet:
     if gained:
         cells = [_value(gained, at, name, digits + 1, "+") for at in pair.columns]
         lines.append(Line("difference", tuple(cells), rule=True))
-    return Sheet(_title(name, spec), tuple(map(pair.column_label, pair.columns)), tuple(lines))
+    return Sheet(title_of(name, spec), tuple(map(pair.column_label, pair.columns)), tuple(lines))
 
 
-def _title(name: str, spec: MetricSpec | None) -> str:
+def title_of(name: str, spec: MetricSpec | None) -> str:
+    """With the unit, and which way is better."""
     better = f"{'higher' if spec.higher_is_better else 'lower'} is better" if spec else ""
     return f"{name} ({', '.join(filter(None, (spec.unit, better)))})" if spec else name
 
@@ -208,7 +209,7 @@ def _title(name: str, spec: MetricSpec | None) -> str:
 def _motion(outcomes: Sequence[Outcome], gained: Means, name: str) -> Sheet:
     """A metric of motion: of each level whose motion is known the arms that have any, on each part of the frames.
     `attended-inside` is the part `inside` of another line, `attended`."""
-    first, spec = outcomes[0], _spec(name)
+    first, spec = outcomes[0], spec_of(name)
     digits = spec.digits if spec else 4
     parts = [column.partition("@")[2] for column in first.record.motion if stem_of(column) == name]
     columns = list(dict.fromkeys(part.rpartition("-")[2] for part in parts))
@@ -230,10 +231,10 @@ def _motion(outcomes: Sequence[Outcome], gained: Means, name: str) -> Sheet:
                     lines.append(Line(whose, tuple(cell if cell.values else Cell("-") for cell in cells), rule=rule))
                     rule = False
     note = f"Mean over images that have such pixels; by pixels of true motion between the inputs: {MOVING}."
-    return Sheet(_title(name, spec), tuple(columns), tuple(lines), (note,))
+    return Sheet(title_of(name, spec), tuple(columns), tuple(lines), (note,))
 
 
-def _spec(metric: str) -> MetricSpec | None:
+def spec_of(metric: str) -> MetricSpec | None:
     """Of a metric by its column, which may tell options too; None where it is not installed here."""
     claims = catalog().claims(MetricSpec, metric.partition("(")[0].partition(" ")[0])
     return claims[0].spec if claims else None

@@ -19,6 +19,7 @@ from harness.evaluate.protocol import predictor
 from harness.model import Composed
 from harness.pair.plan import Plan
 from harness.suites.state import Size
+from harness.train import freeze
 from harness.train.engine import Engine
 from harness.train.recipe import Recipe
 from harness.train.step import training_step
@@ -31,7 +32,8 @@ KEPT = 2  # checkpoints of a run
 
 @dataclass(frozen=True)
 class Estimate:
-    """step      seconds of one step with the whole batch; triplet  of one test triplet, by benchmark
+    """step      seconds of one step with the whole batch; frozen  of one in which the baseline is held, 0 where the
+              recipe has none; triplet  of one test triplet, by benchmark
     memory    bytes that training holds at most; disk  bytes of the checkpoints of a run
     measured  samples of the batch that the step was measured with
     """
@@ -41,6 +43,7 @@ class Estimate:
     memory: int
     disk: int
     measured: int
+    frozen: float = 0.0
 
 
 def estimate(arm: Arm, plan: Plan, sizes: Mapping[str, Size]) -> Estimate:
@@ -49,10 +52,19 @@ def estimate(arm: Arm, plan: Plan, sizes: Mapping[str, Size]) -> Estimate:
     weights = sum(value.nbytes for value in model.state_dict().values())
     triplet = {name: _test(model.to(plan.device), plan, name, size) for name, size in sizes.items()}
     engine = Engine.of(plan.training.recipe, plan.device)
+    recipe, frozen = plan.training.recipe, 0.0
     with engine.settings():
-        step, memory, measured = _train(engine.place(model), plan.training.recipe, engine, weights)
+        placed = engine.place(model)
+        hold = freeze.holder(placed, recipe)
+        if recipe.freeze:
+            hold(0)
+            frozen, memory, measured = _train(placed, recipe, engine, weights)
+        step = frozen
+        if not recipe.freeze or recipe.freeze_steps:
+            hold(recipe.freeze_steps or 0)
+            step, memory, measured = _train(placed, recipe, engine, weights)
     # beside the weights the optimiser keeps two numbers for each
-    return Estimate(step, triplet, memory, KEPT * 3 * weights, measured)
+    return Estimate(step, triplet, memory, KEPT * 3 * weights, measured, frozen)
 
 
 def _train(model: Composed, recipe: Recipe, engine: Engine, weights: int) -> tuple[float, int, int]:
@@ -63,7 +75,7 @@ def _train(model: Composed, recipe: Recipe, engine: Engine, weights: int) -> tup
     def step(count: int) -> float:
         parts = made_up(recipe.augment.crop, count, masks=bool(len(model.plugin))).parts(min(recipe.accumulate, count))
         started = time.perf_counter()
-        training_step(model, optimizer, parts, 1e-6, engine, world)
+        training_step(model, optimizer, parts, 1e-6, engine, world, recipe.clip_norm)
         _wait(engine.device)
         return time.perf_counter() - started
 

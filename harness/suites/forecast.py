@@ -13,8 +13,10 @@ from harness.registry.catalog import Catalog
 from harness.results.records import Asked
 from harness.results.store import Store
 from harness.suites.estimate import Estimate, estimate
+from harness.suites.plan import check_columns
 from harness.suites.state import ArmState, states
 from harness.suites.suite import Suite
+from harness.train.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def forecast(
     counted: set[tuple[str, Start | None]] = set()  # whose training is in the figures
     for asked in pairs:
         plan = settle(asked, known, device, store=store)
+        check_columns(suite, plan)
         arms, guessed = states(plan, store, suite.expected)
         if guessed:
             remarks[f"Not all data is here, so counts and sizes are those of the suite's file. {guessed}."] = None
@@ -66,7 +69,8 @@ def forecast(
             name = f"{trained}, tested with masks {other}" if other else trained
             if (name, plan.start) not in runs:  # two files may have one name
                 cost = NOTHING if state.tested else estimates[label]
-                runs[name, plan.start] = _forecast(name, state, cost, (trained, plan.start) in counted)
+                held = _held(state, plan.training.recipe)
+                runs[name, plan.start] = _forecast(name, state, cost, (trained, plan.start) in counted, held)
                 counted.add((trained, plan.start))
     return list(runs.values()), list(remarks)
 
@@ -75,17 +79,24 @@ NOTHING = Estimate(0.0, {}, 0, 0, 0)
 """Of a run that is done."""
 
 
-def _forecast(name: str, state: ArmState, cost: Estimate, trained: bool) -> RunForecast:
+def _held(state: ArmState, recipe: Recipe) -> int:
+    """Of the steps still to do those in which the baseline is frozen, which take less."""
+    last = state.steps if recipe.freeze_steps is None else min(recipe.freeze_steps, state.steps)
+    return max(last - state.step, 0) if recipe.freeze else 0
+
+
+def _forecast(name: str, state: ArmState, cost: Estimate, trained: bool, held: int) -> RunForecast:
     steps = 0 if trained else state.steps - state.step
+    per_step = cost.step + (cost.frozen - cost.step) * held / max(state.steps - state.step, 1)
     counts = {benchmark: 0 if state.tested else tests.triplets for benchmark, tests in state.tests.items()}
-    seconds = steps * cost.step + sum(count * cost.triplet[at] for at, count in counts.items() if count)
+    seconds = steps * per_step + sum(count * cost.triplet[at] for at, count in counts.items() if count)
     word = "done" if state.tested else "trained" if state.step == state.steps else f"resumable at step {state.step}"
     return RunForecast(
         name,
         word if state.step else "new",
         steps,
         sum(counts.values()),
-        cost.step,
+        per_step,
         seconds,
         cost.memory,
         0 if trained else cost.disk,

@@ -9,9 +9,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.arm import Arm
+from harness.errors import HarnessError, suggestion
+from harness.metrics.regional import MASK_COLUMNS, MOTION_COLUMNS
+from harness.pair.comparison import comparison_of
 from harness.pair.plan import Plan
 from harness.registry.launching import Job
 from harness.results.records import Asked
+from harness.suites.suite import Suite
+
+
+def check_columns(suite: Suite, plan: Plan) -> None:
+    """Raises HarnessError for a column of something that a plan of the suite does not measure: a part of no metric, a
+    benchmark that is not tested on. What cannot be measured on this machine is left to the table."""
+    tests = [chosen.name for chosen in plan.tests]
+    known = [*plan.testing.of_frames, *MASK_COLUMNS, *MOTION_COLUMNS, *plan.testing.motion_columns]
+    metrics = comparison_of(plan).metrics
+    for column in suite.columns:
+        if column.test not in tests:
+            hint = suggestion(column.test, tests) or f"; it is tested on {', '.join(tests)}"
+            raise HarnessError(f"{suite.title}: column '{column.label}' is of no test set: '{column.test}'{hint}")
+        name = column.filled_by(metrics)
+        if name not in known and column.leading.partition("@")[0] in metrics:
+            hint = suggestion(name, known) or f"; there are: {', '.join(known)}"
+            raise HarnessError(f"{suite.title}: column '{column.label}' shows '{name}', which nothing measures{hint}")
 
 
 def jobs_of(plans: Sequence[Plan], results: Path, more: Sequence[str]) -> list[Job]:

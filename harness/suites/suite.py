@@ -10,8 +10,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import HarnessError, suggestion
+from harness.registry.options import parse_choices
 from harness.registry.plugins import FAULTS, Plugins, in_one_line
-from harness.results.records import Asked
+from harness.results.records import METRICS, Asked
 from harness.yamlfile import load_yaml
 
 FOLDER = Path(__file__).parent
@@ -27,16 +28,28 @@ class _Record(BaseModel):
 
 
 class SuiteColumn(_Record):
-    """A level of a benchmark, and what the table calls it."""
+    """A level of a benchmark, what the table calls it, and what it shows: a metric, of which `epe@inside` is a part;
+    empty for PSNR and SSIM."""
 
     test: str
     level: str
     label: str
+    metric: str = ""
 
     @property
     def key(self) -> str:
-        """As published numbers are filed."""
-        return f"{self.test} {self.level}"
+        """As published numbers are filed: these are PSNR and SSIM."""
+        return f"{self.test} {self.level} {self.metric}".strip()
+
+    @property
+    def leading(self) -> str:
+        """What differences, intervals and claims are of."""
+        return self.metric or "psnr"
+
+    def filled_by(self, metrics: Mapping[str, str]) -> str:
+        """The column of rows that it shows; `metrics` are those of a comparison, which tell options and version."""
+        name, at, part = self.leading.partition("@")
+        return f"{metrics.get(name, name)}{at}{part}"
 
 
 class SuiteRow(_Record):
@@ -66,9 +79,9 @@ class Expected(_Record):
 
 
 class Suite(_Record):
-    """`recipe`, `data` (to train on; empty for the recipe's), `test`, `protocol`, `masks` and `start` are those of
-    `harness run`; `published` names a table of published numbers. `expected` is by benchmark, that of training under
-    "train"."""
+    """`recipe`, `data` (to train on; empty for the recipe's), `test`, `protocol`, `masks`, `metrics` and `start` are
+    those of `harness run`; `published` names a table of published numbers. `expected` is by benchmark, that of training
+    under "train"."""
 
     title: str
     summary: str
@@ -77,6 +90,7 @@ class Suite(_Record):
     test: str = ""
     protocol: str = "unified"
     masks: str = ""
+    metrics: str = METRICS
     start: str = ""
     seeds: tuple[Seed, ...] = (0,)
     published: str = ""
@@ -87,13 +101,30 @@ class Suite(_Record):
     @model_validator(mode="after")
     def _consistent(self) -> Suite:
         labels = [row.label for row in self.rows]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise ValueError(f"two rows are called '{label}'")
+        heads = [column.label for column in self.columns]
+        for what, names in (("rows", labels), ("columns", heads)):
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise ValueError(f"two {what} are called '{twice}'")
         for row in self.rows:
             if row.against and row.against not in labels:
                 raise ValueError(f"against: there is no row '{row.against}'{suggestion(row.against, labels)}")
+        self._check_metrics()
         return self
+
+    def _check_metrics(self) -> None:
+        """Raises ValueError for a column of what is not measured."""
+        try:
+            choices = parse_choices(self.metrics)
+        except HarnessError as error:
+            raise ValueError(f"metrics: {error}") from error
+        measured = list(dict.fromkeys([*METRICS.split(","), *(choice.name for choice in choices)]))
+        for column in self.columns:
+            name = column.leading.partition("@")[0]
+            if name not in measured:
+                hint = suggestion(name, measured)
+                raise ValueError(
+                    f"metric: '{name}' of column '{column.label}' is not among metrics: {self.metrics}{hint}"
+                )
 
     def row(self, label: str) -> SuiteRow:
         """The row of that label, in upper or lower case. Raises HarnessError with the nearest."""
@@ -131,6 +162,7 @@ class Suite(_Record):
             masks=self.masks,
             test_masks=row.test_masks,
             protocol=self.protocol,
+            metrics=self.metrics,
             start=self.start if row.start is None else row.start,
         )
 
