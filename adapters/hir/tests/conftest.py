@@ -43,13 +43,13 @@ def scene() -> Scene:
 
 @pytest.fixture
 def sharp():
-    """Turns key and value projections (C -> C) into the identity, the keys so large, or the scale of their cosines so
-    near its limit, that attention picks one cell."""
+    """Turns key and value projections into the identity (of patches its first rows), the keys so large,
+    or the scale of their cosines so near its limit, that attention picks one cell."""
 
     def set_weights(module: nn.Module) -> None:
         with torch.no_grad():
             for projection, factor in ((module.key, 8.0), (module.value, 1.0)):
-                projection.weight.copy_(factor * torch.eye(projection.weight.shape[0])[..., None, None])
+                projection.weight.copy_(factor * torch.eye(*projection.weight.shape[:2])[..., None, None])
                 if projection.bias is not None:
                     projection.bias.zero_()
             for scale in module.similarity.parameters():

@@ -13,7 +13,7 @@ from vfi_hir.similarity import Cosine
 from harness.model import Regions, pixel_grid
 
 
-@pytest.fixture(params=["cosine", "dot"])
+@pytest.fixture(params=["patch", "cosine", "dot"])
 def similarity(request):
     return request.param
 
@@ -25,9 +25,12 @@ def long_range(scene, sharp, similarity):
     return module
 
 
-def test_long_range_finds_the_true_motion(scene, long_range):
+def test_long_range_finds_the_true_motion(scene, long_range, similarity):
     _, _, f01, f10 = long_range(scene.features.f0, scene.features.f1, scene.regions)
-    visible = ~(scene.object0 | scene.object1)  # background that both frames show
+    covered = scene.object0 | scene.object1
+    if similarity == "patch":  # a mean over the cells around
+        covered = F.max_pool2d(covered[None].float(), 3, 1, 1)[0] > 0
+    visible = ~covered  # background that both frames show
     for flow, shape, motion in ((f01, scene.object0, scene.motion), (f10, scene.object1, -scene.motion)):
         torch.testing.assert_close(flow[0][:, shape], motion[:, None].expand(2, int(shape.sum())), atol=1e-3, rtol=0)
         assert flow[0][:, visible].abs().max() < 1e-3
@@ -188,11 +191,111 @@ def test_cosine_is_the_equation():
             torch.testing.assert_close(flow[0][:, here].T, expected, atol=1e-4, rtol=1e-4)
 
 
+def test_patch_is_the_equation():
+    """Written out cell by cell: keys less the region's mean in both frames, of length 1, with those of the region
+    around them, of length 1 again but for one cell more, times 20, near first as seen from the region's centre; then
+    the mean over those around.
+    """
+    torch.manual_seed(3)
+    h0, h1 = torch.randn(2, 1, 8, 5, 7)
+    maps = [torch.randint(0, 3, (5, 7)) for _ in range(2)]
+    module = LongRange(8, "patch")
+    _, _, f01, f10 = module(h0, h1, Regions.of(*(m.numpy()[None] for m in maps), (5, 7)))
+    grid = pixel_grid(5, 7, torch.device("cpu"))[0]
+    keys, mean, places = [module.key(h)[0].detach() for h in (h0, h1)], torch.zeros(2, 8, 5, 7), torch.zeros(2, 2, 5, 7)
+    for label in range(3):
+        cells = [m == label for m in maps]
+        both = torch.cat([k[:, c] for k, c in zip(keys, cells, strict=True)], 1).mean(1, keepdim=True)
+        for frame, c in enumerate(cells):
+            mean[frame][:, c] = both
+            places[frame][:, c] = grid[:, c] - grid[:, c].mean(1, keepdim=True)
+
+    def around(frame, y, x):
+        for dy in (-1, 0, 1):
+            for dx in (-1, 0, 1):
+                inside = 0 <= y + dy < 5 and 0 <= x + dx < 7
+                yield (y + dy, x + dx) if inside and maps[frame][y + dy, x + dx] == maps[frame][y, x] else None
+
+    def unit(k):
+        return k / (k.square().sum(0) + 0.01 * k.square().sum(0).mean()).sqrt()
+
+    patches = []
+    for frame in (0, 1):
+        key = unit(keys[frame] - mean[frame])
+        patch = torch.zeros(8, 9, 5, 7)
+        for y in range(5):
+            for x in range(7):
+                for i, cell in enumerate(around(frame, y, x)):
+                    if cell:
+                        patch[:, i, y, x] = key[:, *cell]
+        patches.append(patch.flatten(0, 1) / (patch.square().sum((0, 1)) + 1).sqrt())
+    for own, other, flow in ((0, 1, f01), (1, 0, f10)):
+        raw = torch.zeros(2, 5, 7)
+        for label in range(3):
+            here, there = maps[own] == label, maps[other] == label
+            apart = (places[own][:, here][:, :, None] - places[other][:, there][:, None]).square().sum(0)
+            weights = torch.softmax(20 * patches[own][:, here].T @ patches[other][:, there] - apart / 2, 1)
+            raw[:, here] = grid[:, there] @ weights.T - grid[:, here]
+        for y in range(5):
+            for x in range(7):
+                expected = torch.stack([raw[:, *cell] for cell in around(own, y, x) if cell]).mean(0)
+                torch.testing.assert_close(flow[0][:, y, x], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_patch_sees_through_noise(scene):
+    """Each frame with noise of its own, as strong as what they share: cells alike by chance are no match."""
+    errors = {}
+    for similarity in ("patch", "cosine"):
+        torch.manual_seed(1)
+        f0, f1 = (0.02 * (f + torch.randn_like(f)) for f in (scene.features.f0, scene.features.f1))
+        still = (~(scene.object0 | scene.object1)).nonzero().T
+        masks = Regions.of(*(np.zeros((1, 14, 17), np.uint8) for _ in range(2)), (14, 17))
+        inside = LongRange(64, similarity)(f0, f1, scene.regions)[2][0][:, scene.object0] - scene.motion[:, None]
+        outside = LongRange(64, similarity)(f0, f1, masks)[2][0][:, *still]
+        errors[similarity] = inside.norm(dim=0).mean(), outside.norm(dim=0).mean()
+    assert errors["patch"][0] < 0.5 * errors["cosine"][0]
+    assert errors["patch"][1] < 0.5 * errors["cosine"][1]
+
+
+def test_what_sees_nothing_moves_with_its_region(scene):
+    """Without any texture a shape is known by its mask alone, and a frame without masks stays where it is."""
+    flat = torch.zeros_like(scene.features.f0)
+    module = LongRange(64, "patch")
+    f01 = module(flat, flat, scene.regions)[2]
+    torch.testing.assert_close(f01[0][:, scene.object0].mean(1), scene.motion, atol=1e-3, rtol=0)
+    zeros = np.zeros((1, 14, 17), np.uint8)
+    assert module(flat, flat, Regions.of(zeros, zeros, (14, 17)))[2].norm(dim=1).mean() < 0.2
+
+
+def test_names_of_labels_do_not_matter(scene, similarity):
+    torch.manual_seed(0)
+    module = LongRange(64, similarity)
+    f0, f1 = scene.features.f0, scene.features.f1
+    maps = [m.numpy()[None].astype(np.uint16) for m in (scene.object0, scene.object1)]
+    one, other = (
+        module(f0, f1, Regions.of(*(name[m] for m in maps), (14, 17))) for name in (np.array([0, 1]), np.array([9, 4]))
+    )
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+def test_patches_in_a_window_leave_what_was_found(scene):
+    """Between frames with noise of their own, HIR-S at the true motion moves it by less than a tenth of a cell."""
+    moved, still = {}, torch.zeros(1, 2, 14, 17)
+    for similarity in ("patch", "cosine"):
+        torch.manual_seed(1)
+        ft, f0, f1 = (0.02 * (scene.features.f0 + 1.7 * torch.randn(1, 64, 14, 17)) for _ in range(3))
+        moved[similarity] = ShortRange(64, 3, similarity)(ft, f0, f1, still, still)[2].norm(dim=1).mean()
+    assert moved["patch"] < 0.1
+    assert moved["cosine"] > 0.3
+
+
 @pytest.mark.parametrize("factor", [0.01, 100.0])
-def test_cosine_does_not_see_how_large_features_are(factor, scene):
+@pytest.mark.parametrize("name", ["patch", "cosine"])
+def test_cosine_does_not_see_how_large_features_are(name, factor, scene):
     f0, f1, regions = scene.features.f0, scene.features.f1, scene.regions
-    module, still = LongRange(64, "cosine"), torch.zeros(1, 2, 14, 17)
-    short = ShortRange(64, 3, "cosine")
+    module, still = LongRange(64, name), torch.zeros(1, 2, 14, 17)
+    short = ShortRange(64, 3, name)
     seen = f0.roll(1, 3)
     for plain, scaled in (
         (module(f0, f1, regions)[2:], module(factor * f0, factor * f1, regions)[2:]),
@@ -215,8 +318,9 @@ def test_untrained_cosine_sees_motion_that_dot_does_not(scene):
     assert errors["dot"] > 1.5
 
 
+@pytest.mark.parametrize("name", ["patch", "cosine"])
 @pytest.mark.parametrize("flat", ["all", "region", "cell"])
-def test_flat_features_are_safe(flat, scene):
+def test_flat_features_are_safe(flat, name, scene):
     """No direction: attention that sees no difference, finite gradients of a sane size, the same bits again."""
     runs = []
     for _ in range(2):
@@ -229,7 +333,7 @@ def test_flat_features_are_safe(flat, scene):
             f0[0][:, 0, 0] = 0
         f0.requires_grad_()
         torch.manual_seed(0)
-        module, short = LongRange(64, "cosine"), ShortRange(64, 3, "cosine")
+        module, short = LongRange(64, name), ShortRange(64, 3, name)
         f0_h, f1_h, f01, f10 = module(f0, f1, scene.regions)
         found = short(f0_h + f1_h, f0_h, f1_h, f10, f01)
         sum(x.square().mean() for x in found).backward()
@@ -244,23 +348,23 @@ def test_offsets_do_not_grow_with_the_frame(flat):
     """One region, features that say nothing, or noise that matches nowhere: what Inter is given on frames four times
     as large is as on crops; that of plain products grows with the frame."""
     lengths = {}
-    for similarity in ("cosine", "dot"):
+    for similarity in ("patch", "cosine", "dot"):
         for cells in (16, 64):
             torch.manual_seed(0)
             h0, h1 = torch.zeros(2, 1, 8, cells, cells) if flat else 0.02 * torch.randn(2, 1, 8, cells, cells)
             zeros = np.zeros((1, cells, cells), np.uint8)
             module = LongRange(8, similarity)
             module.similarity.requires_grad_(False)
-            if similarity == "cosine":
+            if similarity != "dot":
                 module.similarity.scale.fill_(-3.0)  # a scale of 5: much of the noise is alike
             f01 = module(h0, h1, Regions.of(zeros, zeros, (cells, cells)))[2]
             lengths[similarity, cells] = f01.norm(dim=1).mean().item()
     assert lengths["cosine", 64] < 1.3 * lengths["cosine", 16]
+    assert lengths["patch", 64] < 1.3 * lengths["patch", 16] < 1
     assert lengths["dot", 64] > 3.5 * lengths["dot", 16]
 
 
-@pytest.mark.parametrize("similarity", ["cosine", "dot"])
-def test_mirrored_frames_mirror_the_result(similarity, scene):
+def test_mirrored_frames_mirror_the_result(scene, similarity):
     f0, f1, regions = scene.features.f0, scene.features.f1, scene.regions
     module = LongRange(64, similarity)
     forth, back = module(f0, f1, regions), module(f1, f0, regions.mirrored())

@@ -12,6 +12,7 @@ from harness.model import Features, MotionPlugin, MotionPrior, Regions, conv_pre
 from vfi_hir.inter import Inter
 from vfi_hir.long_range import LongRange
 from vfi_hir.short_range import ShortRange
+from vfi_hir.similarity import Name
 
 
 class HIR(MotionPlugin):
@@ -27,8 +28,9 @@ class HIR(MotionPlugin):
     inject   how the baseline takes the prior: added to its first decoder stage, or in place of it; with the latter an
              untrained network is not its baseline
     radius   of HIR-S's window, in cells: (2 radius + 1)^2 positions
-    similarity  of keys, in both attentions: "cosine" with a learnt scale, of keys less their mean, or "dot", Eq. 9 to
-             the letter, of which an untrained network sees no motion
+    similarity  of keys, in both attentions: "cosine" with a learnt scale, of keys less their mean; "patch", the same of
+             the 3x3 keys around, and a region moves as a whole, nearly, which sees most; or "dot", Eq. 9 to the
+             letter, of which an untrained network sees no motion
 
     Raises ValueError where the baseline has no motion seam, and for a radius below 1.
     """
@@ -40,7 +42,7 @@ class HIR(MotionPlugin):
         stages: Literal["L", "S", "SL", "LS"] = "LS",
         inject: Literal["residual", "replace"] = "residual",
         radius: int = 3,
-        similarity: Literal["cosine", "dot"] = "cosine",
+        similarity: Name = "patch",
     ) -> None:
         super().__init__()
         if offers.motion is None:

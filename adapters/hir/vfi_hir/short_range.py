@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.model import pixel_grid
-from vfi_hir.similarity import Name, Similarity, key_projection
+from vfi_hir.similarity import Name, Similarity, around, directions, key_projection
 
 
 class ShortRange(nn.Module):
@@ -18,7 +18,7 @@ class ShortRange(nn.Module):
     frame counts as the nearest one inside, for its coordinates too, so that a border cell repeated by the padding
     never drags the flow outwards. F0t^h = V(Ft^) + A V(F0h), ft0^h = A G - G, in pixels of the grid.
 
-    Keys start as the features themselves. Where the similarity says so, they are taken less their mean over the frame,
+    Where the similarity says so, keys are taken less their mean over the frame, cells are compared with those around,
     and cells near the centre of the window are preferred: the latent motion stays where nothing speaks against it.
     """
 
@@ -40,7 +40,9 @@ class ShortRange(nn.Module):
 
     def _keys(self, features: Tensor) -> Tensor:
         keys: Tensor = self.key(features).float()
-        return keys - keys.mean((2, 3), keepdim=True) if self.similarity.centred else keys
+        if self.similarity.centred:
+            keys = keys - keys.mean((2, 3), keepdim=True)
+        return around(directions(keys)).flatten(1, 2) if self.similarity.patches else keys
 
 
 def window_attention(
