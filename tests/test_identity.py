@@ -26,18 +26,35 @@ def built(baseline: str, plugins: str = "") -> Composed:
     return Arm.of(catalog(), parse_choice(baseline), parse_choices(plugins) if plugins else []).build(0).eval()
 
 
-def compared(baseline: str, plugins: list[nn.Module]) -> tuple[Prediction, Prediction]:
-    """Of a baseline alone, and with these plug-ins: noise of two regions and a label that one frame alone has."""
-    network = built(baseline).baseline
-    model = Composed(network, {f"p{at}": plugin for at, plugin in enumerate(plugins)})  # type: ignore[misc]
-    side = max(network.size_multiple, 32)  # two cells at stride 16: what moves has somewhere to go
+def given(side: int) -> tuple[Frames, Tensor]:
+    """Noise, and the time."""
     img0, img1 = torch.rand(2, 1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    return Frames(img0=img0, img1=img1), torch.full((1, 1, 1, 1), 0.5)
+
+
+def side_of(baseline: str) -> int:
+    """Two cells at stride 16: what moves has somewhere to go."""
+    return max(built(baseline).baseline.size_multiple, 32)
+
+
+@cache
+def alone(baseline: str) -> Prediction:
+    with torch.inference_mode():
+        return Composed(built(baseline).baseline)(*given(side_of(baseline)))  # type: ignore[no-any-return]
+
+
+def compared(baseline: str, plugins: list[nn.Module]) -> tuple[Prediction, Prediction]:
+    """Of a baseline alone, and with these plug-ins: two regions and a label that one frame alone has."""
+    model = Composed(
+        built(baseline).baseline,
+        {f"p{at}": plugin for at, plugin in enumerate(plugins)},  # type: ignore[misc]
+    )
+    side = side_of(baseline)
     maps = np.zeros((1, 2, side, side), np.uint8)
     maps[..., side // 2 :] = 1
     maps[0, 1, :16, :16] = 2
-    frames, t = Frames(img0=img0, img1=img1), torch.full((1, 1, 1, 1), 0.5)
     with torch.inference_mode():
-        return Composed(network)(frames, t), model(frames, t, model.regions(maps, (side, side)))
+        return alone(baseline), model(*given(side), model.regions(maps, (side, side)))
 
 
 def differing(one: Prediction, other: Prediction) -> list[str]:

@@ -410,7 +410,7 @@ def settled(asked: Asked) -> Plan:
 def put(root: Path, asked: Asked, triplets: tuple[str, ...] = ("a", "b"), code: Mapping[str, str] | None = None) -> str:
     """A pair that was run on another machine, with other data: two test triplets, rows of `triplets`."""
     plan, store = settled(asked), Store(root)
-    compared = comparison_of(plan, "elsewhere", ("of others",))
+    compared = comparison_of(plan, ("elsewhere",), ("of others",))
     runs = [store.run(f"{arm.slug}.s0.{number}") for number, arm in enumerate(plan.arms)]
     for run in runs:
         keys = {"data": "clips-1", "level": "easy", "clip": "c", "protocol": compared.protocol, "weights": "w"}
