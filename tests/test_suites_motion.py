@@ -61,7 +61,7 @@ def put_layers(root: Path, asked: Asked, flow: float, gain: float = 0.3, epe: bo
             }
             if epe:
                 values["epe@inside"] = 9.0 + at / 7 + arm * (flow + noise("flow", at))
-                values["epe@attended-inside"] = 5.0 + at / 7 if arm else math.nan
+                values["epe@attended-inside"] = 5.0 + at / 7 if arm and asked is not WIDEN else math.nan
             return values
 
         words = asked.model_copy(update={"seed": seed})
