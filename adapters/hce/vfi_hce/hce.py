@@ -52,10 +52,11 @@ class Context(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.select = nn.Sequential(conv_prelu(channels, channels), nn.Conv2d(channels, channels, 3, 1, 1))
-        convolution, prelu = self.aggregate = conv_prelu(2 * channels, channels)
-        nn.init.dirac_(convolution.weight)  # of the first C inputs
-        nn.init.zeros_(convolution.bias)
-        nn.init.ones_(prelu.weight)
+        self.aggregate = conv_prelu(2 * channels, channels)
+        weight, bias, slope = self.aggregate.parameters()
+        nn.init.dirac_(weight)  # of the first C inputs
+        nn.init.zeros_(bias)
+        nn.init.ones_(slope)
 
     def forward(self, f0: Tensor, f1: Tensor, t0: Tensor, t1: Tensor) -> tuple[Tensor, Tensor]:
         """Both frames at once, as one batch: features and target-level means (B, C, h, w)."""

@@ -109,11 +109,10 @@ class HIR(MotionPlugin):
 
 def _mean_at_first(fuse: nn.Sequential) -> nn.Sequential:
     """Fuse begins as the mean of both warped features, so that HIR-S compares like with like."""
-    convolution, prelu = fuse
-    channels = convolution.out_channels
+    weight, bias, slope = fuse.parameters()
     with torch.no_grad():
-        for half in convolution.weight.split(channels, 1):
+        for half in weight.chunk(2, 1):
             half.copy_(nn.init.dirac_(torch.empty_like(half)) / 2)
-        convolution.bias.zero_()
-        prelu.weight.fill_(1)
+        bias.zero_()
+        slope.fill_(1)
     return fuse

@@ -34,8 +34,10 @@ class ShortRange(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Both frames -> F0t^h, F1t^h, ft0^h, ft1^h."""
         query, own, reach = self._keys(ft), self.value(ft), self.similarity.window_reach
-        v0, ft0 = window_attention(*self.similarity(query, self._keys(f0)), self.value(f0), ft0, self.radius, reach)
-        v1, ft1 = window_attention(*self.similarity(query, self._keys(f1)), self.value(f1), ft1, self.radius, reach)
+        q, k = self.similarity(query, self._keys(f0))
+        v0, ft0 = window_attention(q, k, self.value(f0), ft0, self.radius, reach)
+        q, k = self.similarity(query, self._keys(f1))
+        v1, ft1 = window_attention(q, k, self.value(f1), ft1, self.radius, reach)
         return own + v0, own + v1, ft0, ft1
 
     def _keys(self, features: Tensor) -> Tensor:

@@ -49,7 +49,8 @@ class Similarity(nn.Module):
 
     @staticmethod
     def of(name: Name) -> Similarity:
-        return {"patch": Patch, "cosine": Cosine, "dot": Dot}[name]()
+        kinds: dict[Name, type[Similarity]] = {"patch": Patch, "cosine": Cosine, "dot": Dot}
+        return kinds[name]()
 
 
 class Dot(Similarity):
