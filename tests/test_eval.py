@@ -10,6 +10,23 @@ import torch
 
 import harness
 from harness.cli.main import main
+from tests.stores import COST
+from tests.test_bad_input import write_video
+
+
+@pytest.fixture(autouse=True)
+def _counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting takes seconds, and has its own tests."""
+    monkeypatch.setattr("harness.pair.given.cost", lambda model: COST)
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Small frames: what is looked at here does not depend on their size."""
+    folder = tmp_path_factory.mktemp("videos")
+    for seed in (0, 1):
+        write_video(folder / f"clip{seed}.mp4", seed, 20)
+    return f"clips:root={folder}"
 
 
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
@@ -22,12 +39,13 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
 
 
 def test_an_official_checkpoint_is_evaluated_and_found_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    footage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights, results = tmp_path / "IFRNet_S.pth", tmp_path / "results"
     state = harness.load("ifrnet-s").baseline.state_dict()
     torch.save({f"module.{name}": value for name, value in state.items()}, weights)
-    command = ("eval", "--baseline", "ifrnet-s", "--weights", weights, "--triplets", 1, "--results", results)
+    common = ("eval", "--baseline", "ifrnet-s", "--weights", weights, "--data", footage)
+    command = (*common, "--triplets", 1, "--results", results)
     code, said = call(monkeypatch, capsys, *command)
     assert code == 0, said
     assert "mean of the two frames" in said
@@ -51,11 +69,12 @@ def test_weights_of_another_network_are_refused_in_one_line(
 
 
 def test_rows_of_other_options_or_masks_are_not_reused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    footage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = tmp_path / "model.pth"
     torch.save(harness.load("ifrnet-s", plugins=["hir"]).state_dict(), weights)
-    common = ("eval", "--baseline", "ifrnet-s", "--weights", weights, "--triplets", 1, "--results", tmp_path / "r")
+    given = ("eval", "--baseline", "ifrnet-s", "--weights", weights, "--data", footage)
+    common = (*given, "--triplets", 1, "--results", tmp_path / "r")
     for more in (("--with", "hir"), ("--with", "hir:inject=replace"), ("--with", "hir", "--masks", "global")):
         code, said = call(monkeypatch, capsys, *common, *more)
         assert code == 0, said
