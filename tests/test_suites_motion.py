@@ -17,6 +17,7 @@ import torch
 from harness.arm import Arm
 from harness.distributed import World
 from harness.errors import HarnessError
+from harness.masks.source import Known
 from harness.pair.plan import Plan, settle
 from harness.pair.run import Shared
 from harness.registry import hookspecs
@@ -123,7 +124,8 @@ def test_a_longer_error_is_a_loss(sheet: Sheet) -> None:
 
 
 def test_the_plain_row_is_bold_where_all_others_have_longer_errors(tmp_path: Path) -> None:
-    put_layers(tmp_path, TRUTH, 3.0)
+    for asked in (WIDEN, TRUTH, SUPERVOXEL, GLOBAL):
+        put_layers(tmp_path, asked, 3.0)
     sheet = sheet_of(tmp_path)
     assert is_bold(cell(sheet, "RIFE", FLOW))
     assert not is_bold(cell(sheet, "RIFE", "PSNR/SSIM"))
@@ -347,7 +349,8 @@ def test_parts_are_by_the_masks_that_were_asked_for_though_no_plugin_needs_them(
     assert plan.masks is None
     shared = Shared.of(plan, Store(tmp_path), World(0, 1, CPU))
     assert shared.masks is None
-    assert shared.tests.record()["regions"].startswith("truth")
+    assert shared.tests.region_masks is not None
+    assert isinstance(shared.tests.region_masks.source, Known)
     columns = shared.tests.evaluation(shared.tests.sets[0], None, "w").columns
     assert "psnr@inside" in columns
     assert Shared.of(of_widen(masks=""), Store(tmp_path), World(0, 1, CPU)).tests.record()["regions"] == "none"
