@@ -23,6 +23,8 @@ import yaml
 from PIL import Image
 
 from harness.cli import main as command_line
+from harness.controls.null import Null
+from harness.model import Features
 from harness.registry.catalog import catalog
 from harness.registry.plugins import discover
 from harness.results.envelope import write
@@ -502,7 +504,12 @@ def test_a_control_that_holds_passes(train: Harness) -> None:
 
 def test_a_control_that_fails_says_where_and_ends_with_1(train: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = "harness.controls.null.Null.forward"
-    monkeypatch.setattr(wrong, lambda self, features, regions: features.refined(2 * features.f0, features.f1))
+
+    def forward(self: Null, features: Features, regions: object) -> Features:
+        """Wrong in training alone: what is no identity at its start is refused before."""
+        return features.refined(2 * features.f0, features.f1) if self.training else features
+
+    monkeypatch.setattr(wrong, forward)
     outcome = train("--with", "null")
     assert outcome.code == 1, outcome.err
     assert "control of seed 0: FAIL: step 2: gradient_norm" in outcome.out

@@ -15,6 +15,7 @@ from harness.measure.speed import _Live, measure
 
 CELLS = 45 * 80  # of the coarse grid at 1280x720
 LANES = 80  # 72 channels and 2 coordinates, brought to a multiple of 8
+PATCH_LANES = 168  # nine cells of 18 channels, and 3 for what is near
 
 
 @pytest.mark.parametrize(
@@ -52,11 +53,13 @@ def layers(name: str, *plugins: str) -> int:
     return total
 
 
-def test_attention_counts_as_what_it_multiplies() -> None:
+@pytest.mark.parametrize(("similarity", "lanes"), [("dot", LANES), ("patch", PATCH_LANES)])
+def test_attention_counts_as_what_it_multiplies(similarity: str, lanes: int) -> None:
     """HIR-L: queries by keys, and weights by values, in both directions over one region of all cells."""
     size, cells = (360, 640), 23 * 40
-    counted = cost(harness.load("ifrnet-s", plugins=["hir:stages=L"]), size)
-    assert counted.macs - layers("ifrnet-s", "hir:stages=L") == 2 * 2 * cells**2 * LANES
+    plugin = f"hir:stages=L,similarity={similarity}"
+    counted = cost(harness.load("ifrnet-s", plugins=[plugin]), size)
+    assert counted.macs - layers("ifrnet-s", plugin) == 2 * 2 * cells**2 * lanes
 
 
 def test_plugins_stay_within_the_papers_extra() -> None:

@@ -28,18 +28,6 @@ def benchmarks() -> list[BenchmarkSpec]:
     """The specs of all of them."""
     return [
         BenchmarkSpec(
-            name="layers",
-            factory="harness.data.sets.layers:Layers",
-            summary="drawn: textured shapes move over a moving background; labels, motion and occlusion are known",
-            licence="of the photographs: see skimage.data; needs no files",
-        ),
-        BenchmarkSpec(
-            name="layers-fast",
-            factory="harness.data.sets.layers:LayersFast",
-            summary="the same with frames of 256 pixels a side and up to 72 pixels of motion",
-            licence="of the photographs: see skimage.data; needs no files",
-        ),
-        BenchmarkSpec(
             name="vimeo90k",
             factory="harness.data.sets.vimeo90k:Vimeo90K",
             summary="Vimeo90K triplets: 51,313 to train on, 3,782 to test on, 448x256",

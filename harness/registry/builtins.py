@@ -66,6 +66,18 @@ def harness_benchmarks() -> list[BenchmarkSpec]:
             summary="any folder of videos, by default nine bundled clips; test triplets at gaps 2, 4, 8 and 16",
             licence="of the bundled clips: BSD-2-Clause, BSD-3-Clause, Apache-2.0, MIT; see harness/data/bundled",
         ),
+        BenchmarkSpec(
+            name="layers",
+            factory="harness.data.sets.layers:Layers",
+            summary="drawn: textured shapes move over a moving background; labels, motion and occlusion are known",
+            licence="of the photographs: see skimage.data; needs no files",
+        ),
+        BenchmarkSpec(
+            name="layers-fast",
+            factory="harness.data.sets.layers:LayersFast",
+            summary="the same with frames of 256 pixels a side and up to 72 pixels of motion",
+            licence="of the photographs: see skimage.data; needs no files",
+        ),
         *benchmarks(),
     ]
 

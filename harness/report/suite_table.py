@@ -226,8 +226,8 @@ def _tested(found: Found) -> Iterator[tuple[str, str]]:
         yield f"triplets {tests.name}", f"Test triplets of {tests.data}: {counts}."
         if tests.partial:
             yield f"partial {tests.name}", f"{tests.data} is PARTIAL: {tests.partial}."
-    if data.comparison.start:
-        yield "start", f"Both arms start from {data.comparison.start.name}."
+    start = data.comparison.start
+    yield "start", f"Both arms start from {start.name}." if start else ""
     if data.masks and found.arm is not found.pair.arms[0]:
         yield "masks", f"Masks: {data.masks}" + (f", in testing {data.test_masks}." if data.test_masks else ".")
 

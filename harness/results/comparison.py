@@ -148,6 +148,7 @@ def _reads_as(text: str, value: JsonValue) -> bool:
 
 
 def _brief(value: Any) -> str:
-    """The value, a hash by its first digits."""
+    """The value, a hash by its first digits, and what is longer than a line by its beginning."""
     text = str(value)
-    return f"{text[:8]}..." if len(text) == 64 and " " not in text else text
+    kept = 8 if len(text) == 64 and " " not in text else 80
+    return text if len(text) <= kept else f"{text[:kept]}..."

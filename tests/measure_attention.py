@@ -1,6 +1,6 @@
 """How much motion an untrained HIR sees on a trained IFRNet-S: a table in Markdown of end-point errors.
 
-    python adapters/hir/tests/measure_attention.py WEIGHTS [SCENES]
+    python tests/measure_attention.py WEIGHTS [SCENES]
 
 WEIGHTS is what `harness eval --weights` takes, or a plain state of the network; SCENES of each kind, 16 by default, 8
 of those of 512 pixels. Errors are in pixels of the frame, at the centres of cells of stride 16, in visible ones, inside
