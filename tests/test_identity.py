@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,17 @@ from torch import Tensor, nn
 
 from harness import HarnessError
 from harness.arm import Arm
+from harness.distributed import World
 from harness.model import Composed, Frames, Prediction
+from harness.outcome.pairs import read_pair
+from harness.pair.plan import settle
+from harness.pair.run import Shared, _pair_record
 from harness.registry.catalog import catalog
 from harness.registry.options import parse_choice, parse_choices
 from harness.registry.specs import BaselineSpec
+from harness.report.tables import sheets_of
+from harness.results.records import Asked
+from harness.results.store import Store
 
 BASELINES = [entry.spec.name for entry in catalog().entries(BaselineSpec) if entry.spec.name != "amt"]  # is amt-l
 STAGES = ("L", "S", "SL", "LS")
@@ -129,3 +137,18 @@ def test_a_plug_in_is_held_to_what_it_says_of_its_start() -> None:
     arm.check(model)
     with pytest.raises(HarnessError, match=r"plug-in hce of vfi-hce .* says that it starts as the identity"):
         arm.check(model, untrained=True)
+
+
+@pytest.mark.parametrize(("inject", "apart"), [("residual", ()), ("replace", ("hir",))])
+def test_a_pair_that_does_not_begin_as_one_is_marked(tmp_path: Path, inject: str, apart: tuple[str, ...]) -> None:
+    asked = Asked(baseline="ifrnet-s", plugins=f"hir:inject={inject}", recipe="smoke", data="layers:size=64,tests=1")
+    plan = settle(asked, catalog(), torch.device("cpu"))
+    store = Store(tmp_path)
+    shared = Shared.of(plan, store, World(0, 1, torch.device("cpu")))
+    runs = [run for run, _ in shared.runs(plan, store)]
+    record = _pair_record(plan, runs, shared, plan.arm.build(0))
+    assert record.apart == apart
+    store.write_pair("pair", record)
+    notes = [note for sheet in sheets_of(store, read_pair(store, "pair"), store.pair_records()) for note in sheet.notes]
+    said = "hir does not begin as the identity: the arms differ before the first step."
+    assert (said in notes) == bool(apart)

@@ -122,9 +122,10 @@ def run_pair(plan: Plan, session: Session) -> str:
     check(plan)
     world = session.world
     shared = Shared.of(plan, session.store, world)
-    freeze.check(plan.arm.build(plan.training.seed), plan.training.recipe, shared.steps, plan.arm.label)
+    model = plan.arm.build(plan.training.seed)
+    freeze.check(model, plan.training.recipe, shared.steps, plan.arm.label)
     runs = shared.runs(plan, session.store)
-    record = _pair_record(plan, [run for run, _ in runs], shared)
+    record = _pair_record(plan, [run for run, _ in runs], shared, model)
     pair = f"{runs[-1][0].name}-{_tested(record.comparison)}"
     world.check_same({"what decides the numbers": [record for _, record in runs]})
     _try_data(plan, shared)
@@ -258,7 +259,7 @@ def _mention_others(run: RunFolder, record: RunRecord, session: Session) -> None
         session.note(f"{newest.name} was made under other settings ({'; '.join(changed[:2])}{more}): a new run starts")
 
 
-def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared) -> PairRecord:
+def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared, untrained: Composed) -> PairRecord:
     caches = [shared.test_masks if arm.needs_masks else None for arm in plan.arms]
     recipe, crop = plan.asked.recipe, plan.training.recipe.test_crop
     tested = f", tested on the middle {crop}x{crop}" if crop else ""
@@ -275,6 +276,7 @@ def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared) -> PairR
         test_masks=plan.test_masks.label if plan.test_masks else None,
         network_masks=tuple(cache.folder.name if cache else "none" for cache in caches),
         **shared.tests.record(),
+        apart=tuple(name for name, plugin in untrained.plugin.items() if not plugin.starts_as_identity),
         asked=plan.asked,
         command=plan.asked.command(),
         comparison=shared.comparison(plan),

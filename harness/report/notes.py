@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.outcome.exact import static_notes
 from harness.outcome.pairs import ArmOutcome, Column, Means, Outcome, PairOutcome, gaps_of
 from harness.outcome.refusals import refusals
+from harness.results.records import PairRecord
 
 
 def unmatched_notes(pairs: Sequence[PairOutcome]) -> list[str]:
@@ -56,6 +57,14 @@ def gap_notes(arms: Iterable[ArmOutcome], labels: Mapping[Column, str]) -> list[
         if at in labels
         for name, count in gaps.items()
     ]
+
+
+def apart_notes(record: PairRecord) -> list[str]:
+    """Which plug-ins make another function of the baseline before anything is trained."""
+    if not record.apart:
+        return []
+    verb = "do" if len(record.apart) > 1 else "does"
+    return [f"{' and '.join(record.apart)} {verb} not begin as the identity: the arms differ before the first step."]
 
 
 def untrained_notes(pairs: Sequence[Outcome]) -> list[str]:

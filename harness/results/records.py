@@ -191,7 +191,8 @@ class Verdict(Frozen):
 
 class PairRecord(Tested):
     """A pair: its runs, the plain one first; without plug-ins there is one. `tier` says how reproducible a training on
-    that device is; `train` and `recipe` are as they were asked for."""
+    that device is; `train` and `recipe` are as they were asked for; `apart` are plug-ins that do not begin as the
+    identity."""
 
     kind: ClassVar = "pair"
 
@@ -201,6 +202,7 @@ class PairRecord(Tested):
     steps: Count
     tier: str = ""
     train: str = ""
+    apart: tuple[str, ...] = ()
     asked: Asked
     comparison: Comparison
     verdict: Verdict | None = None
