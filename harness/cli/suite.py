@@ -79,9 +79,8 @@ def suite(
         _forecast(chosen, pairs, store, device, jobs)
         return
     at = find_device(device if launcher == "local" else "cpu")  # a cluster's nodes are other machines
-    plans = [
-        settle(asked, known, at, store=store) for asked in pairs
-    ]  # what is misspelt is refused now, not hours later
+    # what is misspelt is refused now, not hours later
+    plans = [settle(asked, known, at, store=store) for asked in pairs]
     for plan in plans:
         check_columns(chosen, plan)
     if launcher != "local":

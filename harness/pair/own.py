@@ -32,8 +32,6 @@ STAGES = ("own", "own-clips")
 """The recipes of both parts, in order."""
 TESTS, PER_LEVEL = "layers,layers-fast,clips", 20
 """What the weights are tested on, and how many triplets of each level."""
-
-
 SUFFIX = "-own"
 """After the network's name, what the weights are called."""
 
