@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import binary_erosion
 
-from harness.data.benchmark import frames_hash
+from harness.data.benchmark import Triplet, frames_hash
 from harness.data.scene import SOLID
 from harness.data.sets.layers import Layers, LayersFast
-from harness.data.textures import TEST, TRAIN, _photograph
+from harness.data.textures import TEST, TRAIN, Split, _photograph
 from harness.errors import HarnessError
 from harness.model import warp
+from harness.registry.catalog import catalog
+from harness.registry.options import parse_choice
+from harness.registry.specs import BenchmarkSpec
 
 SIZE = 64
 
@@ -235,3 +238,18 @@ def test_options_that_make_no_scenes(smooth: Path, tmp_path: Path, options: dict
     for word, place in places.items():
         said = said.replace(word, place)
     assert str(caught.value) == said
+
+
+def test_a_build_does_not_draw_every_triplet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The contract looks at those that are there; of 100,000 that are drawn when asked for, at some."""
+    drawn: list[int] = []
+    draw = Layers.triplet
+
+    def counted(self: Layers, split: Split, index: int) -> Triplet:
+        drawn.append(index)
+        return draw(self, split, index)
+
+    monkeypatch.setattr(Layers, "triplet", counted)
+    catalog().choose(BenchmarkSpec, parse_choice("layers:tests=5")).build()
+    assert 5 + 400 <= len(drawn) <= 5 + 600
+    assert max(drawn) > 99_000
