@@ -30,7 +30,8 @@ SETS: dict[str, Layers] = {
     **{f"layers, {size} px, to {motion} px": Layers(size=size, motion=motion) for size in (96, 256, 512)
        for motion in (24, 48)},
 }  # fmt: skip
-CHOICES = [{"similarity": name, "stages": stages} for name in ("dot", "cosine", "patch") for stages in ("L", "LS")]
+SIMILARITIES = ("dot", "cosine", "patch", "place")
+CHOICES = [{"similarity": name, "stages": stages} for name in SIMILARITIES for stages in ("L", "LS")]
 
 
 def baseline_of(path: str) -> Baseline:
@@ -110,7 +111,7 @@ def main(weights: str, scenes: int = 16) -> None:
         means = measure(benchmark, scenes if benchmark.size < 512 else scenes // 2, baseline)
         lines = [("", "true motion", [means["motion", flow, at] for flow, _ in kinds for at in ("in", "bg")])]
         for masks in ("truth", "zeros"):
-            for similarity in ("dot", "cosine", "patch"):
+            for similarity in SIMILARITIES:
                 columns = [means[masks, similarity, kind, flow, at] for flow, kind in kinds for at in ("in", "bg")]
                 lines.append((masks, similarity, columns))
         for masks, similarity, columns in lines:

@@ -267,6 +267,21 @@ def test_what_sees_nothing_moves_with_its_region(scene):
     assert module(flat, flat, Regions.of(zeros, zeros, (14, 17)))[2].norm(dim=1).mean() < 0.2
 
 
+def test_place_looks_at_no_feature(scene):
+    """The control: whatever the frames show, a region moves as its centre does."""
+    still = torch.zeros(1, 2, 14, 17)
+    found = {}
+    for name in ("patch", "place"):
+        torch.manual_seed(0)
+        module, short = LongRange(64, name), ShortRange(64, 3, name)
+        for seen in (scene.features.f1, scene.features.f1.roll(3, 3)):
+            flow = module(scene.features.f0, seen, scene.regions)[2]
+            found.setdefault(name, []).append(torch.cat([flow, short(scene.features.f0, seen, seen, still, still)[2]]))
+    assert not torch.equal(*found["patch"])
+    assert torch.equal(*found["place"])
+    torch.testing.assert_close(found["place"][0][0][:, scene.object0].mean(1), scene.motion, atol=1e-3, rtol=0)
+
+
 def test_names_of_labels_do_not_matter(scene, similarity):
     torch.manual_seed(0)
     module = LongRange(64, similarity)

@@ -29,8 +29,9 @@ class HIR(MotionPlugin):
              untrained network is not its baseline
     radius   of HIR-S's window, in cells: (2 radius + 1)^2 positions
     similarity  of keys, in both attentions: "cosine" with a learnt scale, of keys less their mean; "patch", the same of
-             the 3x3 keys around, and a region moves as a whole, nearly, which sees most; or "dot", Eq. 9 to the
-             letter, of which an untrained network sees no motion
+             the 3x3 keys around, and a region moves as a whole, nearly, which sees most; "dot", Eq. 9 to the letter,
+             of which an untrained network sees no motion; or "place", a control, which sees where regions are and
+             nothing of what is in them
 
     Raises ValueError where the baseline has no motion seam, and for a radius below 1.
     """

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Name = Literal["patch", "cosine", "dot"]
+Name = Literal["patch", "cosine", "dot", "place"]
 
 START, LIMIT = 20.0, 100.0
 """The scale of cosines at the start of training, and what it stays below."""
@@ -49,7 +49,7 @@ class Similarity(nn.Module):
 
     @staticmethod
     def of(name: Name) -> Similarity:
-        kinds: dict[Name, type[Similarity]] = {"patch": Patch, "cosine": Cosine, "dot": Dot}
+        kinds: dict[Name, type[Similarity]] = {"patch": Patch, "cosine": Cosine, "dot": Dot, "place": Place}
         return kinds[name]()
 
 
@@ -99,6 +99,15 @@ class Patch(Cosine):
         """Of patches of directions: of length 1, nearly. They are scaled already: to divide by a tiny length twice
         would be steep, and one cell alone says less than nine."""
         return keys * torch.rsqrt(keys.square().sum(1, keepdim=True) + 1)
+
+
+class Place(Patch):
+    """All cells alike: a control, of what is left of `Patch` where features are not looked at. A region moves as far as
+    its centre does, and what it takes up in the other frame is what lies there."""
+
+    def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+        query, key = super().forward(query, key)
+        return 0 * query, key  # every parameter has a gradient still, of zero
 
 
 def around(x: Tensor, ids: Tensor | None = None) -> Tensor:
