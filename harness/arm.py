@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from harness.registry.options import Choice, parse_choice
 from harness.registry.specs import BaselineSpec, PluginSpec
 
 if TYPE_CHECKING:
+    from harness.data.benchmark import Triplet
     from harness.model import Baseline, Composed
 
 
@@ -57,6 +59,22 @@ class Arm:
     def needs_masks(self) -> bool:
         return any(_spec(plugin).needs_masks for plugin in self.plugins)
 
+    @property
+    def middle_only(self) -> bool:
+        """Whether the network makes the frame at t = 1/2 alone."""
+        spec = self.baseline.entry.spec
+        assert isinstance(spec, BaselineSpec)
+        return spec.times == "middle"
+
+    def check_times(self, label: str, triplets: Iterable[Triplet]) -> None:
+        """Raises HarnessError where a network for the middle frame is asked for another by a benchmark."""
+        other = next((each.t for each in triplets if each.t != 0.5), None) if self.middle_only else None
+        if other is not None:
+            raise HarnessError(
+                f"{label} has frames at t = {Fraction(other).limit_denominator(1000)}, and {self.baseline.name} makes "
+                "the one at 1/2 alone: take a network for any time (harness show NAME: times), or another benchmark"
+            )
+
     def build(self, seed: int) -> Composed:
         """The module with initial weights: the baseline's drawn from (seed), each plug-in's from (seed, name).
 
@@ -77,7 +95,7 @@ class Arm:
                     raise HarnessError(f"{self.baseline.name} has no motion seam: {plugin.name} cannot act on it")
                 torch.manual_seed(stream(seed, plugin.name))
                 plugins[plugin.name] = plugin.build(baseline.offers)
-        return Composed(baseline, plugins)
+        return Composed(baseline, plugins, middle_only=self.middle_only)
 
     def check(self, model: Composed, untrained: bool = False) -> None:
         """One small forward pass of a model that was built here, held against the seam's contract; an `untrained` one

@@ -117,6 +117,7 @@ def _costs(entry: Entry[Spec]) -> dict[str, str]:
     facts = {
         "parameters": f"{counted.parameters:,}",
         "MACs": f"{counted.macs / 1e9:.1f} G at {SIZE[1]}x{SIZE[0]}; as in the paper {counted.macs_thop / 1e9:.1f} G",
+        "times": "any" if entry.spec.times == "any" else "the middle frame alone",
         "sizes": f"multiples of {baseline.size_multiple}; others are padded",
     }
     offers = baseline.offers

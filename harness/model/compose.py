@@ -20,12 +20,20 @@ from harness.model.regions import Regions
 class Composed(nn.Module):
     """encode -> feature plug-ins, in order -> motion plug-in -> decode.
 
-    Weights live under `baseline.` and `plugin.<name>.`. Without plug-ins it is the baseline, bit for bit.
+    Weights live under `baseline.` and `plugin.<name>.`. Without plug-ins it is the baseline, bit for bit. One of
+    `middle_only` makes the frame at t = 1/2, whatever t it gets, and so `interpolate` takes no other.
     """
 
-    def __init__(self, baseline: Baseline, plugins: Mapping[str, FeaturePlugin | MotionPlugin] | None = None) -> None:
+    def __init__(
+        self,
+        baseline: Baseline,
+        plugins: Mapping[str, FeaturePlugin | MotionPlugin] | None = None,
+        *,
+        middle_only: bool = False,
+    ) -> None:
         super().__init__()
         self.baseline = baseline
+        self.middle_only = middle_only
         self.plugin = nn.ModuleDict(dict(plugins or {}))
 
     def forward(self, frames: Frames, t: Tensor, regions: Regions | None = None) -> Prediction:
@@ -88,6 +96,8 @@ class Composed(nn.Module):
         Raises ValueError for anything else, and for a result that is not finite.
         """
         _check(img0, img1, t, masks)
+        if self.middle_only and t != 0.5:
+            raise ValueError(f"t: this network makes the frame at 0.5 alone, got {t}")
         if img0.dtype != (own := next(self.parameters()).dtype):
             raise ValueError(f"img0, img1: expected {own}, as the network's weights are, got {img0.dtype}")
         if not 0 < scale <= 16:

@@ -89,6 +89,8 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
     model = arm.build(seed=0)
     load_weights(model, given.file, arm.label)
     arm.check(model)
+    for each in tests.sets:
+        arm.check_times(each.name, each.triplets)
     tests.evaluate_reference(session)
     sha = file_hash(given.file)[:12]
     cache = tests.region_masks if arm.needs_masks else None

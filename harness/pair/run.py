@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ import safetensors.torch
 
 from harness.arm import Arm
 from harness.data.augment import check_size
-from harness.data.benchmark import Benchmark
+from harness.data.benchmark import Benchmark, Triplet
 from harness.data.frames import frames_of
 from harness.data.known import masks_of
 from harness.data.loader import Samples
@@ -64,6 +64,7 @@ class Shared:
         for label, benchmark in data.items():
             if not benchmark.train:
                 raise HarnessError(f"{label} has no training triplets; train on another with --data")
+            plan.arm.check_times(label, benchmark.train)
         sizes = tuple(len(benchmark.train) for benchmark in data.values())
         order: Order | Mixture
         if len(sizes) == 1:
@@ -76,6 +77,8 @@ class Shared:
         test_masks = cache_of(plan.test_masks) if plan.test_masks else masks
         regions = cache_of(plan.regions) if plan.regions and not masks else masks
         sets = tuple(TripletSet.of(chosen, plan.testing.per_level, recipe.test_crop) for chosen in plan.tests)
+        for each in sets:
+            plan.arm.check_times(each.name, each.triplets)
         # parts of footage have no truth to go by: those of the masks that it is tested with, then
         by_truth = plan.regions is not None and plan.regions.name == TRUTH
         footage = by_truth and not all(each.knows_truth for each in sets)
@@ -97,6 +100,13 @@ class Shared:
         )
 
     @property
+    def unseen_times(self) -> tuple[str, ...]:
+        """Test sets with frames at other times than t = 1/2, where training has none."""
+        tested = tuple(each.name for each in self.tests.sets if _other_times(each.triplets))
+        seen = bool(tested) and any(_other_times(benchmark.train) for benchmark in self.data.values())
+        return () if seen else tested
+
+    @property
     def _digests(self) -> tuple[str, ...]:
         return tuple(benchmark.digest("train") for benchmark in self.data.values())
 
@@ -112,6 +122,10 @@ class Shared:
             run = store.run(f"{arm.slug}.s{plan.training.seed}.{short(print_.model_dump(mode='json'))}")
             found.append((run, RunRecord(label=arm.label, fingerprint=print_)))
         return found
+
+
+def _other_times(triplets: Iterable[Triplet]) -> bool:
+    return any(each.t != 0.5 for each in triplets)
 
 
 def run_pair(plan: Plan, session: Session) -> str:
@@ -277,6 +291,7 @@ def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared, untraine
         network_masks=tuple(cache.folder.name if cache else "none" for cache in caches),
         **shared.tests.record(),
         apart=tuple(name for name, plugin in untrained.plugin.items() if not plugin.starts_as_identity),
+        unseen_times=shared.unseen_times,
         asked=plan.asked,
         command=plan.asked.command(),
         comparison=shared.comparison(plan),

@@ -59,7 +59,13 @@ class Spec(Named):
 
 @dataclass(frozen=True)
 class BaselineSpec(Spec):
-    """A VFI network. Factory: `(**options) -> harness.model.Baseline`."""
+    """A VFI network. Factory: `(**options) -> harness.model.Baseline`.
+
+    `times` are those at which it can make a frame: any between its inputs, or the middle alone, whatever it is asked
+    for. It is trained and tested on no others.
+    """
+
+    times: Literal["middle", "any"] = field(default="middle", kw_only=True)
 
     kind = "baseline"
 

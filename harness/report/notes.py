@@ -67,6 +67,13 @@ def apart_notes(record: PairRecord) -> list[str]:
     return [f"{' and '.join(record.apart)} {verb} not begin as the identity: the arms differ before the first step."]
 
 
+def time_notes(record: PairRecord) -> list[str]:
+    """What is tested at times that training never saw."""
+    if not record.unseen_times:
+        return []
+    return [f"Trained at t = 1/2 alone, tested at other times on {', '.join(record.unseen_times)}."]
+
+
 def untrained_notes(pairs: Sequence[Outcome]) -> list[str]:
     """What must be said of arms that are nowhere better than no network, with the first seed."""
     pair = pairs[0]

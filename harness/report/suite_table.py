@@ -11,7 +11,7 @@ from harness.outcome.exact import static_notes
 from harness.outcome.pairs import stem_of
 from harness.report.certainty import uncertainty_lines
 from harness.report.formats import ScoreCell
-from harness.report.notes import apart_notes, gap_notes
+from harness.report.notes import apart_notes, gap_notes, time_notes
 from harness.report.published import PublishedTable, tables
 from harness.report.sheet import Cell, Line, Sheet, blank
 from harness.report.suite_certainty import floor_notes, judged_notes, p_values, proven
@@ -228,6 +228,7 @@ def _tested(found: Found) -> Iterator[tuple[str, str]]:
             yield f"partial {tests.name}", f"{tests.data} is PARTIAL: {tests.partial}."
     start = data.comparison.start
     yield "start", f"Both arms start from {start.name}." if start else ""
+    yield from (("times", note) for note in time_notes(data))
     if found.arm is not found.pair.arms[0]:
         yield from (("apart", note) for note in apart_notes(data))
     if data.masks and found.arm is not found.pair.arms[0]:

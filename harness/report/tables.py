@@ -14,7 +14,7 @@ from harness.registry.catalog import catalog
 from harness.registry.mask_choice import TRUTH
 from harness.registry.specs import MetricSpec
 from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
-from harness.report.notes import apart_notes, odd_notes, tested_notes, unmatched_notes, untrained_notes
+from harness.report.notes import apart_notes, odd_notes, tested_notes, time_notes, unmatched_notes, untrained_notes
 from harness.report.sheet import Cell, Line, Sheet, blank, scores
 from harness.results.records import PairRecord
 from harness.results.store import Store
@@ -99,7 +99,7 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     if pair.bit_equal:
         notes.append("Both arms ended with the same baseline weights, bit for bit.")
     notes += [f"Control: {verdict}." for each in pairs if (verdict := judged(each))]
-    notes += [*apart_notes(pair.record), *odd_notes(pairs)]
+    notes += [*apart_notes(pair.record), *time_notes(pair.record), *odd_notes(pairs)]
     notes += [*uncertainty_notes(pairs, sure, noise), *untrained_notes(pairs)]
     return Sheet(title, labels, tuple(lines), tuple(notes))
 

@@ -192,7 +192,7 @@ class Verdict(Frozen):
 class PairRecord(Tested):
     """A pair: its runs, the plain one first; without plug-ins there is one. `tier` says how reproducible a training on
     that device is; `train` and `recipe` are as they were asked for; `apart` are plug-ins that do not begin as the
-    identity."""
+    identity, `unseen_times` test sets with frames at other times than t = 1/2, of which training had none."""
 
     kind: ClassVar = "pair"
 
@@ -203,6 +203,7 @@ class PairRecord(Tested):
     tier: str = ""
     train: str = ""
     apart: tuple[str, ...] = ()
+    unseen_times: tuple[str, ...] = ()
     asked: Asked
     comparison: Comparison
     verdict: Verdict | None = None

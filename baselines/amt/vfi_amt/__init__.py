@@ -21,6 +21,7 @@ def harness_baselines() -> list[BaselineSpec]:
             reference=REFERENCE,
             licence="CC BY-NC 4.0 (official code and weights, non-commercial; nothing of the code is used here)",
             preset={"variant": variant},
+            times="any",
         )
         for name, variant, size, parameters in (
             ("amt-s", "s", "small", "3.0"),

@@ -21,6 +21,7 @@ def harness_baselines() -> list[BaselineSpec]:
             reference=REFERENCE,
             licence="MIT",
             preset={"variant": variant},
+            times="any",
         )
         for name, variant, size, parameters in (
             ("ifrnet-s", "s", "small", "2.8"),

@@ -21,6 +21,7 @@ def harness_baselines() -> list[BaselineSpec]:
             reference=REFERENCE,
             licence="MIT",
             preset={"timestep": timestep},
+            times="any" if timestep else "middle",
         )
         for name, timestep, purpose in (("rife", False, "the middle frame"), ("rife-m", True, "any time"))
     ]
