@@ -29,5 +29,7 @@ def _spec(baseline: str) -> WeightsSpec:
     )
 
 
-SHIPPED: dict[str, tuple[int, str]] = {}
+SHIPPED = {
+    "ifrnet-s": (5618364, "edbf7eb71883ad220629d2fe37f26c1e016f089db78b5e68f0de213a168758b5"),
+}
 """Size in bytes and sha256 of the files in this package."""
