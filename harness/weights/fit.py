@@ -87,7 +87,7 @@ def _attempt(model: Composed, tensors: Mapping[str, Tensor], prefix: str) -> Att
     try:
         state = given if own_names else model.baseline.translate(dict(given))
     except Exception as error:  # of somebody else's code, for which this may be no state at all
-        return Attempt(prefix, {}, wrong=tuple(expected), error=error)
+        return Attempt(prefix, {}, wrong=("it cannot be translated",), error=error)
     missing, more = expected.keys() - state.keys(), state.keys() - expected.keys()
     ours = {name.partition(".")[0] for name in expected}
     foreign = {name for name in more if "." in name and name.partition(".")[0] not in ours and not own_names}

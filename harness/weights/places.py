@@ -24,7 +24,8 @@ class Given:
 
     @property
     def name(self) -> str:
-        return f"{self.file.name}:{self.key}" if self.key else self.file.name
+        name = self.file.name or self.file.resolve().name  # of `.`
+        return f"{name}:{self.key}" if self.key else name
 
 
 def given(word: str) -> Given | None:
