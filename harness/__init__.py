@@ -54,8 +54,9 @@ __all__ = [
 def load(baseline: str, weights: str | None = None, plugins: Sequence[str] = ()) -> Composed:
     """A network in evaluation mode: `harness.load("ifrnet", weights="IFRNet_Vimeo90K.pth", plugins=["hir:stages=L"])`.
 
-    `weights` is an official checkpoint or a run's `model.safetensors`; without it the weights are random.
-    Raises HarnessError where a name, an option or a file is wrong.
+    `weights` is an official checkpoint or a run's `model.safetensors`, a file or a folder of shards; `FILE:KEY` is one
+    of several sets of weights in it. Without it the weights are random.
+    Raises HarnessError where a name, an option or a file is wrong, and where a file has several sets and none is named.
     """
     from harness.arm import load_model
 

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
@@ -110,12 +109,15 @@ class Arm:
 
 def load_model(baseline: str, weights: str | None, plugins: Sequence[str]) -> Composed:
     """See `harness.load`."""
+    from harness.weights.places import given
     from harness.weights.read import load_weights
 
     arm = Arm.of(catalog(), parse_choice(baseline), [parse_choice(plugin) for plugin in plugins])
     model = arm.build(seed=0)
     if weights is not None:
-        load_weights(model, Path(weights), arm.label)
+        if (found := given(str(weights))) is None:
+            raise HarnessError(f"{weights}: there is no such file")
+        load_weights(model, found.file, arm.label, found.key)
     return model.eval()
 
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import HarnessError
-from harness.weights.read import load_weights, read_state, unpickled
+from harness.weights.content import unpickled
+from harness.weights.read import load_weights, read_state
 
 GIGABYTE = 1 << 30
 

@@ -254,6 +254,29 @@ def test_the_same_short_name_finds_the_same_run_again(store: Store, tmp_path: Pa
     assert find_trained(started[:-1], catalog(), Store(results)).name == started
 
 
+def two_sets(path: Path) -> Path:
+    """As a trainer leaves it, with its average."""
+    raw = {f"module.{name}": value for name, value in weights().items()}
+    torch.save({"params": raw, "params_ema": weights(by=0.5), "epoch": 3}, path)
+    return path
+
+
+def test_one_of_several_sets_is_a_start(tmp_path: Path) -> None:
+    """By its content: the same weights alone in a file are the same start."""
+    store, file = Store(tmp_path / "results"), two_sets(tmp_path / "S.pth")
+    with pytest.raises(HarnessError, match=r"S\.pth: holds 2 sets of weights of toy: params, params_ema; say which"):
+        find_start(str(file), arm(), catalog(), store)
+    raw, average = (find_start(f"{file}:{key}", arm(), catalog(), store) for key in ("params", "params_ema"))
+    assert raw == Start(
+        f"{file}:params", file, StartRecord(name="S.pth:params", content=state_hash(weights())), "params"
+    )
+    assert average.record == StartRecord(name="S.pth:params_ema", content=state_hash(weights(by=0.5)))
+    assert average.record.is_meant_by(average.word)
+    alone = find_start(str(official(tmp_path / "ema.pth", by=0.5)), arm(), catalog(), store)
+    assert initial_weights(arm(), 0, store, average) == initial_weights(arm(), 0, store, alone)
+    assert initial_weights(arm(), 0, store, average) != initial_weights(arm(), 0, store, raw)
+
+
 # -- what is compared ------------------------------------------------------------------------------------------------
 
 
@@ -376,6 +399,13 @@ def test_an_entry_of_harness_weights_is_a_start(listed: Catalog, tmp_path: Path)
         start = find_start(name, arm(), listed, Store(tmp_path))
         record = StartRecord(name=name, content=state_hash(weights()))
         assert start == Start(name, tmp_path / "weights" / "toy.pth", record)
+
+
+def test_an_entry_too_may_hold_several_sets(listed: Catalog, tmp_path: Path) -> None:
+    two_sets(tmp_path / "weights" / "toy.pth")
+    start = find_start("toy-unknown:params_ema", arm(), listed, Store(tmp_path))
+    assert start.record == StartRecord(name="toy-unknown:params_ema", content=state_hash(weights(by=0.5)))
+    assert find_start(start.word, arm(), listed, Store(tmp_path)) == start
 
 
 @pytest.mark.parametrize(
@@ -569,6 +599,25 @@ def test_a_run_that_is_said_to_be_another(
     shutil.copytree(store.root, tmp_path / "results")
     assert line in refusal(evaluate(tmp_path / "results", "--weights", "toy+toy-mean", *arguments))
     assert not (tmp_path / "results" / "evaluations").exists()
+
+
+def test_each_set_of_a_file_has_its_own_evaluation(evaluate: Train, tmp_path: Path) -> None:
+    """Of what was read: a copy of it elsewhere has the same."""
+    file, results = two_sets(tmp_path / "S.pth"), tmp_path / "results"
+    alone = official(tmp_path / "alone.pth", by=0.5)
+
+    def names(weights: object) -> set[str]:
+        outcome = evaluate(results, "--baseline", "toy", "--weights", weights)
+        assert outcome.code == 0, outcome
+        return {path.stem for path in (results / "evaluations").glob("*.csv")}
+
+    assert "S.pth: holds 2 sets of weights of toy: " in refusal(
+        evaluate(results, "--baseline", "toy", "--weights", file)
+    )
+    first = names(f"{file}:params")
+    second = names(f"{file}:params_ema")
+    assert (len(first), len(second)) == (1, 2)
+    assert names(alone) == second
 
 
 def test_what_cannot_be_evaluated(evaluate: Train, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from harness.cli.common import data_root_option, find_device, output, results_op
 @click.command("eval")
 @click.option("--baseline", default="", metavar="NAME", help="The network, e.g. ifrnet; a run's is known.")
 @click.option(
-    "--weights", required=True, metavar="NAME", help="A checkpoint's file, a run, or of harness weights list."
+    "--weights", required=True, metavar="NAME", help="A checkpoint's FILE or FILE:SET, a run, or of weights list."
 )
 @click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins whose weights a file has too.")
 @click.option("--data", default="clips", show_default=True, metavar="NAME", help="Benchmarks, e.g. clips:root=DIR.")

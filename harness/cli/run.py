@@ -27,7 +27,7 @@ from harness.cli.common import (
 @click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins, e.g. hce,hir:stages=L,radius=2.")
 @click.option("--recipe", default="quick", show_default=True, metavar="NAME", help="A recipe's name or YAML file.")
 @click.option(
-    "--start", default="", metavar="NAME", help="Trained weights for both: a file, a run, or of weights list."
+    "--start", default="", metavar="NAME", help="Trained weights for both: FILE or FILE:SET, a run, or of weights list."
 )
 @click.option(
     "--data", default="", metavar="NAMES", help="Training sets, e.g. clips:root=DIR.  [default: recipe, clips]"

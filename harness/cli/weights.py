@@ -69,6 +69,30 @@ def verify(name: str | None) -> None:
 
 
 @weights.command()
+@click.argument("file", metavar="FILE")
+def inspect(file: str) -> None:
+    """Say what is in FILE: sets of weights, and which of the installed baselines each fits.
+
+    Of several sets `FILE:NAME` is the one of that name, here and in --weights and --start.
+    """
+    from harness.errors import HarnessError
+    from harness.pair.inspection import described
+    from harness.pair.inspection import inspect as look
+    from harness.weights.places import given
+
+    if (found := given(file)) is None:
+        raise HarnessError(f"{file}: there is no such file")
+    inside = look(found, _known())
+    for each in inside.sets:
+        say(described(each))
+    if inside.beside:
+        more = f" and {len(inside.beside) - 8} more" if len(inside.beside) > 8 else ""
+        say(f"other tensors: {', '.join(inside.beside[:8])}{more}")
+    for line in inside.unasked:
+        say(f"not asked: {line}", err=True)
+
+
+@weights.command()
 @click.argument("baseline")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR", help="Folder.")
 @click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")

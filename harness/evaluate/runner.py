@@ -48,7 +48,7 @@ class Evaluation:
 
     masks      given to the network; None for one that takes none
     groupings  by which PSNR is measured apart; `regions` names the masks behind one of them
-    weights    first digits of the sha256 of the network's file
+    weights    first digits of the sha256 of the network's file; of weights that were given, of what was read of them
     world      processes that share the triplets; every one gets the same rows in the end
     """
 

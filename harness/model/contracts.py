@@ -138,7 +138,10 @@ class Baseline(nn.Module, ABC):
         return round(scaled[0]), round(scaled[1])
 
     def translate(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """An official checkpoint's state, `module.` prefixes gone, under this network's own names."""
+        """An official checkpoint's state, what a trainer put before its names gone, under this network's own names.
+
+        It is asked of other networks' states too, and leaves these to be refused by their names and shapes.
+        """
         return state
 
 

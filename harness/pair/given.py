@@ -15,8 +15,8 @@ from harness.masks.chosen import record_of
 from harness.measure.cost import cost
 from harness.pair.fingerprint import environment, short
 from harness.pair.session import Session
-from harness.pair.start import Trained
-from harness.pair.testset import Tests, file_hash
+from harness.pair.start import Trained, state_hash
+from harness.pair.testset import Tests
 from harness.registry.catalog import Catalog, ChosenMasks
 from harness.registry.options import Choice, parse_choice, parse_choices
 from harness.registry.specs import BaselineSpec, MaskPartSpec, MaskSourceSpec, PluginSpec, Spec
@@ -87,12 +87,12 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
     Raises HarnessError for weights of another network, Interrupted when asked to stop.
     """
     model = arm.build(seed=0)
-    load_weights(model, given.file, arm.label)
+    load_weights(model, given.file, arm.label, given.key)
     arm.check(model)
     for each in tests.sets:
         arm.check_times(each.name, each.triplets)
     tests.evaluate_reference(session)
-    sha = file_hash(given.file)[:12]
+    sha = state_hash(model.state_dict())[:12]  # of what was read: a file may hold several sets of weights
     cache = tests.region_masks if arm.needs_masks else None
     # options, masks and adapters decide the rows too, and are in no training's fingerprint here
     settings: dict[str, Any] = {

@@ -50,7 +50,7 @@ def _key(arm: Arm, seed: int, start: Start | None) -> str:
 def _state(arm: Arm, seed: int, start: Start | None) -> Mapping[str, torch.Tensor]:
     if start is None:
         return arm.plain.build(seed).baseline.state_dict()
-    state = baseline_of(start.file, arm)
+    state = baseline_of(start.file, arm, start.key)
     if state_hash(state) != start.record.content:
         raise HarnessError(f"{start.file}: was changed since this command began; give it again")
     return state

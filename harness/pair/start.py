@@ -19,45 +19,50 @@ from harness.results.comparison import StartRecord
 from harness.results.store import RunFolder, Store
 from harness.train import checkpoint
 from harness.weights.digest import digest
-from harness.weights.places import locate
+from harness.weights.places import given, locate
 from harness.weights.read import load_weights
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A file of trained weights: what tables call it, and the run that it comes from, where it was named as one."""
+    """A file of trained weights: what tables call it, the run that it comes from, where it was named as one, and which
+    set of weights in it is meant, where that was said."""
 
     name: str
     file: Path
     run: RunFolder | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True)
 class Start:
     """What both arms start from. `word` asks for it again, whatever runs there are by then; `record` is what a
-    comparison keeps of it."""
+    comparison keeps of it, `key` the set of weights in the file."""
 
     word: str
     file: Path
     record: StartRecord
+    key: str = ""
 
 
 def find_trained(word: str, known: Catalog, store: Store) -> Trained:
     """A file; else a run of the store by its name, an entry of `harness weights`, or a run by what its name alone
-    begins with. Of a run it is the last checkpoint.
+    begins with. Of a run it is the last checkpoint. After a file or an entry, `:KEY` says which set of weights in it.
 
     Raises HarnessError for what is none of these, is not here or not the published file, and for an unfinished run.
     """
-    path = expanded(word)
-    if os.path.isfile(path):  # noqa: PTH113 - of any word, too long or with a NUL in it, it says no and raises nothing
-        return Trained(path.name, path)
+    if found := given(word):
+        return Trained(found.name, found.file, key=found.key)
     runs = {run.name: run for run in store.runs()}
     entries = {entry.spec.name: entry.spec for entry in known.entries(WeightsSpec)}
     if word in runs:
         return _of_run(runs[word])
     if word in entries:
         return Trained(word, _published(entries[word]))
-    if os.path.exists(path):  # noqa: PTH110 - likewise
+    entry, _, key = word.rpartition(":")
+    if entry in entries and key:
+        return Trained(word, _published(entries[entry]), key=key)
+    if os.path.exists(path := expanded(word)):  # noqa: PTH110 - of any word, with a NUL in it too, it says no
         hint = f": {path.name}" if path.name in runs else ""
         raise HarnessError(f"{word}: is no file; give a file of weights, or a run by its name{hint}")
     return _of_run(_beginning(word, runs, entries, store))
@@ -68,20 +73,20 @@ def find_start(word: str, arm: Arm, known: Catalog, store: Store) -> Start:
     tensors that differ, and for values that are no number or infinite."""
     found = find_trained(word, known, store)
     if found.run is not None:
-        record = found.run.record()
-        name = record.fingerprint.baseline.get("name")
-        if record.fingerprint.arm:
-            raise HarnessError(f"{found.name} is a run of {record.label}: start from one of its plain baseline, {name}")
+        run = found.run.record()
+        name = run.fingerprint.baseline.get("name")
+        if run.fingerprint.arm:
+            raise HarnessError(f"{found.name} is a run of {run.label}: start from one of its plain baseline, {name}")
         if name != arm.baseline.name:
-            raise HarnessError(f"{found.name} is a run of {record.label}: {arm.baseline.name} cannot start from it")
-    content = state_hash(baseline_of(found.file, arm))
-    return Start(found.name if found.run else word, found.file, StartRecord(name=found.name, content=content))
+            raise HarnessError(f"{found.name} is a run of {run.label}: {arm.baseline.name} cannot start from it")
+    record = StartRecord(name=found.name, content=state_hash(baseline_of(found.file, arm, found.key)))
+    return Start(found.name if found.run else word, found.file, record, found.key)
 
 
-def baseline_of(file: Path, arm: Arm) -> Mapping[str, torch.Tensor]:
+def baseline_of(file: Path, arm: Arm, key: str = "") -> Mapping[str, torch.Tensor]:
     """The state of an arm's plain baseline from a file, in the precision that networks are built in."""
     model = arm.plain.build(seed=0)
-    load_weights(model, file, arm.plain.label)
+    load_weights(model, file, arm.plain.label, key)
     return model.baseline.state_dict()
 
 

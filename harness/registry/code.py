@@ -29,7 +29,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
         *("model.losses", "model.regions", "model.warping"),
         *("train.checkpoint", "train.engine", "train.freeze", "train.loop", "train.recipe", "train.step"),
-        "weights.read",
+        *("weights.content", "weights.fit", "weights.groups", "weights.read"),
     ),
     # the rows of given weights on given frames, of any benchmark; label maps are in each row's key
     "rows": (
@@ -39,7 +39,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         *("metrics.pixelwise", "metrics.regional", "metrics.ssim"),
         *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
         *("model.padding", "model.regions", "model.warping"),
-        "weights.read",
+        *("weights.content", "weights.fit", "weights.groups", "weights.read"),
     ),
     # the rows of frames of which the middle alone is tested
     "crop": ("data.cropped",),

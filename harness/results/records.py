@@ -227,8 +227,8 @@ class PairRecord(Tested):
 
 
 class EvalRecord(Tested):
-    """An evaluation of weights that were given, not trained here; `weights` are the first digits of their sha256, and
-    `settings` what else decides its rows."""
+    """An evaluation of weights that were given, not trained here; `weights` are the first digits of a hash over what
+    was read of them, wherever it lay, and `settings` what else decides its rows."""
 
     kind: ClassVar = "evaluation"
 

@@ -22,7 +22,8 @@ import torch
 from harness.errors import HarnessError
 from harness.files import sync, write_bytes
 from harness.model import Composed
-from harness.weights.read import load_weights, unpickled
+from harness.weights.content import unpickled
+from harness.weights.read import load_weights
 
 WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
 CAUSES = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # of a manifest that is none

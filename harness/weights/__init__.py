@@ -17,7 +17,7 @@ __all__ = ["find", "locate", "read_state"]
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint file by name: safetensors, or a pickle of nothing but tensors. Nothing is executed.
+    """The tensors of a checkpoint by name: safetensors, a pickle of tensors, or shards. Nothing is executed.
 
     Where they lie under `state_dict` or `model`, they are taken from there. Raises HarnessError naming the file.
     """

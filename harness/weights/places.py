@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.files import expanded
 from harness.registry.specs import WeightsSpec
+
+INDEX = "*.index.json"  # of the shards beside it
+
+
+@dataclass(frozen=True)
+class Given:
+    """A file of weights, or a folder of shards with their index; `key` says which of several sets in it, if any."""
+
+    file: Path
+    key: str = ""
+
+    @property
+    def name(self) -> str:
+        name = self.file.name or self.file.resolve().name  # of `.`
+        return f"{name}:{self.key}" if self.key else name
+
+
+def given(word: str) -> Given | None:
+    """`FILE`, `FOLDER` or `FILE:KEY`; None where there is no such file. Of a word with several colons the longest path
+    that exists is the file: one that is called `a:b` wins over the set `b` of a file `a`.
+
+    Raises HarnessError for a home folder that nobody has.
+    """
+    if _has_weights(path := expanded(word)):
+        return Given(path)
+    file = word
+    while ":" in file:
+        file = file.rpartition(":")[0]
+        if file and len(file) + 1 < len(word) and _has_weights(path := expanded(file)):
+            return Given(path, word[len(file) + 1 :])
+    return None
 
 
 def find(spec: WeightsSpec, given: str = "") -> Path | None:
@@ -47,3 +79,8 @@ def places(spec: WeightsSpec, given: str = "") -> Iterator[Path]:
     if spec.package and (package := find_spec(spec.package)) is not None:
         for folder in package.submodule_search_locations or ():
             yield from sorted(Path(folder).rglob(spec.file))
+
+
+def _has_weights(path: Path) -> bool:
+    """Of any word, too long or with a NUL in it, os.path says no and raises nothing."""
+    return os.path.isfile(path) or (os.path.isdir(path) and any(path.glob(INDEX)))  # noqa: PTH112, PTH113
