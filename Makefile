@@ -13,7 +13,7 @@ PACKAGES := harness $(wildcard baselines/*/vfi_* adapters/*/vfi_*)
 .PHONY: demo test lint bench torture clean
 
 demo: $(READY)
-	$(BIN)/harness run --baseline ifrnet-s --with hce,hir --recipe quick
+	$(BIN)/harness run --baseline ifrnet-s --with hce,hir --recipe demo --start ifrnet-s-own --test clips
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2
