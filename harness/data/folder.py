@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from fractions import Fraction
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from harness.data.contents import sha256_of
 from harness.data.framecache import Decoded, decode
 from harness.data.manifest import Entry, Listed, read_manifest
 from harness.data.names import check_name
+from harness.data.times import tell, time_step, times_of
 from harness.data.video import SUFFIXES
 from harness.errors import HarnessError, suggestion
 
 TEST_EVERY = 5
 """Where nothing says which clips are for testing: every fifth by name, at least one."""
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Clip:
-    """One video. `shots` are the numbers, in the file, of the frames in use: without repeats, one tuple a shot."""
+    """One video.
+
+    shots  the numbers, in the file, of the frames in use: without repeats, one tuple a shot
+    times  when each row of `decoded` is shown, in whatever unit (`harness.data.times`)
+    """
 
     name: str
     split: str
@@ -30,6 +39,11 @@ class Clip:
     scale: float | None
     decoded: Decoded
     shots: tuple[tuple[int, ...], ...]
+    times: tuple[int, ...]
+
+    def t(self, frames: tuple[int, int, int]) -> Fraction:
+        """Of the second between the first and the third, by their numbers in the file."""
+        return time_step(*(self.times[number // self.entry.frame_step] for number in frames))
 
     @property
     def length(self) -> int:
@@ -121,7 +135,8 @@ def load(folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: 
             raise HarnessError(
                 f"{manifest}: clips.{key}.shots: frame {entry.shots[-1][1]} is beyond the clip's {frames}"
             )
-        yield Clip(names[key], splits[key], content, entry, scale, decoded, _shots(entry, decoded))
+        shots, times = _shots(entry, decoded), _times(names[key], entry, decoded)
+        yield Clip(names[key], splits[key], content, entry, scale, decoded, shots, times)
 
 
 def _shots(entry: Entry, decoded: Decoded) -> tuple[tuple[int, ...], ...]:
@@ -130,3 +145,12 @@ def _shots(entry: Entry, decoded: Decoded) -> tuple[tuple[int, ...], ...]:
     starts = [0, *(row * entry.frame_step for row in decoded.cuts), decoded.rows * entry.frame_step]
     borders = entry.shots or [(first, after - 1) for first, after in pairwise(starts)]
     return tuple(tuple(n for n in numbers if first <= n <= last) for first, last in borders)
+
+
+def _times(name: str, entry: Entry, decoded: Decoded) -> tuple[int, ...]:
+    if entry.times == "even":
+        repeats = set(decoded.repeats)
+        return tuple(accumulate(int(row not in repeats) for row in range(decoded.rows)))
+    if any(stamp is not None for stamp in decoded.stamps) and not tell(decoded.stamps):
+        log.warning("clip %s: its time stamps are missing or go back; its frames are taken for evenly spaced", name)
+    return times_of(decoded.stamps)

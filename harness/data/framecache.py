@@ -27,8 +27,8 @@ from harness.data.video import decoder, images, reduced
 from harness.errors import HarnessError
 from harness.files import replacing
 
-VERSION = 2
-"""Part of every key: raise it when frames, repeats or cuts come out otherwise than before."""
+VERSION = 3
+"""Part of every key: raise it when frames, their times, repeats or cuts come out otherwise than before."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Decoded:
     file     uint8 RGB (rows, height, width, 3), and nothing else
     repeats  rows that show nothing new, ascending
     cuts     rows with which a new shot begins, ascending, without 0
+    stamps   when each row is shown, in ticks of the container; None where it states none (`harness.data.times`)
     sums     a hash of each row
     """
 
@@ -55,6 +56,7 @@ class Decoded:
     width: int
     repeats: tuple[int, ...]
     cuts: tuple[int, ...]
+    stamps: tuple[int | None, ...]
     sums: tuple[str, ...]
 
     def open(self) -> Frames:
@@ -157,7 +159,7 @@ def _cached(facts: Path, how: Mapping[str, Any]) -> Decoded | None:
         record = json.loads(facts.read_bytes())
         if record.pop("sha256") != _sum(_text(record)):
             return None
-        for name in ("repeats", "cuts", "sums"):
+        for name in ("repeats", "cuts", "stamps", "sums"):
             record[name] = tuple(record[name])
         decoded = Decoded(file=facts.with_suffix(".rgb"), **how, **record)
         whole = decoded.file.stat().st_size == decoded.rows * decoded.height * decoded.width * 3
@@ -169,22 +171,24 @@ def _cached(facts: Path, how: Mapping[str, Any]) -> Decoded | None:
 def _fill(facts: Path, path: Path, content: str, scale: float | None, frame_step: int, threads: int) -> None:
     """Decodes into temporary files and renames them, the facts last: where they are, the frames are whole."""
     log.info("decoding %s", path)
-    shape, differences, thumbnails, sums = (0, 0), [], [], []
+    shape, differences, thumbnails, stamps, sums = (0, 0), [], [], [], []
     for stale in facts.parent.glob(f"{facts.stem}.*.tmp"):  # of a process that was killed; the lock is ours
         stale.unlink(missing_ok=True)
     with replacing(facts.with_suffix(".rgb")) as out:
         before: NDArray[np.uint8] | None = None
-        for image in images(path, frame_step, threads):
-            frame = reduced(image, scale)
+        for shown in images(path, frame_step, threads):
+            frame = reduced(shown.rgb, scale)
             if before is None:
                 shape = (frame.shape[0], frame.shape[1])
                 if 0 in shape:
-                    raise HarnessError(f"{path}: frames of {image.shape[1]}x{image.shape[0]} are too small to reduce")
+                    height, width = shown.rgb.shape[:2]
+                    raise HarnessError(f"{path}: frames of {width}x{height} are too small to reduce")
             elif frame.shape != before.shape:
                 raise HarnessError(f"{path}: the frame size changes within the video; split or re-encode it")
             else:
                 differences.append(difference(frame, before))
             thumbnails.append(thumbnail(frame))
+            stamps.append(shown.stamp)
             sums.append(_sum(frame))
             out.write(frame.data)
             before = frame
@@ -194,7 +198,7 @@ def _fill(facts: Path, path: Path, content: str, scale: float | None, frame_step
     kept = sorted(set(range(len(thumbnails))) - set(repeats))
     cuts = [kept[i] for i in find_cuts([thumbnails[row] for row in kept])]
     record: dict[str, Any] = {"rows": len(thumbnails), "height": shape[0], "width": shape[1]}
-    record |= {"repeats": repeats, "cuts": cuts, "sums": sums}
+    record |= {"repeats": repeats, "cuts": cuts, "stamps": stamps, "sums": sums}
     with replacing(facts) as out:
         out.write(json.dumps(record | {"sha256": _sum(_text(record))}).encode())
 

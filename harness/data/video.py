@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,18 @@ LARGE = 540
 
 OLDEST = 17
 """Of PyAV, the first version that goes by a video's own colour matrix: those before take BT.709 for BT.601."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A frame as it is shown.
+
+    rgb    (H, W, 3), at full size
+    stamp  when it is shown, in ticks of the container; None where that is not stated
+    """
+
+    rgb: NDArray[np.uint8]
+    stamp: int | None
 
 
 @functools.cache
@@ -58,8 +71,8 @@ def reduced(image: NDArray[np.uint8], scale: float | None) -> NDArray[np.uint8]:
     return (total >> (2 * (side // 2))).astype(np.uint8)
 
 
-def images(path: Path, frame_step: int, threads: int) -> Iterator[NDArray[np.uint8]]:
-    """Every `frame_step`-th frame as RGB (H, W, 3), at full size."""
+def images(path: Path, frame_step: int, threads: int) -> Iterator[Shown]:
+    """Every `frame_step`-th frame."""
     import av
 
     if not path.stat().st_size:
@@ -71,7 +84,7 @@ def images(path: Path, frame_step: int, threads: int) -> Iterator[NDArray[np.uin
                 raise HarnessError(f"{path}: no video in this file")
             for frame in _whole(container, path, threads):
                 if count % frame_step == 0:
-                    yield frame.to_ndarray(format="rgb24")
+                    yield Shown(frame.to_ndarray(format="rgb24"), frame.pts)
                 count += 1
     except av.FFmpegError as error:
         where = f"after {count} frames" if count else "from the start"

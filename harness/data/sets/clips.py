@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from harness.data.benchmark import Benchmark, Triplet
 from harness.data.folder import Clip, find, load, resolve, short_names
 from harness.data.framecache import VERSION, Frames
 from harness.data.manifest import Listed, read_list
+from harness.data.times import MIDDLE, TOLERANCE
 from harness.errors import HarnessError
 from harness.files import expanded
 
@@ -38,10 +40,13 @@ class Clips(Benchmark):
              video, from 0), by its path or its name in `root`. Empty: gaps of 2, 4, 8, 16 around `centres`
     centres  test triplets per clip and level, with the same centre frames on all levels, evenly spread; 0 for all
 
-    `clips.yaml` in the folder (see `harness.data.manifest`) may state each clip's split, shots, frame step and scale.
+    `clips.yaml` in the folder (see `harness.data.manifest`) may state each clip's split, shots, frame step,
+    scale and times.
     Splits it leaves open go by subfolder; then what the list names is for testing; where no clip is for testing yet,
     every fifth by name is, at least one; the rest is for training. Frames that repeat their predecessor do not count,
     and no triplet crosses the border of a shot: of stated ones, else of those that `harness.data.shots` finds.
+    t goes by the frames' time stamps. Where no list asks for other triplets, those alone are taken of which the second
+    frame is the middle by them (`harness.data.times` says how close that is); how many are not is said of each clip.
     Videos are decoded here, once, into the cache. Raises HarnessError where a file, a list or an option is wrong.
     """
 
@@ -61,7 +66,7 @@ class Clips(Benchmark):
         self.levels = tuple(dict.fromkeys(triplet.level for triplet in self.test))
         self.train = tuple(_train(clips, distances))
         if not self.train and any(clip.split == "train" for clip in clips):
-            raise HarnessError(f"{folder}: no training clip is long enough for gaps={gaps}; give smaller ones")
+            _without_training(folder, clips, distances, gaps)
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
         """I0, It, I1 as RGB (3, H, W, 3). Raises HarnessError where cached frames are damaged and cannot be remade."""
@@ -103,9 +108,15 @@ def _parse_gaps(text: str) -> tuple[int, ...]:
     return tuple(sorted(gaps))
 
 
-def _triplet(clip: Clip, level: str, frames: tuple[int, int, int], t: float = 0.5) -> Triplet:
+def _without_training(folder: Path, clips: Sequence[Clip], distances: Sequence[int], gaps: str) -> None:
+    if any(any(_around(clip, gap)) for clip in clips if clip.split == "train" for gap in distances):
+        raise HarnessError(f"{folder}: no training triplet has its middle frame in the middle; {_ADVICE}")
+    raise HarnessError(f"{folder}: no training clip is long enough for gaps={gaps}; give smaller ones")
+
+
+def _triplet(clip: Clip, level: str, frames: tuple[int, int, int], t: Fraction = MIDDLE) -> Triplet:
     return Triplet(
-        "{}/{:05d}-{:05d}-{:05d}".format(clip.name, *frames), clip=clip.name, level=level, frames=frames, t=t
+        "{}/{:05d}-{:05d}-{:05d}".format(clip.name, *frames), clip=clip.name, level=level, frames=frames, t=float(t)
     )
 
 
@@ -116,11 +127,18 @@ def _around(clip: Clip, distance: int) -> Iterator[tuple[tuple[int, ...], int]]:
             yield shot, centre
 
 
+def _three(shot: tuple[int, ...], centre: int, distance: int) -> tuple[int, int, int]:
+    return shot[centre - distance], shot[centre], shot[centre + distance]
+
+
 def _train(clips: Sequence[Clip], gaps: Sequence[int]) -> Iterator[Triplet]:
     for clip in clips:
-        for gap in gaps if clip.split == "train" else ():
-            for shot, c in _around(clip, gap):
-                yield _triplet(clip, "train", (shot[c - gap], shot[c], shot[c + gap]))
+        if clip.split != "train":
+            continue
+        threes = [_three(*place, gap) for gap in gaps for place in _around(clip, gap)]
+        steps = [clip.t(three) for three in threes]
+        _say_off(clip, "triplets", [abs(t - MIDDLE) for t in steps])
+        yield from (_triplet(clip, "train", three) for three, t in zip(threes, steps, strict=True) if t == MIDDLE)
 
 
 def _graded(clips: Sequence[Clip], centres: int) -> Iterator[Triplet]:
@@ -130,22 +148,46 @@ def _graded(clips: Sequence[Clip], centres: int) -> Iterator[Triplet]:
     for clip in clips:
         if clip.split != "test":
             continue
-        places = list(_around(clip, widest))
-        if not places and clip.entry.split == "test":
-            raise HarnessError(_too_short(clip))
-        if not places:
-            short = clip
-            log.warning("%s; left out", _too_short(clip))
+        around = list(_around(clip, widest))
+        off = [max(abs(clip.t(_three(*place, d)) - MIDDLE) for d in LEVELS.values()) for place in around]
+        _say_off(clip, "centre frames", off)
+        places = [place for place, far in zip(around, off, strict=True) if not far]
+        useless = "" if places else _never_middle(clip, len(around)) if around else _too_short(clip)
+        if useless and clip.entry.split == "test":
+            raise HarnessError(useless)
+        if useless:
+            why = useless
+            log.warning("%s; left out", useless)
         count = min(centres or len(places), len(places))
         spread = (
             [i * (len(places) - 1) // (count - 1) for i in range(count)] if count > 1 else [len(places) // 2] * count
         )
         chosen += [(clip, *places[i]) for i in spread]
     if not chosen:
-        raise HarnessError(_too_short(short))
+        raise HarnessError(why)
     for level, d in LEVELS.items():
         for clip, shot, c in chosen:
-            yield _triplet(clip, level, (shot[c - d], shot[c], shot[c + d]))
+            yield _triplet(clip, level, _three(shot, c, d))
+
+
+_ADVICE = "give list= with other triplets, or state `times: even` in clips.yaml where the time stamps are wrong"
+
+
+def _say_off(clip: Clip, what: str, off: Sequence[Fraction]) -> None:
+    """By how much t is not 1/2; of `off`, those above 0 are left out."""
+    if count := sum(map(bool, off)):
+        log.warning(
+            "clip %s: %d of %d %s are left out: by time stamps, t is not 1/2 but up to %.3f off (more than %s); "
+            "its frames are unevenly spaced, or some are lost or repeated",
+            *(clip.name, count, len(off), what, max(off), float(TOLERANCE)),
+        )
+
+
+def _never_middle(clip: Clip, count: int) -> str:
+    return (
+        f"clip {clip.name}: none of its {count} frames is the middle, by time stamps, at gaps of "
+        f"{', '.join(str(2 * d) for d in LEVELS.values())}; {_ADVICE}"
+    )
 
 
 def _too_short(clip: Clip) -> str:
@@ -170,7 +212,9 @@ def _listed(lines: Sequence[Listed], videos: dict[str, Path], clips: dict[str, C
             raise HarnessError(
                 f"{line.where}: frames {first} to {end} of {line.clip} are not within one shot of clips.yaml"
             )
-        triplet = _triplet(clip, line.level, line.frames, (middle - first) / (end - first))
+        if not 0 < (t := clip.t(line.frames)) < 1:
+            raise HarnessError(f"{line.where}: one of frames {first}, {middle}, {end} of {line.clip} repeats another")
+        triplet = _triplet(clip, line.level, line.frames, t)
         if twin := seen.get(triplet.id):
             raise HarnessError(f"{line.where}: the same triplet as {twin}")
         seen[triplet.id] = line.where
