@@ -130,7 +130,7 @@ def test_frames_of_another_decoder_are_other_data(tmp_path: Path, monkeypatch: p
     same = Clips(root=str(tmp_path / "clips"))
     monkeypatch.setattr(framecache, "decoder", lambda: "another")
     monkeypatch.setattr(
-        framecache, "images", lambda *how: (video.Shown(each.rgb ^ 1, each.stamp) for each in decoded(*how))
+        framecache, "images", lambda *how: (video.Shown(each.image ^ 1, each.stamp) for each in decoded(*how))
     )
     after = Clips(root=str(tmp_path / "clips"))
     for split in ("train", "test"):

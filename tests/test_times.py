@@ -49,6 +49,12 @@ def stamped(
     return path
 
 
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """All warnings, but for those of colours."""
+    lines = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    return sorted(line for line in lines if "colour matrix" not in line)
+
+
 def moving(seed: int, ticks: Sequence[int]) -> NDArray[np.uint8]:
     """At constant speed, captured at the ticks."""
     return scene(seed, max(ticks) + 1)[list(ticks)]
@@ -148,22 +154,22 @@ def test_of_lost_frames_only_true_middles_are_taken_and_the_rest_is_counted(
         }
         assert {each.t for each in split} == {0.5}
     assert {level: len([t for t in benchmark.test if t.level == level]) for level in LEVELS} == dict.fromkeys(LEVELS, 9)
-    said = sorted(record.getMessage() for record in caplog.records)
+    lines = said(caplog)
     possible = [ticks[c - d : c + d + 1] for d in range(1, 9) for c in range(d, 45 - d)]
     out = sum(three[0] + three[-1] != 2 * three[len(three) // 2] for three in possible)
-    assert len(said) == 2
-    assert said[0].startswith(f"clip a: {out} of {len(possible)} triplets are left out: by time stamps, t is not 1/2")
-    assert "but up to 0.167 off (more than 0.02)" in said[0]
-    assert said[1].startswith("clip b: 20 of 29 centre frames are left out")
+    assert len(lines) == 2
+    assert lines[0].startswith(f"clip a: {out} of {len(possible)} triplets are left out: by time stamps, t is not 1/2")
+    assert "but up to 0.167 off (more than 0.02)" in lines[0]
+    assert lines[1].startswith("clip b: 20 of 29 centre frames are left out")
 
 
 def test_jitter_of_a_millisecond_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    ticks = [40 * i + (i * i) % 2 for i in range(40)]
+    ticks = [400 * i + 12 * (i % 2) for i in range(40)]
     for seed, name in enumerate(("train/a", "test/b")):
-        stamped(tmp_path / f"{name}.mkv", scene(seed, 40), ticks, Fraction(1, 1000))
+        stamped(tmp_path / f"{name}.mp4", scene(seed, 40), ticks, Fraction(1, 10_000))
     benchmark = Clips(root=str(tmp_path))
     assert len(benchmark.train) == sum(40 - 2 * gap for gap in range(1, 9))
-    assert not caplog.records
+    assert not said(caplog)
 
 
 def test_pulldown_goes_by_time(tmp_path: Path) -> None:
@@ -216,6 +222,4 @@ def test_stamps_that_go_back_are_named(tmp_path: Path, caplog: pytest.LogCapture
     write(tmp_path / "test/b.mp4", scene(2, 20))
     benchmark = Clips(root=str(tmp_path), gaps="1")
     assert {t.t for t in benchmark.train} == {0.5}
-    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
-        "clip a: its time stamps are missing or go back; its frames are taken for evenly spaced"
-    ]
+    assert said(caplog) == ["clip a: its time stamps are missing or go back; its frames are taken for evenly spaced"]

@@ -107,7 +107,9 @@ def _splits(folder: Path, videos: dict[str, Path], entries: dict[str, Entry], li
     return splits
 
 
-def load(folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: bool) -> Iterator[Clip]:
+def load(
+    folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: bool, deinterlace: str = "no"
+) -> Iterator[Clip]:
     """Decodes all videos, in the order of their paths."""
     manifest = folder / "clips.yaml"
     stated = read_manifest(manifest).clips
@@ -129,7 +131,7 @@ def load(folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: 
         if splits[twin] != splits[key]:
             raise HarnessError(f"{file}: the same video as {twin}, once for training and once for testing; remove one")
         scale = entry.scale or (None if half else 1.0)
-        decoded = decode(file, content, scale, entry.frame_step)
+        decoded = decode(file, content, scale, entry.frame_step, matrix=entry.matrix or "", deinterlace=deinterlace)
         frames = decoded.rows * entry.frame_step
         if entry.shots and entry.shots[-1][1] >= frames + entry.frame_step - 1:
             raise HarnessError(

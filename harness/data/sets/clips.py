@@ -18,6 +18,7 @@ from harness.data.benchmark import Benchmark, Triplet
 from harness.data.folder import Clip, find, load, resolve, short_names
 from harness.data.framecache import VERSION, Frames
 from harness.data.manifest import Listed, read_list
+from harness.data.picture import LINES
 from harness.data.times import MIDDLE, TOLERANCE
 from harness.errors import HarnessError
 from harness.files import expanded
@@ -25,6 +26,9 @@ from harness.files import expanded
 BUNDLED = Path(__file__).parents[1] / "bundled"
 LEVELS = {"easy": 1, "medium": 2, "hard": 4, "extreme": 8}
 """Test levels, and frames from the centre to either input: gaps of 2, 4, 8, 16 between the inputs."""
+
+NAMED = 5
+"""Clips of which the names are given in one line; of more, how many there are."""
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +43,10 @@ class Clips(Benchmark):
     list     CSV file of the test triplets with the columns level,clip,frame0,frame_gt,frame1 (frames as numbered in the
              video, from 0), by its path or its name in `root`. Empty: gaps of 2, 4, 8, 16 around `centres`
     centres  test triplets per clip and level, with the same centre frames on all levels, evenly spread; 0 for all
+    deinterlace  `yadif` makes whole frames of interlaced ones, by FFmpeg's filter; else such videos are refused
 
     `clips.yaml` in the folder (see `harness.data.manifest`) may state each clip's split, shots, frame step,
-    scale and times.
+    scale, colour matrix and times.
     Splits it leaves open go by subfolder; then what the list names is for testing; where no clip is for testing yet,
     every fifth by name is, at least one; the rest is for training. Frames that repeat their predecessor do not count,
     and no triplet crosses the border of a shot: of stated ones, else of those that `harness.data.shots` finds.
@@ -51,7 +56,14 @@ class Clips(Benchmark):
     """
 
     def __init__(
-        self, *, root: str = "", half: bool = True, gaps: str = "1-8", list: str = "", centres: int = 20
+        self,
+        *,
+        root: str = "",
+        half: bool = True,
+        gaps: str = "1-8",
+        list: str = "",
+        centres: int = 20,
+        deinterlace: Literal["no", "yadif"] = "no",
     ) -> None:
         folder = expanded(root) if root else BUNDLED
         distances = _parse_gaps(gaps)
@@ -59,9 +71,10 @@ class Clips(Benchmark):
             raise HarnessError(f"centres={centres}: give the number of test triplets per clip and level, or 0 for all")
         videos = find(folder)
         listed = read_list(_list_file(list, folder)) if list else ()
-        self._clips = {clip.name: clip for clip in load(folder, videos, listed, half)}
+        self._clips = {clip.name: clip for clip in load(folder, videos, listed, half, deinterlace)}
         self._frames: dict[str, Frames] = {}
         clips = tuple(self._clips.values())
+        _say_unstated(clips)
         self.test = tuple(_listed(listed, videos, self._clips) if listed else _graded(clips, centres))
         self.levels = tuple(dict.fromkeys(triplet.level for triplet in self.test))
         self.train = tuple(_train(clips, distances))
@@ -90,6 +103,16 @@ class Clips(Benchmark):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_frames": {}}  # each process checks the frames itself
+
+
+def _say_unstated(clips: Sequence[Clip]) -> None:
+    names = [clip.name for clip in clips if clip.decoded.unstated]
+    if names:
+        log.warning(
+            "%d clips state no colour matrix: taken for BT.601 below %d lines, else for BT.709 (%s); "
+            "state `matrix` in clips.yaml where that is wrong",
+            *(len(names), LINES, ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")),
+        )
 
 
 def _list_file(name: str, folder: Path) -> Path:
