@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,10 +21,11 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from harness.cache import cache_dir, writing
+from harness.data import numbered
 from harness.data.contents import sha256_of
 from harness.data.picture import reduced
 from harness.data.shots import difference, find_cuts, find_repeats, thumbnail
-from harness.data.video import decoder, images
+from harness.data.video import Shown, decoder, images
 from harness.errors import HarnessError
 from harness.files import replacing
 
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """A video, and how it is decoded: all as of `decode`, which calls its file `path`."""
+    """A video, or a folder of numbered images, and how it is decoded: all as of `decode`, which calls it `path`."""
 
     video: Path
     content: str
@@ -48,8 +49,14 @@ class Source:
 
     def key(self) -> str:
         """Of all that decides the frames."""
-        decides = [VERSION, decoder(), self.content, self.scale, self.frame_step, self.matrix, self.deinterlace]
+        reader = numbered.reader() if self.video.is_dir() else decoder()
+        decides = [VERSION, reader, self.content, self.scale, self.frame_step, self.matrix, self.deinterlace]
         return sha256(json.dumps(decides).encode()).hexdigest()[:32]
+
+    def frames(self) -> Iterator[Shown]:
+        if self.video.is_dir():
+            return numbered.images(self.video, self.frame_step)
+        return images(self.video, self.frame_step, self.threads, self.matrix, self.deinterlace)
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ class Frames:
             if frame is None:
                 video = made.source.video
                 log.warning("%s: frame %d of %s is damaged in the cache; decoded anew", made.file, row, video)
-                if sha256_of(video) != made.source.content:
+                if content_of(video) != made.source.content:
                     raise HarnessError(f"{video}: is another file now, and its cached frames are damaged; start again")
                 _fill(made.file.with_suffix(".json"), made.source)
                 frame = self._sound(row)
@@ -134,6 +141,11 @@ class Frames:
                 f"{made.file}: frames cannot be kept there as they are; check the disk, or set HARNESS_CACHE"
             )
         return frame
+
+
+def content_of(path: Path) -> str:
+    """sha256 of a video's file, or over a folder of numbered images. HarnessError where it cannot be read."""
+    return numbered.content_of(path) if path.is_dir() else sha256_of(path)
 
 
 def decode(
@@ -146,9 +158,9 @@ def decode(
     matrix: str = "",
     deinterlace: str = "no",
 ) -> Decoded:
-    """The frames of a video, from the cache where they are there.
+    """The frames of a video, or of a folder of numbered images, from the cache where they are there.
 
-    content      sha256 of the file: the cache goes by it, not by the path
+    content      as of `content_of`: the cache goes by it, not by the path
     scale        1, 1/2 or 1/4, by averaging squares of pixels (a rest at the right and lower edge is cut off);
                  None halves frames whose shorter side is above LARGE
     frame_step   takes frames 0, frame_step, 2 * frame_step, ...
@@ -202,7 +214,7 @@ def _fill(facts: Path, source: Source) -> None:
         stale.unlink(missing_ok=True)
     with replacing(facts.with_suffix(".rgb")) as out:
         before: NDArray[np.uint8] | None = None
-        for shown in images(path, source.frame_step, source.threads, source.matrix, source.deinterlace):
+        for shown in source.frames():
             frame = reduced(shown.image, source.scale)
             if before is None:
                 shape = (frame.shape[0], frame.shape[1])
@@ -219,7 +231,7 @@ def _fill(facts: Path, source: Source) -> None:
             unstated |= shown.unstated
             out.write(frame.data)
             before = frame
-        if sha256_of(path) != source.content:
+        if content_of(path) != source.content:
             raise HarnessError(f"{path}: was changed while it was decoded; start again when it is whole")
     repeats = find_repeats(differences)
     kept = sorted(set(range(len(thumbnails))) - set(repeats))

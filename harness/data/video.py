@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".wmv", ".y4m"}
-    | {".h264", ".264", ".h265", ".265", ".hevc"}
+    | {".h264", ".264", ".h265", ".265", ".hevc", ".mts", ".m2ts", ".ts", ".flv", ".3gp", ".3g2", ".gif", ".vob"}
 )
+"""Of files that claim to be videos: those are refused where they cannot be decoded. Others are, where they can be."""
+
+_REFERRING = {b"ffconcat": "an ffconcat list", b"#EXTM3U": "an HLS playlist", b"<?xml": "XML", b"v=0": "an SDP file"}
+_TEXT = {"tty", "bin", "xbin", "adf", "idf"}  # demuxers that make pictures of text
+_BUFFER = 1 << 18  # bytes that are read at once
+
 OLDEST = 17
 """Of PyAV, the first version that goes by a video's own colour matrix: those before take BT.709 for BT.601."""
 
@@ -68,7 +76,7 @@ def images(path: Path, frame_step: int, threads: int, matrix: str, deinterlace: 
         raise HarnessError(f"{path}: the file is empty; copy it anew")
     count = 0
     try:
-        with av.open(str(path)) as container:
+        with opened(path) as container:
             stream = film(container)
             if stream is None:
                 raise HarnessError(f"{path}: no video in this file")
@@ -84,6 +92,30 @@ def images(path: Path, frame_step: int, threads: int, matrix: str, deinterlace: 
         raise HarnessError(f"{path}: cannot be decoded {where} ({reason}); cut off or damaged, copy it anew") from error
     if not count:
         raise HarnessError(f"{path}: no frame can be decoded; cut off or damaged, copy it anew")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[InputContainer]:
+    """A file as FFmpeg reads it: by its content, since its name is not told, and with nothing else within reach.
+
+    No protocol is open, so that what names other files or addresses cannot have them. Raises HarnessError for such
+    files, and for text; av.FFmpegError for what cannot be read.
+    """
+    import av
+
+    with path.open("rb") as start:
+        head = start.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+    for begins, what in _REFERRING.items():
+        if head.startswith(begins):
+            raise HarnessError(f"{path}: is no video but {what}, which may name others; give those")
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a number is all that FFmpeg has for a name
+    with (
+        open(handle, "rb", buffering=0) as file,  # noqa: PTH123 - there is no path to it
+        av.open(file, "r", options={"protocol_whitelist": "none"}, buffer_size=_BUFFER) as container,
+    ):
+        if container.format.name in _TEXT:
+            raise HarnessError(f"{path}: is no video but text")
+        yield container
 
 
 def film(container: InputContainer) -> VideoStream | None:

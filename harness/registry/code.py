@@ -20,8 +20,8 @@ PACKAGE = Path(__file__).parents[1]
 
 _IMAGES = ("data.benchmark", "data.images", "data.imageset")
 _VIDEOS = (
-    *("data.benchmark", "data.folder", "data.framecache", "data.manifest"),
-    *("data.picture", "data.shots", "data.times", "data.video"),
+    *("data.benchmark", "data.folder", "data.framecache", "data.holdings", "data.images", "data.manifest"),
+    *("data.numbered", "data.picture", "data.shots", "data.times", "data.video"),
 )
 
 TABLE: Mapping[str, tuple[str, ...]] = {

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.benchmark import Benchmark, Triplet
-from harness.data.folder import Clip, find, load, resolve, short_names
+from harness.data.folder import Clip, load, resolve, short_names
 from harness.data.framecache import VERSION, Frames
+from harness.data.holdings import find
 from harness.data.manifest import Listed, read_list
 from harness.data.picture import LINES
 from harness.data.times import MIDDLE, TOLERANCE
@@ -36,7 +37,8 @@ log = logging.getLogger(__name__)
 class Clips(Benchmark):
     """Triplets of a folder of videos.
 
-    root     the folder; its subfolders `train` and `test` are searched too. Empty: the clips that come with the harness
+    root     the folder, with all below it (`harness.data.holdings`): videos, and folders of numbered images, each of
+             which is a clip. Empty: the clips that come with the harness
     half     halves frames whose shorter side is above 540 (1280x720 to 640x360, 1088x1920 to 544x960; 640x360 stays),
              save for clips that have a `scale` in `clips.yaml`
     gaps     frames from the centre of a training triplet to either input: "1-8", "2", "1+2+4+8"
@@ -45,13 +47,13 @@ class Clips(Benchmark):
     centres  test triplets per clip and level, with the same centre frames on all levels, evenly spread; 0 for all
     deinterlace  `yadif` makes whole frames of interlaced ones, by FFmpeg's filter; else such videos are refused
 
-    `clips.yaml` in the folder (see `harness.data.manifest`) may state each clip's split, shots, frame step,
-    scale, colour matrix and times.
-    Splits it leaves open go by subfolder; then what the list names is for testing; where no clip is for testing yet,
-    every fifth by name is, at least one; the rest is for training. Frames that repeat their predecessor do not count,
-    and no triplet crosses the border of a shot: of stated ones, else of those that `harness.data.shots` finds.
-    t goes by the frames' time stamps. Where no list asks for other triplets, those alone are taken of which the second
-    frame is the middle by them (`harness.data.times` says how close that is); how many are not is said of each clip.
+    `clips.yaml` in the folder (see `harness.data.manifest`) may state each clip's split, shots, frame step, scale,
+    colour matrix and times. Splits it leaves open go by the subfolders `train` and `test`; then what the list names is
+    for testing; where no clip is for testing yet, every fifth by name is, at least one; the rest is for training.
+    Frames that repeat their predecessor do not count, and no triplet crosses the border of a shot: of stated ones, else
+    of those that `harness.data.shots` finds. t goes by the frames' time stamps. Where no list asks for other triplets,
+    those alone are taken of which the second frame is the middle by them (`harness.data.times` says how close that is);
+    how many are not is said of each clip.
     Videos are decoded here, once, into the cache. Raises HarnessError where a file, a list or an option is wrong.
     """
 
@@ -69,7 +71,7 @@ class Clips(Benchmark):
         distances = _parse_gaps(gaps)
         if centres < 0:
             raise HarnessError(f"centres={centres}: give the number of test triplets per clip and level, or 0 for all")
-        videos = find(folder)
+        videos = find(folder, say=bool(root))  # texts of licences lie beside ours
         listed = read_list(_list_file(list, folder)) if list else ()
         self._clips = {clip.name: clip for clip in load(folder, videos, listed, half, deinterlace)}
         self._frames: dict[str, Frames] = {}
