@@ -64,22 +64,30 @@ def _has_matrix(frame: VideoFrame) -> bool:
     return not frame.format.is_rgb and not frame.format.has_palette and len(frame.format.components) > 2
 
 
-def upright(image: NDArray[np.uint8], frame: VideoFrame, path: Path) -> NDArray[np.uint8]:
-    """The image (H, W, 3) turned and mirrored as the frame's display matrix says.
+Way = tuple[float, float, float, float]
+"""Where a pixel (x, y) is shown: at (a * x + c * y, b * x + d * y), but for a shift. As a, b, c, d."""
 
-    Raises HarnessError where that is no right angle."""
+
+def way_up(frame: VideoFrame, path: Path) -> Way:
+    """By the frame's display matrix. Raises HarnessError where that turns by no right angle."""
     beside: Any = frame.side_data  # not what PyAV's stubs call it
     try:
         given = bytes(beside["DISPLAYMATRIX"])
     except KeyError:
-        return image
-    # a pixel (x, y) is shown at (a * x + c * y, b * x + d * y), but for a shift
+        return 1, 0, 0, 1
     a, b, _, c, d = (float(part) for part in np.frombuffer(given, np.int32)[:5])
     small = _STRAIGHT * max(abs(part) for part in (a, b, c, d))
-    turned = abs(a) <= small and abs(d) <= small
-    if small == 0 or not (turned or (abs(b) <= small and abs(c) <= small)):
-        raise HarnessError(f"{path}: is shown turned by no right angle; re-encode it upright")
-    if turned:
+    if small and abs(a) <= small and abs(d) <= small:
+        return 0, b, c, 0
+    if small and abs(b) <= small and abs(c) <= small:
+        return a, 0, 0, d
+    raise HarnessError(f"{path}: is shown turned by no right angle; re-encode it upright")
+
+
+def upright(image: NDArray[np.uint8], way: Way) -> NDArray[np.uint8]:
+    """The image (H, W, 3) turned by right angles and mirrored: a view."""
+    a, b, c, d = way
+    if not a:
         image, a, d = image.swapaxes(0, 1), c, b
     return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 

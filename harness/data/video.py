@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.picture import rgb, states_no_matrix, upright
+from harness.data.picture import rgb, states_no_matrix, upright, way_up
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -81,9 +81,12 @@ def images(path: Path, frame_step: int, threads: int, matrix: str, deinterlace: 
             if stream is None:
                 raise HarnessError(f"{path}: no video in this file")
             frames = _whole(container, stream, path, threads)
+            rotation, way = None, (1.0, 0.0, 0.0, 1.0)
             for picture, frame in _deinterlaced(frames) if deinterlace == "yadif" else _progressive(frames, path):
                 if count % frame_step == 0:
-                    image = upright(rgb(picture, matrix, path), frame, path)
+                    if frame.rotation != rotation:  # the matrix itself takes a quarter of a millisecond
+                        rotation, way = frame.rotation, way_up(frame, path)
+                    image = upright(rgb(picture, matrix, path), way)
                     yield Shown(image, frame.pts, not matrix and states_no_matrix(frame))
                 count += 1
     except av.FFmpegError as error:
