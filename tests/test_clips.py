@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pickle
 import shutil
@@ -125,6 +126,27 @@ def test_bundled_levels_have_the_same_centres_at_growing_gaps(bundled: Clips) ->
             if t.level == level and t.clip != "coin_pen":  # which repeats frames
                 assert t.frames == (t.frames[1] - distance, t.frames[1], t.frames[1] + distance)
     assert bundled.test[1].id == "cockatoo/00020-00021-00022"
+
+
+def test_bundled_triplets_and_times_are_what_they_always_were(bundled: Clips) -> None:
+    """Also coin_pen's, which stores two frames twice: its manifest says that its frames are even nevertheless."""
+    found = [
+        sha256(json.dumps([(t.id, t.level, t.clip, t.frames, t.t) for t in each]).encode()).hexdigest()[:16]
+        for each in (bundled.train, bundled.test)
+    ]
+    assert found == ["aa067141e4cf283f", "3c3d1b0b1e5423c8"]
+    sums = {clip.name: sha256("".join(clip.decoded.sums).encode()).hexdigest()[:16] for clip in bundled._clips.values()}
+    assert sums == {
+        "cockatoo": "15a175a96da6d2ef",
+        "coin_pen": "b1c0f8930cc7d773",
+        "flowers": "858866414459a3a5",
+        "ocean_wave": "415941d6ec25a3ae",
+        "perception_v1": "c1154ebd5bb6533a",
+        "perception_v2": "8dc62ec7dfe22ed8",
+        "pose2sim_multi_cam01": "666108f5813e4368",
+        "pose2sim_single_cam01": "f7e6c0c68b807c13",
+        "rallye": "9b49bca95b5d3363",
+    }
 
 
 def test_bundled_clips_have_licence_texts() -> None:

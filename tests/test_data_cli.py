@@ -16,6 +16,7 @@ from harness.data import verify
 from harness.data.sets.ucf101 import UCF101
 from tests import miniatures
 from tests.miniatures import frame
+from tests.test_clips import scene, write
 
 Harness = Callable[..., tuple[int, str, str]]
 
@@ -189,6 +190,22 @@ def test_one_size_in_a_folder(harness: Harness, tmp_path: Path) -> None:
     code, out, _ = harness("verify", "snu-film", "--partial")
     assert code == 2
     assert out.splitlines()[0] == f"{odd}: is 96x96; expected 160x96, as the others in its folder"
+
+
+@pytest.mark.parametrize("name", ["a,b", "fps=24", "x:y", 'say "a,b"', "a, b"])
+def test_folders_may_be_called_anything(harness: Harness, tmp_path: Path, name: str) -> None:
+    """What has a comma in quotes; the message of what has it without them says how."""
+    for i in range(2):
+        write(tmp_path / name / f"{i}.mp4", scene(i, 20))
+    path = str(tmp_path / name)
+    quoted = '"{}"'.format(path.replace('"', '""'))
+    assert harness("verify", f"clips:root={quoted}")[1] == f"clips:root={quoted}: has no files of its own to verify\n"
+    code, out, err = harness("verify", f"clips:root={path}")
+    if "," not in name:
+        assert (code, out) == (0, f"clips:root={path}: has no files of its own to verify\n")
+    else:
+        assert code == 2
+        assert f"""'NAME:root="{path.partition(",")[0]},..."'""" in err
 
 
 def test_wrong_requests(harness: Harness, tmp_path: Path) -> None:

@@ -110,8 +110,8 @@ def test_frames_of_another_decoder_are_not_used(
 ) -> None:
     ours = made(file)
 
-    def brighter(*_: Any) -> Iterator[NDArray[np.uint8]]:
-        yield from frames // 2
+    def brighter(*_: Any) -> Iterator[video.Shown]:
+        yield from (video.Shown(frame // 2, i) for i, frame in enumerate(frames))
 
     monkeypatch.setattr(framecache, "decoder", lambda: video.decoder() + " of somebody else")
     monkeypatch.setattr(framecache, "images", brighter)
@@ -129,7 +129,9 @@ def test_frames_of_another_decoder_are_other_data(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(framecache, "decoder", lambda: "another that gives the same")
     same = Clips(root=str(tmp_path / "clips"))
     monkeypatch.setattr(framecache, "decoder", lambda: "another")
-    monkeypatch.setattr(framecache, "images", lambda *how: (frame ^ 1 for frame in decoded(*how)))
+    monkeypatch.setattr(
+        framecache, "images", lambda *how: (video.Shown(each.image ^ 1, each.stamp) for each in decoded(*how))
+    )
     after = Clips(root=str(tmp_path / "clips"))
     for split in ("train", "test"):
         assert same.digest(split) == before.digest(split) != after.digest(split)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
+from harness.registry.catalog import catalog
 from harness.registry.options import Choice, options_of, parse_choice, parse_choices, resolve
+from harness.registry.specs import BenchmarkSpec
 
 
 class Factory:
@@ -37,14 +40,20 @@ class Needy:
 
 NAMES = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True)
 KEYS = st.from_regex(r"[a-z_][a-z0-9_]*", fullmatch=True)
-VALUES = st.text(st.characters(codec="utf-8", exclude_characters=","), max_size=12).map(str.strip)
+VALUES = st.text(st.characters(codec="utf-8") | st.sampled_from(',"=: '), max_size=12)
 CHOICES = st.lists(st.builds(Choice, NAMES, st.dictionaries(KEYS, VALUES, max_size=3)), max_size=4)
+
+
+def quoted(value: str) -> str:
+    """In quotes where it must be."""
+    plain = "," not in value and not value.startswith('"') and value == value.strip()
+    return value if plain else '"{}"'.format(value.replace('"', '""'))
 
 
 def written(choices: list[Choice]) -> str:
     """As a user writes it."""
     return ",".join(
-        f"{choice.name}:{','.join(f'{key}={value}' for key, value in choice.options.items())}"
+        f"{choice.name}:{','.join(f'{key}={quoted(value)}' for key, value in choice.options.items())}"
         if choice.options
         else choice.name
         for choice in choices
@@ -62,7 +71,7 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
         choices = parse_choices(text)
     except HarnessError:
         return
-    assert all("," not in value for choice in choices for value in choice.options.values())
+    assert '"' in text or all("," not in value for choice in choices for value in choice.options.values())
 
 
 @pytest.mark.parametrize(
@@ -77,6 +86,13 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
             Choice("hce", {"temporal": "false"}), Choice("hir", {"stages": "L", "radius": "2"}),
         ]),
         ("clips:root=/a=b:c", [Choice("clips", {"root": "/a=b:c"})]),
+        ('clips:root="/a,b"', [Choice("clips", {"root": "/a,b"})]),
+        ('clips:root= "/a, b=c:d" , half=false,hce', [
+            Choice("clips", {"root": "/a, b=c:d", "half": "false"}), Choice("hce"),
+        ]),
+        ('clips:root="say ""a,b"""', [Choice("clips", {"root": 'say "a,b"'})]),
+        ('clips:root=""', [Choice("clips", {"root": ""})]),
+        ('clips:root=/a"b"', [Choice("clips", {"root": '/a"b"'})]),
         ("hir: stages = L ", [Choice("hir", {"stages": "L"})]),
         ("hir:a=1,hir:a=2", [Choice("hir", {"a": "1"}), Choice("hir", {"a": "2"})]),
     ],
@@ -103,6 +119,24 @@ def test_parse_refuses(text: str, message: str) -> None:
 def test_one_choice_is_one(text: str) -> None:
     with pytest.raises(HarnessError, match="expected one name"):
         parse_choice(text)
+
+
+@pytest.mark.parametrize("text", ['clips:root="/a,b', 'clips:root="/a"b,half=true', 'clips:root="a""'])
+def test_quotes_that_do_not_close_are_refused(text: str) -> None:
+    with pytest.raises(HarnessError, match=r"a value in quotes ends with one, .* 'NAME:key=\"a,b\"'"):
+        parse_choices(text)
+
+
+def test_a_value_with_a_comma_is_told_to_be_quoted() -> None:
+    how = r"""a value with a comma in it goes in quotes, all in single ones: 'NAME:root="/data/a,"""
+    with pytest.raises(HarnessError, match=re.escape(how + """...\"'""")):
+        parse_choice("clips:root=/data/a,b")
+    clips, rest = parse_choices("clips:root=/data/a,b")
+    assert catalog().choose(BenchmarkSpec, clips).options["root"] == "/data/a"
+    with pytest.raises(HarnessError, match="unknown benchmark 'b'; " + re.escape(how + """b\"'""")):
+        catalog().choose(BenchmarkSpec, rest)
+    with pytest.raises(HarnessError, match="unknown benchmark 'clip'; did you mean 'clips'"):
+        catalog().choose(BenchmarkSpec, parse_choice("clip"))
 
 
 # --- options of a factory

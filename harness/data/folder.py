@@ -1,27 +1,33 @@
-"""A folder of videos: which are in it, which of them are for testing, what frames of them are in use."""
+"""A folder of videos: what they are called, which of them are for testing, what frames of them are in use."""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from fractions import Fraction
+from itertools import accumulate, pairwise
 from pathlib import Path
 
-from harness.data.contents import sha256_of
-from harness.data.framecache import Decoded, decode
+from harness.data.framecache import Decoded, content_of, decode
 from harness.data.manifest import Entry, Listed, read_manifest
-from harness.data.names import check_name
-from harness.data.video import SUFFIXES
+from harness.data.times import tell, time_step, times_of
 from harness.errors import HarnessError, suggestion
 
 TEST_EVERY = 5
 """Where nothing says which clips are for testing: every fifth by name, at least one."""
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Clip:
-    """One video. `shots` are the numbers, in the file, of the frames in use: without repeats, one tuple a shot."""
+    """One video, or folder of numbered images.
+
+    shots  the numbers, in the file, of the frames in use: without repeats, one tuple a shot
+    times  when each row of `decoded` is shown, in whatever unit (`harness.data.times`)
+    """
 
     name: str
     split: str
@@ -30,6 +36,11 @@ class Clip:
     scale: float | None
     decoded: Decoded
     shots: tuple[tuple[int, ...], ...]
+    times: tuple[int, ...]
+
+    def t(self, frames: tuple[int, int, int]) -> Fraction:
+        """Of the second between the first and the third, by their numbers in the file."""
+        return time_step(*(self.times[number // self.entry.frame_step] for number in frames))
 
     @property
     def length(self) -> int:
@@ -37,29 +48,12 @@ class Clip:
         return max(map(len, self.shots), default=0)
 
 
-def find(folder: Path) -> dict[str, Path]:
-    """Videos in the folder and its `train` and `test`, by their path in it, sorted."""
-    if not folder.is_dir():
-        raise HarnessError(f"{folder}: no such folder; give a folder of videos with root=")
-    places = [place for place in (folder, folder / "train", folder / "test") if place.is_dir()]
-    files = (file for place in places for file in place.iterdir())
-    videos = {file.relative_to(folder).as_posix(): file for file in files if _is_video(file)}
-    for name in videos:
-        check_name(name, folder)
-    if not videos:
-        raise HarnessError(f"{folder}: no video in this folder, its train/ or its test/ (mp4, mov, mkv, avi, ...)")
-    return dict(sorted(videos.items()))
-
-
-def _is_video(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-
-
 def short_names(videos: dict[str, Path]) -> dict[str, str]:
     """Short names: without folder and suffix where that is unique, and no other clip's path: `a.mp4.mp4` is not called
     `a.mp4` beside one."""
-    stems = Counter(file.stem for file in videos.values())
-    unique = {key: file.stem for key, file in videos.items() if stems[file.stem] == 1 and file.stem not in videos}
+    plain = {key: file.name if file.is_dir() else file.stem for key, file in videos.items()}
+    count = Counter(plain.values())
+    unique = {key: name for key, name in plain.items() if count[name] == 1 and (name == key or name not in videos)}
     return {key: unique.get(key, key) for key in videos}
 
 
@@ -77,8 +71,9 @@ def resolve(line: Listed, videos: dict[str, Path]) -> str:
 
 def _splits(folder: Path, videos: dict[str, Path], entries: dict[str, Entry], listed: set[str]) -> dict[str, str]:
     splits: dict[str, str] = {}
-    for key, file in videos.items():
-        place = file.parent.name if file.parent != folder else None
+    for key in videos:
+        top = key.partition("/")[0]
+        place = top if top != key and top in ("train", "test") else None
         if split := entries[key].split or place or ("test" if key in listed else None):
             splits[key] = split
     rest = [key for key in videos if key not in splits]
@@ -93,7 +88,9 @@ def _splits(folder: Path, videos: dict[str, Path], entries: dict[str, Entry], li
     return splits
 
 
-def load(folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: bool) -> Iterator[Clip]:
+def load(
+    folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: bool, deinterlace: str = "no"
+) -> Iterator[Clip]:
     """Decodes all videos, in the order of their paths."""
     manifest = folder / "clips.yaml"
     stated = read_manifest(manifest).clips
@@ -106,7 +103,7 @@ def load(folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: 
     seen: dict[str, str] = {}
     for key, file in videos.items():
         entry = entries[key]
-        content = sha256_of(file)
+        content = content_of(file)
         if entry.sha256 not in (None, content):
             raise HarnessError(
                 f"{file}: sha256 is {content[:12]}..., not {entry.sha256} as {manifest} states; copy it anew"
@@ -115,13 +112,14 @@ def load(folder: Path, videos: dict[str, Path], listed: Sequence[Listed], half: 
         if splits[twin] != splits[key]:
             raise HarnessError(f"{file}: the same video as {twin}, once for training and once for testing; remove one")
         scale = entry.scale or (None if half else 1.0)
-        decoded = decode(file, content, scale, entry.frame_step)
+        decoded = decode(file, content, scale, entry.frame_step, matrix=entry.matrix or "", deinterlace=deinterlace)
         frames = decoded.rows * entry.frame_step
         if entry.shots and entry.shots[-1][1] >= frames + entry.frame_step - 1:
             raise HarnessError(
                 f"{manifest}: clips.{key}.shots: frame {entry.shots[-1][1]} is beyond the clip's {frames}"
             )
-        yield Clip(names[key], splits[key], content, entry, scale, decoded, _shots(entry, decoded))
+        shots, times = _shots(entry, decoded), _times(names[key], entry, decoded)
+        yield Clip(names[key], splits[key], content, entry, scale, decoded, shots, times)
 
 
 def _shots(entry: Entry, decoded: Decoded) -> tuple[tuple[int, ...], ...]:
@@ -130,3 +128,12 @@ def _shots(entry: Entry, decoded: Decoded) -> tuple[tuple[int, ...], ...]:
     starts = [0, *(row * entry.frame_step for row in decoded.cuts), decoded.rows * entry.frame_step]
     borders = entry.shots or [(first, after - 1) for first, after in pairwise(starts)]
     return tuple(tuple(n for n in numbers if first <= n <= last) for first, last in borders)
+
+
+def _times(name: str, entry: Entry, decoded: Decoded) -> tuple[int, ...]:
+    if entry.times == "even":
+        repeats = set(decoded.repeats)
+        return tuple(accumulate(int(row not in repeats) for row in range(decoded.rows)))
+    if any(stamp is not None for stamp in decoded.stamps) and not tell(decoded.stamps):
+        log.warning("clip %s: its time stamps are missing or go back; its frames are taken for evenly spaced", name)
+    return times_of(decoded.stamps)

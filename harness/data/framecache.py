@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,40 +21,66 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from harness.cache import cache_dir, writing
+from harness.data import numbered
 from harness.data.contents import sha256_of
+from harness.data.picture import reduced
 from harness.data.shots import difference, find_cuts, find_repeats, thumbnail
-from harness.data.video import decoder, images, reduced
+from harness.data.video import Shown, decoder, images
 from harness.errors import HarnessError
 from harness.files import replacing
 
-VERSION = 2
-"""Part of every key: raise it when frames, repeats or cuts come out otherwise than before."""
+VERSION = 3
+"""Part of every key: raise it when frames, their times, repeats or cuts come out otherwise than before."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """Frames of one video in the cache.
-
-    video    the file that they come from; `content` is its sha256, `scale`, `frame_step` and `threads` as of `decode`
-    file     uint8 RGB (rows, height, width, 3), and nothing else
-    repeats  rows that show nothing new, ascending
-    cuts     rows with which a new shot begins, ascending, without 0
-    sums     a hash of each row
-    """
+class Source:
+    """A video, or a folder of numbered images, and how it is decoded: all as of `decode`, which calls it `path`."""
 
     video: Path
     content: str
     scale: float | None
     frame_step: int
     threads: int
+    matrix: str
+    deinterlace: str
+
+    def key(self) -> str:
+        """Of all that decides the frames."""
+        reader = numbered.reader() if self.video.is_dir() else decoder()
+        decides = [VERSION, reader, self.content, self.scale, self.frame_step, self.matrix, self.deinterlace]
+        return sha256(json.dumps(decides).encode()).hexdigest()[:32]
+
+    def frames(self) -> Iterator[Shown]:
+        if self.video.is_dir():
+            return numbered.images(self.video, self.frame_step)
+        return images(self.video, self.frame_step, self.threads, self.matrix, self.deinterlace)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Frames of one video in the cache.
+
+    source   what they come from
+    file     uint8 RGB (rows, height, width, 3), and nothing else
+    repeats  rows that show nothing new, ascending
+    cuts     rows with which a new shot begins, ascending, without 0
+    stamps   when each row is shown, in ticks of the container; None where it states none (`harness.data.times`)
+    unstated whether the colour matrix was taken by the size of frames, for want of anything that states it
+    sums     a hash of each row
+    """
+
+    source: Source
     file: Path
     rows: int
     height: int
     width: int
     repeats: tuple[int, ...]
     cuts: tuple[int, ...]
+    stamps: tuple[int | None, ...]
+    unstated: bool
     sums: tuple[str, ...]
 
     def open(self) -> Frames:
@@ -104,14 +130,11 @@ class Frames:
         with writing(made.file.parent), FileLock(made.file.with_suffix(".lock")):
             frame = self._sound(row)  # another process was faster
             if frame is None:
-                log.warning("%s: frame %d of %s is damaged in the cache; decoded anew", made.file, row, made.video)
-                if sha256_of(made.video) != made.content:
-                    raise HarnessError(
-                        f"{made.video}: is another file now, and its cached frames are damaged; start again"
-                    )
-                _fill(
-                    made.file.with_suffix(".json"), made.video, made.content, made.scale, made.frame_step, made.threads
-                )
+                video = made.source.video
+                log.warning("%s: frame %d of %s is damaged in the cache; decoded anew", made.file, row, video)
+                if content_of(video) != made.source.content:
+                    raise HarnessError(f"{video}: is another file now, and its cached frames are damaged; start again")
+                _fill(made.file.with_suffix(".json"), made.source)
                 frame = self._sound(row)
         if frame is None:
             raise HarnessError(
@@ -120,81 +143,101 @@ class Frames:
         return frame
 
 
-def decode(path: Path, content: str, scale: float | None = None, frame_step: int = 1, threads: int = 0) -> Decoded:
-    """The frames of a video, from the cache where they are there.
+def content_of(path: Path) -> str:
+    """sha256 of a video's file, or over a folder of numbered images. HarnessError where it cannot be read."""
+    return numbered.content_of(path) if path.is_dir() else sha256_of(path)
 
-    content     sha256 of the file: the cache goes by it, not by the path
-    scale       1, 1/2 or 1/4, by averaging squares of pixels (a rest at the right and lower edge is cut off);
-                None halves frames whose shorter side is above LARGE
-    frame_step  takes frames 0, frame_step, 2 * frame_step, ...
-    threads     for decoding, 0 for as many as there are cores; frames do not depend on it
 
-    Marks of rotation in the file are ignored. Raises HarnessError where the video is empty, damaged or cut off (a raw
-    stream that is cut off cannot be told from a shorter one), where the decoder is one that is refused, or where the
+def decode(
+    path: Path,
+    content: str,
+    scale: float | None = None,
+    frame_step: int = 1,
+    threads: int = 0,
+    *,
+    matrix: str = "",
+    deinterlace: str = "no",
+) -> Decoded:
+    """The frames of a video, or of a folder of numbered images, from the cache where they are there.
+
+    content      as of `content_of`: the cache goes by it, not by the path
+    scale        1, 1/2 or 1/4, by averaging squares of pixels (a rest at the right and lower edge is cut off);
+                 None halves frames whose shorter side is above LARGE
+    frame_step   takes frames 0, frame_step, 2 * frame_step, ...
+    threads      for decoding, 0 for as many as there are cores; frames do not depend on it
+    matrix       of colours, by its name in `harness.data.picture.MATRICES`; "" for what the video states
+    deinterlace  `yadif` of what is interlaced; `no` refuses that
+
+    Raises HarnessError where the video is empty, damaged or cut off (a raw stream that is cut off cannot be told from a
+    shorter one), interlaced or of colours that are refused, where the decoder is one that is refused, or where the
     cache cannot be written.
     """
+    source = Source(path, content, scale, frame_step, threads, matrix, deinterlace)
     folder = cache_dir() / "clips"
-    key = sha256(json.dumps([VERSION, decoder(), content, scale, frame_step]).encode()).hexdigest()[:32]
-    facts = folder / f"{key}.json"
-    how = {"video": path, "content": content, "scale": scale, "frame_step": frame_step, "threads": threads}
-    if found := _cached(facts, how):
+    facts = folder / f"{source.key()}.json"
+    if found := _cached(facts, source):
         return found
     with writing(folder), FileLock(facts.with_suffix(".lock")):
-        if found := _cached(facts, how):
+        if found := _cached(facts, source):
             return found
         if facts.exists():
             log.warning("%s: the cached frames of %s are damaged or cut off; decoded anew", facts, path)
-        _fill(facts, path, content, scale, frame_step, threads)
-        made = _cached(facts, how)
+        _fill(facts, source)
+        made = _cached(facts, source)
     if made is None:
         raise HarnessError(f"{facts}: is not kept as it was written; check the disk, or set HARNESS_CACHE")
     return made
 
 
-def _cached(facts: Path, how: Mapping[str, Any]) -> Decoded | None:
+def _cached(facts: Path, source: Source) -> Decoded | None:
     """None where it is absent, or damaged. What is in the frames is looked at when they are read."""
     try:
         record = json.loads(facts.read_bytes())
         if record.pop("sha256") != _sum(_text(record)):
             return None
-        for name in ("repeats", "cuts", "sums"):
+        for name in ("repeats", "cuts", "stamps", "sums"):
             record[name] = tuple(record[name])
-        decoded = Decoded(file=facts.with_suffix(".rgb"), **how, **record)
+        decoded = Decoded(file=facts.with_suffix(".rgb"), source=source, **record)
         whole = decoded.file.stat().st_size == decoded.rows * decoded.height * decoded.width * 3
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return decoded if whole else None
 
 
-def _fill(facts: Path, path: Path, content: str, scale: float | None, frame_step: int, threads: int) -> None:
+def _fill(facts: Path, source: Source) -> None:
     """Decodes into temporary files and renames them, the facts last: where they are, the frames are whole."""
+    path = source.video
     log.info("decoding %s", path)
-    shape, differences, thumbnails, sums = (0, 0), [], [], []
+    shape, differences, thumbnails, stamps, sums = (0, 0), [], [], [], []
+    unstated = False
     for stale in facts.parent.glob(f"{facts.stem}.*.tmp"):  # of a process that was killed; the lock is ours
         stale.unlink(missing_ok=True)
     with replacing(facts.with_suffix(".rgb")) as out:
         before: NDArray[np.uint8] | None = None
-        for image in images(path, frame_step, threads):
-            frame = reduced(image, scale)
+        for shown in source.frames():
+            frame = reduced(shown.image, source.scale)
             if before is None:
                 shape = (frame.shape[0], frame.shape[1])
                 if 0 in shape:
-                    raise HarnessError(f"{path}: frames of {image.shape[1]}x{image.shape[0]} are too small to reduce")
+                    height, width = shown.image.shape[:2]
+                    raise HarnessError(f"{path}: frames of {width}x{height} are too small to reduce")
             elif frame.shape != before.shape:
                 raise HarnessError(f"{path}: the frame size changes within the video; split or re-encode it")
             else:
                 differences.append(difference(frame, before))
             thumbnails.append(thumbnail(frame))
+            stamps.append(shown.stamp)
             sums.append(_sum(frame))
+            unstated |= shown.unstated
             out.write(frame.data)
             before = frame
-        if sha256_of(path) != content:
+        if content_of(path) != source.content:
             raise HarnessError(f"{path}: was changed while it was decoded; start again when it is whole")
     repeats = find_repeats(differences)
     kept = sorted(set(range(len(thumbnails))) - set(repeats))
     cuts = [kept[i] for i in find_cuts([thumbnails[row] for row in kept])]
     record: dict[str, Any] = {"rows": len(thumbnails), "height": shape[0], "width": shape[1]}
-    record |= {"repeats": repeats, "cuts": cuts, "sums": sums}
+    record |= {"repeats": repeats, "cuts": cuts, "stamps": stamps, "unstated": unstated, "sums": sums}
     with replacing(facts) as out:
         out.write(json.dumps(record | {"sha256": _sum(_text(record))}).encode())
 

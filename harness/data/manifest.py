@@ -47,6 +47,8 @@ class Entry(_Frozen):
     shots       [first, last] frame of each shot, ascending; frames outside of them are not used. Else detected
     frame_step  uses frames 0, frame_step, ...
     scale       1, 1/2 or 1/4, whatever the size of its frames
+    matrix      of colours: bt601, bt709 or bt2020, where the video states none, or a wrong one
+    times       `even`: frames in use are evenly spaced, whatever the time stamps say and without those that repeat
     sha256      of the file: another one is refused
     """
 
@@ -54,6 +56,8 @@ class Entry(_Frozen):
     shots: Annotated[tuple[tuple[int, int], ...], Field(min_length=1)] | None = None
     frame_step: Annotated[int, Field(ge=1)] = 1
     scale: Annotated[float | None, BeforeValidator(_scale)] = None
+    matrix: Literal["bt601", "bt709", "bt2020"] | None = None
+    times: Literal["stamps", "even"] = "stamps"
     licence: str = ""
     source: Source = Source()
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None

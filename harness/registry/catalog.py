@@ -9,7 +9,7 @@ from typing import Any
 from harness.errors import HarnessError, suggestion
 from harness.registry.entry import Chosen, Entry, Kind
 from harness.registry.mask_choice import ChosenMasks, ChosenPart
-from harness.registry.options import Choice, parse_choice
+from harness.registry.options import Choice, or_quoted, parse_choice
 from harness.registry.plugins import FAULTS, Broken, Origin, Plugins, discover, in_one_line
 from harness.registry.protocol import Protocol
 from harness.registry.specs import (
@@ -91,6 +91,8 @@ class Catalog:
 
     def choose(self, kind: type[Spec], choice: Choice) -> Chosen:
         """A user's choice, with every option checked and settled."""
+        if not self.claims(kind, choice.name) and (hint := or_quoted(choice)):
+            raise HarnessError(f"unknown {kind.kind} '{choice.name}'{hint}")
         if kind is MaskSourceSpec:
             return self.masks(choice)
         return self.find(kind, choice.name).settle(choice)

@@ -19,7 +19,10 @@ PACKAGE = Path(__file__).parents[1]
 """The folder `harness` whose code is hashed."""
 
 _IMAGES = ("data.benchmark", "data.images", "data.imageset")
-_VIDEOS = ("data.benchmark", "data.folder", "data.framecache", "data.manifest", "data.shots", "data.video")
+_VIDEOS = (
+    *("data.benchmark", "data.folder", "data.framecache", "data.holdings", "data.images", "data.manifest"),
+    *("data.numbered", "data.picture", "data.shots", "data.times", "data.video"),
+)
 
 TABLE: Mapping[str, tuple[str, ...]] = {
     # the weights that a training ends with, but for what arms and data bring themselves, and for label maps

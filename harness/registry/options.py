@@ -1,8 +1,12 @@
-"""Choices on the command line: `name:key=value,key=value`, checked against the factory's signature."""
+"""Choices on the command line: `name:key=value,key=value`, checked against the factory's signature.
+
+A value in double quotes may hold anything, `name:key="a,b"`; a quote in it is written twice.
+"""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_type_hints
@@ -14,10 +18,14 @@ from harness.errors import HarnessError, suggestion
 
 @dataclass(frozen=True)
 class Choice:
-    """A name and the options given with it, as written."""
+    """A name and the options given with it, as written, but for quotes.
+
+    after  the option that was written before it, of another choice: the name may be the rest of its value
+    """
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
+    after: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -37,32 +45,60 @@ class Option:
         return " | ".join(map(str, getattr(self.type, "__args__", ()))) or getattr(self.type, "__name__", "value")
 
 
+_PIECE = re.compile(r'[^,=]*=\s*"(?:[^"]|"")*"[^,]*|[^,]+')
+
+
 def parse_choices(text: str) -> list[Choice]:
     """`hce:temporal=false,hir:stages=L,radius=2` -> hce with one option, hir with two."""
-    choices: list[tuple[str, dict[str, str]]] = []
-    for piece in filter(None, (part.strip() for part in text.split(","))):
+    choices: list[tuple[str, dict[str, str], str]] = []
+    before = ""
+    for piece in filter(None, (part.strip() for part in _PIECE.findall(text))):
         head, equals, value = piece.partition("=")
         name, colon, key = head.rpartition(":")
         if not equals:
-            choices.append((piece.rstrip(":"), {}))
+            choices.append((piece.rstrip(":"), {}, before))
+            before = ""
             continue
         if colon:
-            choices.append((name, {}))
+            choices.append((name, {}, before))
         elif not choices:
             raise HarnessError(f"'{piece}': an option without a name before it; write NAME:{piece}")
         given = choices[-1][1]
         if key.strip() in given:
             raise HarnessError(f"{choices[-1][0]}: the option '{key.strip()}' is given twice")
-        given[key.strip()] = value.strip()
-    return [Choice(name, options) for name, options in choices]
+        given[key.strip()] = _unquoted(piece, value.strip())
+        before = f"{key.strip()}={value.strip()}"
+    return [Choice(*choice) for choice in choices]
+
+
+def _unquoted(piece: str, value: str) -> str:
+    if not value.startswith('"'):
+        return value
+    if not (quoted := re.fullmatch(r'"((?:[^"]|"")*)"', value)):
+        raise HarnessError(
+            f"'{piece}': a value in quotes ends with one, and a quote in it is written twice; "
+            "on a command line put all of it in single quotes: 'NAME:key=\"a,b\"'"
+        )
+    return quoted[1].replace('""', '"')
 
 
 def parse_choice(text: str) -> Choice:
     """Exactly one choice."""
     choices = parse_choices(text)
     if len(choices) != 1:
-        raise HarnessError(f"'{text}': expected one name, as in NAME:key=value")
+        rest = choices[1].after if len(choices) > 1 else ""
+        raise HarnessError(f"'{text}': expected one name, as in NAME:key=value" + (rest and _quote(rest)))
     return choices[0]
+
+
+def or_quoted(choice: Choice) -> str:
+    """What to add where nothing is called so: that it may be the rest of a value with a comma."""
+    return _quote(choice.after, choice.name) if choice.after else ""
+
+
+def _quote(option: str, rest: str = "...") -> str:
+    key, _, value = option.partition("=")
+    return f"""; a value with a comma in it goes in quotes, all in single ones: 'NAME:{key}="{value},{rest}"'"""
 
 
 def options_of(factory: Callable[..., Any], preset: Mapping[str, Any]) -> dict[str, Option]:

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.benchmark import Benchmark, Triplet
-from harness.data.folder import Clip, find, load, resolve, short_names
+from harness.data.folder import Clip, load, resolve, short_names
 from harness.data.framecache import VERSION, Frames
+from harness.data.holdings import find
 from harness.data.manifest import Listed, read_list
+from harness.data.picture import LINES
+from harness.data.times import MIDDLE, TOLERANCE
 from harness.errors import HarnessError
 from harness.files import expanded
 
@@ -24,44 +28,60 @@ BUNDLED = Path(__file__).parents[1] / "bundled"
 LEVELS = {"easy": 1, "medium": 2, "hard": 4, "extreme": 8}
 """Test levels, and frames from the centre to either input: gaps of 2, 4, 8, 16 between the inputs."""
 
+NAMED = 5
+"""Clips of which the names are given in one line; of more, how many there are."""
+
 log = logging.getLogger(__name__)
 
 
 class Clips(Benchmark):
     """Triplets of a folder of videos.
 
-    root     the folder; its subfolders `train` and `test` are searched too. Empty: the clips that come with the harness
+    root     the folder, with all below it (`harness.data.holdings`): videos, and folders of numbered images, each of
+             which is a clip. Empty: the clips that come with the harness
     half     halves frames whose shorter side is above 540 (1280x720 to 640x360, 1088x1920 to 544x960; 640x360 stays),
              save for clips that have a `scale` in `clips.yaml`
     gaps     frames from the centre of a training triplet to either input: "1-8", "2", "1+2+4+8"
     list     CSV file of the test triplets with the columns level,clip,frame0,frame_gt,frame1 (frames as numbered in the
              video, from 0), by its path or its name in `root`. Empty: gaps of 2, 4, 8, 16 around `centres`
     centres  test triplets per clip and level, with the same centre frames on all levels, evenly spread; 0 for all
+    deinterlace  `yadif` makes whole frames of interlaced ones, by FFmpeg's filter; else such videos are refused
 
-    `clips.yaml` in the folder (see `harness.data.manifest`) may state each clip's split, shots, frame step and scale.
-    Splits it leaves open go by subfolder; then what the list names is for testing; where no clip is for testing yet,
-    every fifth by name is, at least one; the rest is for training. Frames that repeat their predecessor do not count,
-    and no triplet crosses the border of a shot: of stated ones, else of those that `harness.data.shots` finds.
+    `clips.yaml` in the folder (see `harness.data.manifest`) may state each clip's split, shots, frame step, scale,
+    colour matrix and times. Splits it leaves open go by the subfolders `train` and `test`; then what the list names is
+    for testing; where no clip is for testing yet, every fifth by name is, at least one; the rest is for training.
+    Frames that repeat their predecessor do not count, and no triplet crosses the border of a shot: of stated ones, else
+    of those that `harness.data.shots` finds. t goes by the frames' time stamps. Where no list asks for other triplets,
+    those alone are taken of which the second frame is the middle by them (`harness.data.times` says how close that is);
+    how many are not is said of each clip.
     Videos are decoded here, once, into the cache. Raises HarnessError where a file, a list or an option is wrong.
     """
 
     def __init__(
-        self, *, root: str = "", half: bool = True, gaps: str = "1-8", list: str = "", centres: int = 20
+        self,
+        *,
+        root: str = "",
+        half: bool = True,
+        gaps: str = "1-8",
+        list: str = "",
+        centres: int = 20,
+        deinterlace: Literal["no", "yadif"] = "no",
     ) -> None:
         folder = expanded(root) if root else BUNDLED
         distances = _parse_gaps(gaps)
         if centres < 0:
             raise HarnessError(f"centres={centres}: give the number of test triplets per clip and level, or 0 for all")
-        videos = find(folder)
+        videos = find(folder, say=bool(root))  # texts of licences lie beside ours
         listed = read_list(_list_file(list, folder)) if list else ()
-        self._clips = {clip.name: clip for clip in load(folder, videos, listed, half)}
+        self._clips = {clip.name: clip for clip in load(folder, videos, listed, half, deinterlace)}
         self._frames: dict[str, Frames] = {}
         clips = tuple(self._clips.values())
+        _say_unstated(clips)
         self.test = tuple(_listed(listed, videos, self._clips) if listed else _graded(clips, centres))
         self.levels = tuple(dict.fromkeys(triplet.level for triplet in self.test))
         self.train = tuple(_train(clips, distances))
         if not self.train and any(clip.split == "train" for clip in clips):
-            raise HarnessError(f"{folder}: no training clip is long enough for gaps={gaps}; give smaller ones")
+            _without_training(folder, clips, distances, gaps)
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
         """I0, It, I1 as RGB (3, H, W, 3). Raises HarnessError where cached frames are damaged and cannot be remade."""
@@ -87,6 +107,16 @@ class Clips(Benchmark):
         return {**self.__dict__, "_frames": {}}  # each process checks the frames itself
 
 
+def _say_unstated(clips: Sequence[Clip]) -> None:
+    names = [clip.name for clip in clips if clip.decoded.unstated]
+    if names:
+        log.warning(
+            "%d clips state no colour matrix: taken for BT.601 below %d lines, else for BT.709 (%s); "
+            "state `matrix` in clips.yaml where that is wrong",
+            *(len(names), LINES, ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")),
+        )
+
+
 def _list_file(name: str, folder: Path) -> Path:
     given = expanded(name)
     return given if given.exists() else folder / given
@@ -103,9 +133,15 @@ def _parse_gaps(text: str) -> tuple[int, ...]:
     return tuple(sorted(gaps))
 
 
-def _triplet(clip: Clip, level: str, frames: tuple[int, int, int], t: float = 0.5) -> Triplet:
+def _without_training(folder: Path, clips: Sequence[Clip], distances: Sequence[int], gaps: str) -> None:
+    if any(any(_around(clip, gap)) for clip in clips if clip.split == "train" for gap in distances):
+        raise HarnessError(f"{folder}: no training triplet has its middle frame in the middle; {_ADVICE}")
+    raise HarnessError(f"{folder}: no training clip is long enough for gaps={gaps}; give smaller ones")
+
+
+def _triplet(clip: Clip, level: str, frames: tuple[int, int, int], t: Fraction = MIDDLE) -> Triplet:
     return Triplet(
-        "{}/{:05d}-{:05d}-{:05d}".format(clip.name, *frames), clip=clip.name, level=level, frames=frames, t=t
+        "{}/{:05d}-{:05d}-{:05d}".format(clip.name, *frames), clip=clip.name, level=level, frames=frames, t=float(t)
     )
 
 
@@ -116,11 +152,18 @@ def _around(clip: Clip, distance: int) -> Iterator[tuple[tuple[int, ...], int]]:
             yield shot, centre
 
 
+def _three(shot: tuple[int, ...], centre: int, distance: int) -> tuple[int, int, int]:
+    return shot[centre - distance], shot[centre], shot[centre + distance]
+
+
 def _train(clips: Sequence[Clip], gaps: Sequence[int]) -> Iterator[Triplet]:
     for clip in clips:
-        for gap in gaps if clip.split == "train" else ():
-            for shot, c in _around(clip, gap):
-                yield _triplet(clip, "train", (shot[c - gap], shot[c], shot[c + gap]))
+        if clip.split != "train":
+            continue
+        threes = [_three(*place, gap) for gap in gaps for place in _around(clip, gap)]
+        steps = [clip.t(three) for three in threes]
+        _say_off(clip, "triplets", [abs(t - MIDDLE) for t in steps])
+        yield from (_triplet(clip, "train", three) for three, t in zip(threes, steps, strict=True) if t == MIDDLE)
 
 
 def _graded(clips: Sequence[Clip], centres: int) -> Iterator[Triplet]:
@@ -130,22 +173,46 @@ def _graded(clips: Sequence[Clip], centres: int) -> Iterator[Triplet]:
     for clip in clips:
         if clip.split != "test":
             continue
-        places = list(_around(clip, widest))
-        if not places and clip.entry.split == "test":
-            raise HarnessError(_too_short(clip))
-        if not places:
-            short = clip
-            log.warning("%s; left out", _too_short(clip))
+        around = list(_around(clip, widest))
+        off = [max(abs(clip.t(_three(*place, d)) - MIDDLE) for d in LEVELS.values()) for place in around]
+        _say_off(clip, "centre frames", off)
+        places = [place for place, far in zip(around, off, strict=True) if not far]
+        useless = "" if places else _never_middle(clip, len(around)) if around else _too_short(clip)
+        if useless and clip.entry.split == "test":
+            raise HarnessError(useless)
+        if useless:
+            why = useless
+            log.warning("%s; left out", useless)
         count = min(centres or len(places), len(places))
         spread = (
             [i * (len(places) - 1) // (count - 1) for i in range(count)] if count > 1 else [len(places) // 2] * count
         )
         chosen += [(clip, *places[i]) for i in spread]
     if not chosen:
-        raise HarnessError(_too_short(short))
+        raise HarnessError(why)
     for level, d in LEVELS.items():
         for clip, shot, c in chosen:
-            yield _triplet(clip, level, (shot[c - d], shot[c], shot[c + d]))
+            yield _triplet(clip, level, _three(shot, c, d))
+
+
+_ADVICE = "give list= with other triplets, or state `times: even` in clips.yaml where the time stamps are wrong"
+
+
+def _say_off(clip: Clip, what: str, off: Sequence[Fraction]) -> None:
+    """By how much t is not 1/2; of `off`, those above 0 are left out."""
+    if count := sum(map(bool, off)):
+        log.warning(
+            "clip %s: %d of %d %s are left out: by time stamps, t is not 1/2 but up to %.3f off (more than %s); "
+            "its frames are unevenly spaced, or some are lost or repeated",
+            *(clip.name, count, len(off), what, max(off), float(TOLERANCE)),
+        )
+
+
+def _never_middle(clip: Clip, count: int) -> str:
+    return (
+        f"clip {clip.name}: none of its {count} frames is the middle, by time stamps, at gaps of "
+        f"{', '.join(str(2 * d) for d in LEVELS.values())}; {_ADVICE}"
+    )
 
 
 def _too_short(clip: Clip) -> str:
@@ -170,7 +237,9 @@ def _listed(lines: Sequence[Listed], videos: dict[str, Path], clips: dict[str, C
             raise HarnessError(
                 f"{line.where}: frames {first} to {end} of {line.clip} are not within one shot of clips.yaml"
             )
-        triplet = _triplet(clip, line.level, line.frames, (middle - first) / (end - first))
+        if not 0 < (t := clip.t(line.frames)) < 1:
+            raise HarnessError(f"{line.where}: one of frames {first}, {middle}, {end} of {line.clip} repeats another")
+        triplet = _triplet(clip, line.level, line.frames, t)
         if twin := seen.get(triplet.id):
             raise HarnessError(f"{line.where}: the same triplet as {twin}")
         seen[triplet.id] = line.where
