@@ -32,7 +32,7 @@ def test_the_declared_times_are_the_truth(spec: BaselineSpec) -> None:
 
 def test_interpolate_makes_no_other_frame_than_it_is_asked_for() -> None:
     img0, img1 = torch.rand(2, 1, 3, 64, 64)
-    with pytest.raises(ValueError, match="makes the frame at 0.5 alone, got 0.25"):
+    with pytest.raises(ValueError, match=r"makes the frame at 0\.5 alone, got 0\.25"):
         harness.load("rife").interpolate(img0, img1, t=0.25)
     harness.load("rife-m").interpolate(img0, img1, t=0.25)
 

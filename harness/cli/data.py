@@ -1,4 +1,4 @@
-"""harness data: which data sets there are, where to get them, and whether the user's own are whole."""
+"""harness data: which data sets there are, where to get them, whether the user's own are whole; shots of a video."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,7 +23,7 @@ PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
 
 @click.group()
 def data() -> None:
-    """List data sets; verify that yours are whole."""
+    """List data sets; verify that yours are whole; see the shots of a video."""
 
 
 @data.command("list")
@@ -82,6 +83,34 @@ def verify(name: str, root: str, partial: bool) -> None:
     if wrong or (short and not partial):
         raise HarnessError(f"{name}: {len(wrong)} of {report.files} files are missing or bad{short and '; ' + short}")
     say(f"{name}: {there} files are sound{short and ', but ' + short}")
+
+
+@data.command()
+@click.argument("clip", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--output",
+    "-o",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.png",
+    help="Draws a contact sheet: of each shot the first, the middle and the last frame.",
+)
+def shots(clip: Path, file: Path | None) -> None:
+    """Find the shots of the video CLIP, its dissolves, and the frames in it that are copies.
+
+    Where they are wrong, state them in the folder's clips.yaml.
+    """
+    from harness.data.framecache import content_of, decode
+    from harness.report.contact_sheet import check_png, draw_shots, passages
+
+    if file:
+        check_png(file)
+    decoded = decode(clip, content_of(clip))
+    shown = passages(decoded)
+    for passage in shown:
+        say(passage.line())
+    if file:
+        say(draw_shots(decoded, shown, file))
 
 
 def _built(known: Catalog, name: str, root: str) -> Benchmark:

@@ -100,6 +100,8 @@ def _describe(entry: Entry[Spec]) -> None:
         default = str(option.default).lower() if isinstance(option.default, bool) else repr(option.default)
         must = option.default is option.empty
         facts[f"option {option.name}"] = f"{option.values}, " + ("must be given" if must else f"by default {default}")
+    if isinstance(spec, BaselineSpec):
+        facts["times"] = "any" if spec.times == "any" else "the middle frame alone"
     if isinstance(spec, BaselineSpec) and all(o.default is not o.empty for o in entry.options().values()):
         facts |= _costs(entry)
     for key, value in facts.items():
@@ -117,7 +119,6 @@ def _costs(entry: Entry[Spec]) -> dict[str, str]:
     facts = {
         "parameters": f"{counted.parameters:,}",
         "MACs": f"{counted.macs / 1e9:.1f} G at {SIZE[1]}x{SIZE[0]}; as in the paper {counted.macs_thop / 1e9:.1f} G",
-        "times": "any" if entry.spec.times == "any" else "the middle frame alone",
         "sizes": f"multiples of {baseline.size_multiple}; others are padded",
     }
     offers = baseline.offers

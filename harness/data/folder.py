@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from pathlib import Path
 
 from harness.data.framecache import Decoded, content_of, decode
@@ -125,8 +125,8 @@ def load(
 def _shots(entry: Entry, decoded: Decoded) -> tuple[tuple[int, ...], ...]:
     repeats = set(decoded.repeats)
     numbers = [row * entry.frame_step for row in range(decoded.rows) if row not in repeats]
-    starts = [0, *(row * entry.frame_step for row in decoded.cuts), decoded.rows * entry.frame_step]
-    borders = entry.shots or [(first, after - 1) for first, after in pairwise(starts)]
+    found = [(first * entry.frame_step, last * entry.frame_step) for first, last in decoded.shots]
+    borders = entry.shots or found
     return tuple(tuple(n for n in numbers if first <= n <= last) for first, last in borders)
 
 

@@ -24,13 +24,13 @@ from harness.cache import cache_dir, writing
 from harness.data import numbered
 from harness.data.contents import sha256_of
 from harness.data.picture import reduced
-from harness.data.shots import difference, find_cuts, find_repeats, thumbnail
+from harness.data.shots import cells_of, change, find_repeats, find_shots, thumbnail
 from harness.data.video import Shown, decoder, images
 from harness.errors import HarnessError
 from harness.files import replacing
 
 VERSION = 3
-"""Part of every key: raise it when frames, their times, repeats or cuts come out otherwise than before."""
+"""Part of every key: raise it when frames, their times, repeats or shots come out otherwise than before."""
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Decoded:
     source   what they come from
     file     uint8 RGB (rows, height, width, 3), and nothing else
     repeats  rows that show nothing new, ascending
-    cuts     rows with which a new shot begins, ascending, without 0
+    shots    first and last row of each, ascending; what lies between two of them is a dissolve, or repeats
     stamps   when each row is shown, in ticks of the container; None where it states none (`harness.data.times`)
     unstated whether the colour matrix was taken by the size of frames, for want of anything that states it
     sums     a hash of each row
@@ -78,7 +78,7 @@ class Decoded:
     height: int
     width: int
     repeats: tuple[int, ...]
-    cuts: tuple[int, ...]
+    shots: tuple[tuple[int, int], ...]
     stamps: tuple[int | None, ...]
     unstated: bool
     sums: tuple[str, ...]
@@ -195,8 +195,9 @@ def _cached(facts: Path, source: Source) -> Decoded | None:
         record = json.loads(facts.read_bytes())
         if record.pop("sha256") != _sum(_text(record)):
             return None
-        for name in ("repeats", "cuts", "stamps", "sums"):
+        for name in ("repeats", "stamps", "sums"):
             record[name] = tuple(record[name])
+        record["shots"] = tuple((first, last) for first, last in record["shots"])
         decoded = Decoded(file=facts.with_suffix(".rgb"), source=source, **record)
         whole = decoded.file.stat().st_size == decoded.rows * decoded.height * decoded.width * 3
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -208,12 +209,12 @@ def _fill(facts: Path, source: Source) -> None:
     """Decodes into temporary files and renames them, the facts last: where they are, the frames are whole."""
     path = source.video
     log.info("decoding %s", path)
-    shape, differences, thumbnails, stamps, sums = (0, 0), [], [], [], []
+    shape, changes, thumbnails, stamps, sums = (0, 0), [], [], [], []
     unstated = False
     for stale in facts.parent.glob(f"{facts.stem}.*.tmp"):  # of a process that was killed; the lock is ours
         stale.unlink(missing_ok=True)
     with replacing(facts.with_suffix(".rgb")) as out:
-        before: NDArray[np.uint8] | None = None
+        before: NDArray[np.uint16] | None = None
         for shown in source.frames():
             frame = reduced(shown.image, source.scale)
             if before is None:
@@ -221,23 +222,24 @@ def _fill(facts: Path, source: Source) -> None:
                 if 0 in shape:
                     height, width = shown.image.shape[:2]
                     raise HarnessError(f"{path}: frames of {width}x{height} are too small to reduce")
-            elif frame.shape != before.shape:
+            elif frame.shape[:2] != shape:
                 raise HarnessError(f"{path}: the frame size changes within the video; split or re-encode it")
-            else:
-                differences.append(difference(frame, before))
-            thumbnails.append(thumbnail(frame))
+            cells = cells_of(frame)
+            if before is not None:
+                changes.append(change(cells, before))
+            thumbnails.append(thumbnail(cells))
             stamps.append(shown.stamp)
             sums.append(_sum(frame))
             unstated |= shown.unstated
             out.write(frame.data)
-            before = frame
+            before = cells
         if content_of(path) != source.content:
             raise HarnessError(f"{path}: was changed while it was decoded; start again when it is whole")
-    repeats = find_repeats(differences)
+    repeats = find_repeats(changes)
     kept = sorted(set(range(len(thumbnails))) - set(repeats))
-    cuts = [kept[i] for i in find_cuts([thumbnails[row] for row in kept])]
+    shots = [(kept[first], kept[last]) for first, last in find_shots([thumbnails[row] for row in kept])]
     record: dict[str, Any] = {"rows": len(thumbnails), "height": shape[0], "width": shape[1]}
-    record |= {"repeats": repeats, "cuts": cuts, "stamps": stamps, "unstated": unstated, "sums": sums}
+    record |= {"repeats": repeats, "shots": shots, "stamps": stamps, "unstated": unstated, "sums": sums}
     with replacing(facts) as out:
         out.write(json.dumps(record | {"sha256": _sum(_text(record))}).encode())
 

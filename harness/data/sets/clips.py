@@ -157,9 +157,9 @@ def _three(shot: tuple[int, ...], centre: int, distance: int) -> tuple[int, int,
 
 
 def _train(clips: Sequence[Clip], gaps: Sequence[int]) -> Iterator[Triplet]:
-    for clip in clips:
-        if clip.split != "train":
-            continue
+    for clip in (clip for clip in clips if clip.split == "train"):
+        if clip.length <= 2 * min(gaps):
+            log.warning("%s; left out", _too_short(clip, "training", min(gaps)))
         threes = [_three(*place, gap) for gap in gaps for place in _around(clip, gap)]
         steps = [clip.t(three) for three in threes]
         _say_off(clip, "triplets", [abs(t - MIDDLE) for t in steps])
@@ -215,9 +215,12 @@ def _never_middle(clip: Clip, count: int) -> str:
     )
 
 
-def _too_short(clip: Clip) -> str:
-    needed = 2 * max(LEVELS.values()) + 1
-    return f"clip {clip.name}: its longest shot has {clip.length} distinct frames, a test clip needs {needed}"
+def _too_short(clip: Clip, kind: str = "test", gap: int = max(LEVELS.values())) -> str:
+    rows, copies = clip.decoded.rows, len(clip.decoded.repeats)
+    return (
+        f"clip {clip.name}: its longest shot has {clip.length} distinct frames, a {kind} clip needs {2 * gap + 1}"
+        f" (of its {rows} frames {copies} are copies; harness data shots shows them)"
+    )
 
 
 def _listed(lines: Sequence[Listed], videos: dict[str, Path], clips: dict[str, Clip]) -> Iterator[Triplet]:
