@@ -308,6 +308,9 @@ class _Only(Catalog):
     def find(self, kind: type[Spec], name: str) -> Entry:
         return self.entry
 
+    def claims(self, kind: type[Spec], name: str) -> list[Entry]:
+        return [self.entry]
+
 
 @pytest.mark.parametrize(
     ("factory", "line"), [("ours_one:Refuses", "ours: size is even"), ("ours_one:Explains", "look here")]

@@ -262,7 +262,7 @@ def with_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
 @pytest.mark.usefixtures("fewer")
 def test_every_pair_of_the_suites_is_valid(with_own: Catalog) -> None:
     """Names, options, start weights and columns."""
-    for name, count in (("layers1", 16), ("layers2", 9), ("clips2", 2)):
+    for name, count in (("layers1", 16), ("layers2", 10), ("clips2", 2)):
         chosen = suite(name)
         plans = [settle(asked, with_own, CPU) for asked in chosen.pairs((0,))]
         assert len(plans) == count

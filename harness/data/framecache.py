@@ -24,7 +24,7 @@ from harness.cache import cache_dir, writing
 from harness.data import numbered
 from harness.data.contents import sha256_of
 from harness.data.picture import reduced
-from harness.data.shots import cells_of, change, find_repeats, find_shots, thumbnail
+from harness.data.shots import SMALL, cells_of, change, find_repeats, find_shots, thumbnail
 from harness.data.video import Shown, decoder, images
 from harness.errors import HarnessError
 from harness.files import replacing
@@ -237,7 +237,9 @@ def _fill(facts: Path, source: Source) -> None:
             raise HarnessError(f"{path}: was changed while it was decoded; start again when it is whole")
     repeats = find_repeats(changes)
     kept = sorted(set(range(len(thumbnails))) - set(repeats))
-    shots = [(kept[first], kept[last]) for first, last in find_shots([thumbnails[row] for row in kept])]
+    shots = [
+        (kept[first], kept[last]) for first, last in find_shots([thumbnails[row] for row in kept], min(shape) < SMALL)
+    ]
     record: dict[str, Any] = {"rows": len(thumbnails), "height": shape[0], "width": shape[1]}
     record |= {"repeats": repeats, "shots": shots, "stamps": stamps, "unstated": unstated, "sums": sums}
     with replacing(facts) as out:

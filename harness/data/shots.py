@@ -24,6 +24,9 @@ Pictures = NDArray[np.float32]
 STILL = 0.5
 """Grey levels of a cell by which a frame differs from the one before it at least."""
 
+SMALL = 128
+"""Frames with a shorter side of fewer pixels are small."""
+
 _CELL = 4  # pixels
 _FAINT, _FAINTER, _RUN = 3.0, 1.5, 4  # times less, at most and on the mean, than what is around; copies in a row
 _SIDE, _BLOCK = 18, 6  # pixels of a thumbnail
@@ -97,15 +100,16 @@ def thumbnail(cells: Cells) -> Pictures:
     return np.asarray(rows.reshape(height, width, step).sum(axis=2) / (step * _CELL) ** 2, np.float32)
 
 
-def find_shots(thumbnails: Sequence[Pictures]) -> list[tuple[int, int]]:
-    """First and last position of each shot, ascending. What lies between two of them is a dissolve."""
+def find_shots(thumbnails: Sequence[Pictures], small: bool = False) -> list[tuple[int, int]]:
+    """First and last position of each shot, ascending. What lies between two of them is a dissolve; of frames that are
+    `small` none is looked for: a fine texture that moves by half a pixel of their thumbnails looks like a mixture."""
     if not thumbnails:
         return []
     pictures = _smooth(np.stack(thumbnails, axis=-1))  # (h, w, T): of the same pixel, frame after frame
     contrast = np.maximum(_deviation(pictures), _FAINTEST)
     cuts = _cuts(pictures, contrast)
     mixed = np.zeros(len(thumbnails), bool)
-    for first, last in _dissolves(pictures, contrast, cuts):
+    for first, last in () if small else _dissolves(pictures, contrast, cuts):
         mixed[first : last + 1] = True
     shots, first = [], 0
     for at in range(1, len(mixed) + 1):
@@ -131,10 +135,7 @@ def _cuts(pictures: Pictures, contrast: Pictures) -> frozenset[int]:
 
 
 def _dissolves(pictures: Pictures, contrast: Pictures, cuts: frozenset[int]) -> Iterator[tuple[int, int]]:
-    """First and last position of each. Of pictures so small that a fine texture is lost in them, none: one that moves
-    by half a pixel of theirs looks like a mixture."""
-    if min(pictures.shape[:2]) < _SIDE:
-        return
+    """First and last position of each."""
     count = pictures.shape[-1]
     shot = np.cumsum(np.isin(np.arange(count), list(cuts)))  # windows across a cut are left out
     spread = pictures.var(axis=(0, 1))
