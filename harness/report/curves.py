@@ -175,7 +175,7 @@ def _panel(panel: SubFigure, curves: Curves) -> None:
     for axis in axes:
         axis.grid(which="major")
         axis.margins(x=0.02)
-    axes[0].set_title(plain(textwrap.fill(curves.title, 56)))
+    axes[0].set_title(plain(textwrap.fill(curves.title, 46)))
     axes[-1].set_xlabel("step")
     axes[-1].xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
     panel.supxlabel(plain(textwrap.fill(curves.caption, 76)), fontsize=6, x=0.02, ha="left")
