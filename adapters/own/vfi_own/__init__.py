@@ -1,4 +1,4 @@
-"""Small weights of our own as starts: `harness run --start ifrnet-s-own`. Two are here, two are made by a command."""
+"""Small weights of our own as starts, `harness run --start ifrnet-s-own`: `SHIPPED` are here, a command makes more."""
 
 from __future__ import annotations
 
