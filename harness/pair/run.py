@@ -14,6 +14,7 @@ from harness.data.augment import check_size
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.frames import frames_of
 from harness.data.known import masks_of
+from harness.data.leaks import check as check_leaks
 from harness.data.loader import Samples
 from harness.data.mixture import Mixture
 from harness.data.order import Order
@@ -79,6 +80,11 @@ class Shared:
         sets = tuple(TripletSet.of(chosen, plan.testing.per_level, recipe.test_crop) for chosen in plan.tests)
         for each in sets:
             plan.arm.check_times(each.name, each.triplets)
+        for label, benchmark in data.items():
+            for chosen, tested in zip(plan.tests, sets, strict=True):
+                if chosen.label != label:  # else it has been looked at as it was built
+                    both = benchmark.contents("train"), tested.benchmark.contents("test")
+                    check_leaks(*both, trained=label, tested=chosen.label)
         # parts of footage have no truth to go by: those of the masks that it is tested with, then
         by_truth = plan.regions is not None and plan.regions.name == TRUTH
         footage = by_truth and not all(each.knows_truth for each in sets)
