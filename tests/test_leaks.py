@@ -23,6 +23,7 @@ from harness.data.shots import cells_of
 from harness.data.video import images
 from harness.distributed import World
 from harness.errors import HarnessError
+from harness.pair import seen
 from harness.pair.plan import settle
 from harness.pair.run import Shared
 from harness.registry.catalog import catalog
@@ -181,6 +182,35 @@ def test_training_on_nearly_that_is_warned_of(tmp_path: Path, caplog: pytest.Log
     assert f"clips(root={tmp_path / 'a'})" in line
     assert f"clips(root={tmp_path / 'b'})" in line
     assert "b_test nearly equals copy (100%)" in line
+
+
+def test_a_start_that_has_seen_a_test_set_is_warned_of(
+    tmp_path: Path, video: Video, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = folder(tmp_path, video)
+    tested = Clips(root=str(root))
+    words = {"data": "layers:tests=1", "test": f"clips:root={root}", "recipe": "smoke", "start": "ifrnet-s-own"}
+    plan = settle(Asked(baseline="ifrnet-s", **words), catalog(), torch.device("cpu"))
+    assert plan.start is not None
+    assert plan.start.trained_on == ("layers:train", "clips:train")
+    monkeypatch.setattr(seen, "_contents", lambda word, known: tested.contents("test") if "clips" in word else ())
+    Shared.of(plan, Store(tmp_path / "results"), World(0, 1, torch.device("cpu")))
+    (line,) = warnings(caplog)
+    assert line.endswith(
+        "trained on clip other (layers:train, clips:train), and clip other of test set clips equals it"
+    )
+
+
+def test_what_weights_have_seen_goes_by_the_split(
+    tmp_path: Path, video: Video, caplog: pytest.LogCaptureFixture
+) -> None:
+    choice = f"clips:root={folder(tmp_path, video)}"
+    sets = {"clips": Clips(root=str(tmp_path / "clips"))}
+    for word in (f"{choice}:train", "ucf101:test", "nowhere:train", "layers:train"):
+        seen.warn_of_seen("w", (word,), sets, catalog())
+    assert warnings(caplog) == []
+    seen.warn_of_seen("w", (f"{choice}:test",), sets, catalog())
+    assert len(warnings(caplog)) == 1
 
 
 def test_what_is_known_is_known_of_the_middle_of_frames_too(tmp_path: Path, video: Video) -> None:

@@ -37,7 +37,7 @@ def _waves(length: int) -> NDArray[np.float32]:
     at = (np.arange(length) + 0.5) / length
     waves = np.sqrt(2) * np.cos(np.pi * np.arange(_SIDE)[:, None] * at)
     waves[0] = 1
-    return waves.astype(np.float32)
+    return np.asarray(waves, np.float32)
 
 
 def prints_of(digits: Sequence[str]) -> Prints:
