@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.data.cropped import cropped
 from harness.data.leaks import Content, check, leaks
-from harness.data.prints import NEAR, found, print_of, prints_of
+from harness.data.prints import NEAR, found, prints_of, told, waves_of
 from harness.data.sets.clips import Clips
 from harness.data.shots import cells_of
 from harness.data.video import images
@@ -263,15 +263,16 @@ def test_equal_ones_are_refused_though_near_ones_come_first(caplog: pytest.LogCa
 def test_a_print_goes_by_the_picture_and_not_by_its_size_or_brightness(coarse: Video, times: int, more: int) -> None:
     small = coarse.repeat(8, axis=0).repeat(8, axis=1) // 2
     large = small.repeat(times, axis=0).repeat(times, axis=1) + np.uint8(more)
-    one, other = (prints_of([print_of(cells_of(frame))]) for frame in (small, large))
+    one, other = (prints_of(told([waves_of(cells_of(frame))])) for frame in (small, large))
     assert len(one) == len(other)
     assert found(one, other).all()
 
 
 def test_a_print_needs_contrast() -> None:
     noise = np.random.default_rng(0).integers(0, 3, (96, 128, 3), np.uint8)
-    assert print_of(cells_of(noise)) == ""
-    assert len(print_of(cells_of(scene(0, 1, height=96, width=128)[0] // 8))) == 16
+    assert told([waves_of(cells_of(noise))]) == [""]
+    (digits,) = told([waves_of(cells_of(scene(0, 1, height=96, width=128)[0] // 8))])
+    assert len(digits) == 16
     assert len(prints_of(["", "00000000000000ff", ""])) == 1
 
 

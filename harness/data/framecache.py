@@ -24,7 +24,7 @@ from harness.cache import cache_dir, writing
 from harness.data import numbered
 from harness.data.contents import sha256_of
 from harness.data.picture import reduced
-from harness.data.prints import print_of
+from harness.data.prints import told, waves_of
 from harness.data.shots import cells_of, change, find_repeats, find_shots, thumbnail
 from harness.data.video import Shown, decoder, images
 from harness.errors import HarnessError
@@ -212,7 +212,7 @@ def _fill(facts: Path, source: Source) -> None:
     """Decodes into temporary files and renames them, the facts last: where they are, the frames are whole."""
     path = source.video
     log.info("decoding %s", path)
-    shape, changes, thumbnails, stamps, sums, prints = (0, 0), [], [], [], [], []
+    shape, changes, thumbnails, stamps, sums, waves = (0, 0), [], [], [], [], []
     unstated = False
     for stale in facts.parent.glob(f"{facts.stem}.*.tmp"):  # of a process that was killed; the lock is ours
         stale.unlink(missing_ok=True)
@@ -233,7 +233,7 @@ def _fill(facts: Path, source: Source) -> None:
             thumbnails.append(thumbnail(cells))
             stamps.append(shown.stamp)
             sums.append(_sum(frame))
-            prints.append(print_of(cells))
+            waves.append(waves_of(cells))
             unstated |= shown.unstated
             out.write(frame.data)
             before = cells
@@ -244,7 +244,7 @@ def _fill(facts: Path, source: Source) -> None:
     shots = [(kept[first], kept[last]) for first, last in find_shots([thumbnails[row] for row in kept])]
     record: dict[str, Any] = {"rows": len(thumbnails), "height": shape[0], "width": shape[1]}
     record |= {"repeats": repeats, "shots": shots, "stamps": stamps, "unstated": unstated}
-    record |= {"sums": sums, "prints": prints}
+    record |= {"sums": sums, "prints": told(waves)}
     with replacing(facts) as out:
         out.write(json.dumps(record | {"sha256": _sum(_text(record))}).encode())
 

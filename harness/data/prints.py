@@ -19,16 +19,24 @@ _SIDE = 8  # frequencies up and to the side: of 0 to 7 half waves over the pictu
 _TELLING = 0.25  # grey levels: half of the coefficients are further than that from the middle one, or noise decides
 
 
-def print_of(cells: Cells) -> str:
-    """16 hexadecimal digits: which of the 64 lowest frequencies of green, which is most of luma, are above the median.
-    Empty for a picture without enough contrast for that to say anything. `cells` are of `harness.data.shots`."""
+def waves_of(cells: Cells) -> NDArray[np.float32]:
+    """The 64 lowest frequencies (8, 8), of the DCT, of green, which is most of luma. `cells` are of
+    `harness.data.shots`."""
     green = cells[1].astype(np.float32)
     height, width = green.shape
-    waves = _waves(height) @ green @ _waves(width).T / (16 * height * width)
-    far = waves - np.median(waves)
-    if np.median(np.abs(far)) < _TELLING:
-        return ""
-    return np.packbits(far > 0).tobytes().hex()
+    return np.asarray(_waves(height) @ green @ _waves(width).T / (16 * height * width), np.float32)
+
+
+def told(waves: Sequence[NDArray[np.float32]]) -> list[str]:
+    """The print of each frame, from its waves: which are above their median, in 16 hexadecimal digits. Empty for a
+    picture without enough contrast for that to say anything."""
+    if not waves:
+        return []
+    flat = np.stack(waves).reshape(-1, _SIDE * _SIDE)
+    far = flat - np.median(flat, axis=1, keepdims=True)
+    telling = np.median(np.abs(far), axis=1) >= _TELLING
+    bits = np.packbits(far > 0, axis=1)
+    return [row.tobytes().hex() if tells else "" for row, tells in zip(bits, telling, strict=True)]
 
 
 @lru_cache(maxsize=64)
