@@ -72,22 +72,24 @@ def _near(shorter: Prints, longer: Prints) -> float:
     return float(found(shorter[at], longer).mean())
 
 
-def check(train: Sequence[Content], test: Sequence[Content], trained: str = "", tested: str = "") -> None:
-    """Raises HarnessError for the first two that are equal, and warns once of all that are nearly equal. `trained` and
-    `tested` say whose clips they are, where they are not one benchmark's."""
+def check(
+    train: Sequence[Content], test: Sequence[Content], *, where: str = "", trained: str = "", tested: str = ""
+) -> None:
+    """Raises HarnessError for the first two that are equal, and warns once of all that are nearly equal. Messages
+    begin with `where`; `trained` and `tested` say whose clips they are, where they are not one benchmark's."""
     whose_train, whose_test = (f" of {name}" if name else "" for name in (trained, tested))
     near = []
     for leak in leaks(train, test):
         if leak.equal:
             raise HarnessError(
-                f"clip {leak.test}{whose_test}, for testing, has the very frames of clip {leak.train}{whose_train}, "
-                f"for training ({leak.share:.0%} of the shorter one's); remove one"
+                f"{where}clip {leak.test}{whose_test}, for testing, has the very frames of clip "
+                f"{leak.train}{whose_train}, for training ({leak.share:.0%} of the shorter one's); remove one"
             )
         near.append(f"{leak.test} nearly equals {leak.train} ({leak.share:.0%})")
     if near:
         more = f", and {len(near) - NAMED} more" if len(near) > NAMED else ""
         log.warning(
-            "clips for testing%s show what clips for training%s show, by this share of the shorter one's frames: %s%s; "
-            "remove one of each, unless they are different takes",
-            *(whose_test, whose_train, ", ".join(near[:NAMED]), more),
+            "%sclips for testing%s show what clips for training%s show, by this share of the shorter one's frames: %s%s"
+            "; remove one of each, unless they are different takes",
+            *(where, whose_test, whose_train, ", ".join(near[:NAMED]), more),
         )

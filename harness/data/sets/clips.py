@@ -86,7 +86,7 @@ class Clips(Benchmark):
         self.train = tuple(_train(clips, distances))
         if not self.train and any(clip.split == "train" for clip in clips):
             _without_training(folder, clips, distances, gaps)
-        check(self.contents("train"), self.contents("test"))
+        check(self.contents("train"), self.contents("test"), where=f"{folder}: ")
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
         """I0, It, I1 as RGB (3, H, W, 3). Raises HarnessError where cached frames are damaged and cannot be remade."""
