@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from harness.data import Triplet, framecache
 from harness.data.folder import TEST_EVERY
 from harness.data.framecache import Decoded, decode
+from harness.data.leaks import leaks
 from harness.data.sets.clips import BUNDLED, Clips
 from harness.errors import HarnessError
 
@@ -147,6 +148,16 @@ def test_bundled_triplets_and_times_are_these(bundled: Clips) -> None:
         "pose2sim_single_cam01": "f7e6c0c68b807c13",
         "rallye": "9b49bca95b5d3363",
     }
+
+
+def test_no_bundled_clip_is_taken_for_another(bundled: Clips) -> None:
+    """perception_v2 goes on where v1 ends."""
+    contents = [*bundled.contents("train"), *bundled.contents("test")]
+    assert len(contents) == 9
+    assert min(len(each.prints) for each in contents) >= 98
+    for i, one in enumerate(contents):
+        assert list(leaks([one], contents[i + 1 :])) == []
+        assert [leak.equal for leak in leaks([one], [one])] == [True]
 
 
 def test_bundled_clips_have_licence_texts() -> None:

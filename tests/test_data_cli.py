@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from harness.cli.main import main
 from harness.data import verify
+from harness.data.leaks import Content
+from harness.data.prints import prints_of
+from harness.data.sets.clips import Clips
 from harness.data.sets.ucf101 import UCF101
+from harness.report.contact_sheet import draw_triplets
+from harness.report.triplet_list import lines
 from tests import miniatures
 from tests.miniatures import frame
+from tests.squares import Squares
 from tests.test_clips import scene, write
 
 Harness = Callable[..., tuple[int, str, str]]
@@ -79,6 +87,117 @@ def test_list_of_one(harness: Harness) -> None:
         assert text in out
     code, _, err = harness("list", "snufilm")
     assert (code, "did you mean 'snu-film'?" in err) == (2, True)
+
+
+def clips_in(folder: Path) -> str:
+    """Three clips, of which one is too short to be tested on."""
+    for name, length in (("train/a", 20), ("test/b", 30), ("test/short", 10)):
+        write(folder / f"{name}.mp4", scene(len(name), length))
+    return f"clips:root={folder},centres=2"
+
+
+def test_triplets_are_listed_with_levels_shots_times_and_what_is_left_out(
+    harness: Harness, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    code, out, err = harness("list", clips_in(tmp_path / "clips"), "--split", "test")
+    assert (code, err, caplog.messages) == (0, "", [])  # what is left out is said once, below
+    levels, clip, triplets, notes = (
+        [line for line in out.splitlines() if line.startswith(words)]
+        for words in ("level ", "clip ", ("easy ", "medium ", "hard ", "extreme "), "note: ")
+    )
+    assert levels == [f"level {level}: 2 triplets" for level in ("easy", "medium", "hard", "extreme")]
+    assert clip == ["clip b: 8 triplets; shots 0-29"]
+    assert triplets[:2] == [
+        "easy b/00007-00008-00009 frames 7 8 9 t 0.5",
+        "easy b/00020-00021-00022 frames 20 21 22 t 0.5",
+    ]
+    assert len(triplets) == 8
+    assert sum("clip short: its longest shot has 10 distinct frames" in note for note in notes) == 1
+    assert len(out.splitlines()) == len(levels) + len(clip) + len(triplets) + len(notes)
+    assert out.splitlines()[-len(notes) :] == notes
+    code, out, err = harness("list", f"clips:root={tmp_path / 'clips'},gaps=9", "--split", "train")
+    assert out.splitlines()[:3] == [
+        "level train: 2 triplets",
+        "clip a: 2 triplets; shots 0-19",
+        "train a/00000-00009-00018 frames 0 9 18 t 0.5",
+    ]
+
+
+def test_many_shots_make_no_line_wider_than_120(tmp_path: Path) -> None:
+    class Cut(Squares):
+        def contents(self, split: str) -> list[Content]:
+            shots = tuple((10 * i, 10 * i + 9) for i in range(60))
+            return [Content(name="clip0", shots=shots, sums=frozenset(), prints=prints_of([]))]
+
+    listed = list(lines(Cut(), "test"))
+    assert max(map(len, listed)) <= 120
+    assert "590-599" in " ".join(listed)
+
+
+def test_triplets_of_images_are_listed_with_what_is_missing(harness: Harness, ucf101: Path) -> None:
+    (ucf101 / "11" / "frame_02.png").unlink()
+    code, out, err = harness("list", "ucf101", "--split", "test")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:2] == ["level test: 2 triplets", "2 clips, whose shots are not known"]
+    assert out.splitlines()[-1] == "note: only 2 of 3 test triplets"
+    code, out, err = harness("list", "ucf101", "--split", "train")
+    assert (code, err) == (2, "harness: error: ucf101 has no train triplets\n")
+
+
+def test_warnings_are_not_lost_where_the_list_fails(
+    harness: Harness, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    choice = clips_in(tmp_path / "clips")
+    (tmp_path / "clips/test/b.mp4").unlink()
+    code, out, _ = harness("list", choice, "--split", "test")
+    assert (code, out) == (2, "")
+    assert sum("clip short: its longest shot" in line for line in caplog.messages) == 1
+
+
+def test_a_contact_sheet_of_triplets_has_their_middle_frames(harness: Harness, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    code, out, _ = harness("list", clips_in(tmp_path / "clips"), "--split", "test", "--contact-sheet", str(sheet))
+    assert code == 0
+    assert out.splitlines()[-1] == (f"{sheet}: the middle frames of 8 of 8 triplets, the first 3 of a clip on a level")
+    benchmark = Clips(root=str(tmp_path / "clips"), centres=2)
+    with Image.open(sheet) as image:
+        pixels = np.asarray(image).astype(int)
+    assert pixels.shape[1] == 3 * 246 + 6
+    strip = pixels.shape[0] // 4
+    shown = pixels[6 + 14 + 40 : 6 + 14 + 150, 6 + 4 : 6 + 236]
+    whole = np.asarray(Image.fromarray(benchmark.read(benchmark.test[0])[1]).resize((240, 160), Image.Resampling.BOX))
+    assert np.abs(shown - whole[40:150, 4:236].astype(int)).max() == 0
+    second = pixels[6 + 14 + 40 : 6 + 14 + 150, 252 + 4 : 252 + 236]
+    assert np.abs(second - shown).mean() > 10
+    assert strip == 160 + 14 + 8 + 12 + 1
+
+
+def test_a_contact_sheet_is_bounded_and_says_so(tmp_path: Path) -> None:
+    benchmark = Squares(count=50)
+    words = draw_triplets(benchmark, benchmark.test, tmp_path / "sheet.png")
+    assert words.endswith("40 of 100 triplets, the first 3 of a clip on a level, of 40 of 100 clips and levels")
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.size[1] == 40 * (240 + 14 + 8 + 12) + 6
+
+
+def test_wrong_requests_for_triplets(harness: Harness, tmp_path: Path) -> None:
+    for arguments in (("--split", "test"), ("clips", "--contact-sheet", "a.png"), ("--contact-sheet", "a.png")):
+        code, _, err = harness("list", *arguments)
+        assert (code, "--split needs the NAME of a benchmark" in err) == (2, True)
+    code, out, err = harness("list", "clips", "--split", "test", "--contact-sheet", str(tmp_path / "a.gif"))
+    assert (code, out, "end the name in .png" in err) == (2, "", True)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_list_of_triplets_pipes(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m harness data list layers --split train | head -n 2; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "level train: 100000 triplets",
+        "100000 clips, whose shots are not known",
+        "141",
+    ]
+    assert done.stderr == ""
 
 
 def test_all_sound(harness: Harness, ucf101: Path, looked_at: list[Path]) -> None:

@@ -10,8 +10,11 @@ import torch
 
 import harness
 from harness.cli.main import main
+from harness.data.sets.clips import Clips
+from harness.pair import seen
 from tests.stores import COST
 from tests.test_bad_input import write_video
+from tests.test_clips import scene, write
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +58,25 @@ def test_an_official_checkpoint_is_evaluated_and_found_again(
     assert len(before.splitlines()) == 5
     assert call(monkeypatch, capsys, *command) == (0, said)
     assert rows.read_text() == before
+
+
+def test_weights_that_have_seen_a_test_set_are_warned_of(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for number in (0, 1):
+        write(tmp_path / f"videos/clip{number}.mp4", scene(number, 20))
+    benchmark = Clips(root=str(tmp_path / "videos"))
+    data = ("--data", f"clips:root={tmp_path / 'videos'}", "--triplets", 1, "--metrics", "psnr")
+    contents = benchmark.contents("test")
+    monkeypatch.setattr(seen, "_contents", lambda word, known: contents if word == "clips:train" else ())
+    command = ("eval", "--baseline", "ifrnet-s", "--weights", "ifrnet-s-own", *data, "--results", tmp_path / "results")
+    code, said = call(monkeypatch, capsys, *command)
+    assert code == 0, said
+    (line,) = (line for line in caplog.messages if "have seen answers" in line)
+    assert line.endswith("clip clip1 (layers:train, clips:train), and clip clip1 of test set clips equals it")
 
 
 def test_weights_of_another_network_are_refused_in_one_line(

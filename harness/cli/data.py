@@ -1,13 +1,14 @@
-"""harness data: which data sets there are, where to get them, whether the user's own are whole; shots of a video."""
+"""harness data: which data sets there are, their triplets, whether the user's own are whole; shots of a video."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -23,14 +24,31 @@ PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
 
 @click.group()
 def data() -> None:
-    """List data sets; verify that yours are whole; see the shots of a video."""
+    """List data sets and their triplets; verify that yours are whole; see the shots of a video."""
 
 
 @data.command("list")
 @click.argument("name", required=False)
+@click.option("--split", type=click.Choice(["train", "test"]), help="Lists the triplets of NAME for that.")
+@click.option(
+    "--contact-sheet",
+    "sheet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.png",
+    help="With --split: draws the middle frames of the first triplets of each clip on each level, 120 at most.",
+)
 @data_root_option
-def list_(name: str | None) -> None:
-    """List the benchmarks, and where they were found; of NAME, where to get it and how its files lie, too."""
+def list_(name: str | None, split: Literal["train", "test"] | None, sheet: Path | None) -> None:
+    """List the benchmarks, and where they were found; of NAME, where to get it and how its files lie, too.
+
+    With --split, NAME may have options, as in clips:root=FOLDER. Printed are its levels, its clips with their shots,
+    its triplets with t, one a line, and what was left out, and why.
+    """
+    if split and name:
+        _list_triplets(name, split, sheet)
+        return
+    if split or sheet:
+        raise click.UsageError("--split needs the NAME of a benchmark, and --contact-sheet needs --split")
     from rich.table import Table
 
     from harness.registry.catalog import catalog
@@ -111,6 +129,49 @@ def shots(clip: Path, file: Path | None) -> None:
         say(passage.line())
     if file:
         say(draw_shots(decoded, shown, file))
+
+
+def _list_triplets(name: str, split: Literal["train", "test"], sheet: Path | None) -> None:
+    from harness.errors import HarnessError
+    from harness.registry.catalog import catalog
+    from harness.report.contact_sheet import check_png, draw_triplets
+    from harness.report.triplet_list import lines, triplets_of
+
+    if sheet:
+        check_png(sheet)
+    with _warnings() as left_out:
+        benchmark = _built(catalog(), name, "")
+    if not triplets_of(benchmark, split):
+        raise HarnessError(f"{name} has no {split} triplets")
+    for line in lines(benchmark, split):
+        say(line)
+    for line in [*dict.fromkeys(left_out), *([f"only {benchmark.partial}"] if benchmark.partial else [])]:
+        say(f"note: {line}")
+    if sheet:
+        say(draw_triplets(benchmark, triplets_of(benchmark, split), sheet))
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """What is logged of data meanwhile: it is said elsewhere only where an error ends that."""
+    lines: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    log, handler = logging.getLogger("harness.data"), Kept(logging.WARNING)
+    log.addHandler(handler)
+    log.propagate, whole = False, False
+    try:
+        yield lines
+        whole = True
+    finally:
+        log.propagate = True
+        log.removeHandler(handler)
+        if not whole:  # nobody prints them then
+            for line in lines:
+                log.warning("%s", line)
 
 
 def _built(known: Catalog, name: str, root: str) -> Benchmark:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # listing benchmarks is to import no numpy
     import numpy as np
     from numpy.typing import NDArray
 
+    from harness.data.leaks import Content
     from harness.data.truth import Truth
 
 
@@ -80,6 +81,10 @@ class Benchmark(ABC):
         """M0, M1 (2, H, W) of the truth alone, for benchmarks to whom that is cheaper than all of it."""
         known = self.truth(triplet)
         return None if known is None else known.labels[::2]
+
+    def contents(self, split: Literal["train", "test"]) -> Sequence[Content]:
+        """What is known of the clips of a split, by which copies of them are found; empty where nothing is."""
+        return ()
 
     def files(self) -> Sequence[Expected]:
         """Every file of the whole dataset, for `harness data verify`; empty where there is nothing to verify."""

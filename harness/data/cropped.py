@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from harness.data.benchmark import Benchmark, Expected, Triplet
 from harness.data.frames import frames_of
 from harness.data.truth import Truth
+
+if TYPE_CHECKING:
+    from harness.data.leaks import Content
 
 
 def cropped(benchmark: Benchmark, side: int | None) -> Benchmark:
@@ -45,6 +48,9 @@ class Cropped(Benchmark):
     def labels(self, triplet: Triplet) -> NDArray[np.uint16] | None:
         known = self.whole.labels(triplet)
         return None if known is None else self._cut(known).copy()
+
+    def contents(self, split: Literal["train", "test"]) -> Sequence[Content]:
+        return self.whole.contents(split)
 
     def files(self) -> Sequence[Expected]:
         return self.whole.files()

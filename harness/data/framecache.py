@@ -24,13 +24,14 @@ from harness.cache import cache_dir, writing
 from harness.data import numbered
 from harness.data.contents import sha256_of
 from harness.data.picture import reduced
+from harness.data.prints import told, waves_of
 from harness.data.shots import SMALL, cells_of, change, find_repeats, find_shots, thumbnail
 from harness.data.video import Shown, decoder, images
 from harness.errors import HarnessError
 from harness.files import replacing
 
-VERSION = 3
-"""Part of every key: raise it when frames, their times, repeats or shots come out otherwise than before."""
+VERSION = 4
+"""Part of every key: raise it when frames, their times, repeats, shots or prints come out otherwise than before."""
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Decoded:
     stamps   when each row is shown, in ticks of the container; None where it states none (`harness.data.times`)
     unstated whether the colour matrix was taken by the size of frames, for want of anything that states it
     sums     a hash of each row
+    prints   of each row what the eye sees of it (`harness.data.prints`); empty where that says nothing
     """
 
     source: Source
@@ -82,6 +84,7 @@ class Decoded:
     stamps: tuple[int | None, ...]
     unstated: bool
     sums: tuple[str, ...]
+    prints: tuple[str, ...]
 
     def open(self) -> Frames:
         return Frames(self)
@@ -195,7 +198,7 @@ def _cached(facts: Path, source: Source) -> Decoded | None:
         record = json.loads(facts.read_bytes())
         if record.pop("sha256") != _sum(_text(record)):
             return None
-        for name in ("repeats", "stamps", "sums"):
+        for name in ("repeats", "stamps", "sums", "prints"):
             record[name] = tuple(record[name])
         record["shots"] = tuple((first, last) for first, last in record["shots"])
         decoded = Decoded(file=facts.with_suffix(".rgb"), source=source, **record)
@@ -209,7 +212,7 @@ def _fill(facts: Path, source: Source) -> None:
     """Decodes into temporary files and renames them, the facts last: where they are, the frames are whole."""
     path = source.video
     log.info("decoding %s", path)
-    shape, changes, thumbnails, stamps, sums = (0, 0), [], [], [], []
+    shape, changes, thumbnails, stamps, sums, waves = (0, 0), [], [], [], [], []
     unstated = False
     for stale in facts.parent.glob(f"{facts.stem}.*.tmp"):  # of a process that was killed; the lock is ours
         stale.unlink(missing_ok=True)
@@ -230,6 +233,7 @@ def _fill(facts: Path, source: Source) -> None:
             thumbnails.append(thumbnail(cells))
             stamps.append(shown.stamp)
             sums.append(_sum(frame))
+            waves.append(waves_of(cells))
             unstated |= shown.unstated
             out.write(frame.data)
             before = cells
@@ -241,7 +245,8 @@ def _fill(facts: Path, source: Source) -> None:
         (kept[first], kept[last]) for first, last in find_shots([thumbnails[row] for row in kept], min(shape) < SMALL)
     ]
     record: dict[str, Any] = {"rows": len(thumbnails), "height": shape[0], "width": shape[1]}
-    record |= {"repeats": repeats, "shots": shots, "stamps": stamps, "unstated": unstated, "sums": sums}
+    record |= {"repeats": repeats, "shots": shots, "stamps": stamps, "unstated": unstated}
+    record |= {"sums": sums, "prints": told(waves)}
     with replacing(facts) as out:
         out.write(json.dumps(record | {"sha256": _sum(_text(record))}).encode())
 

@@ -14,10 +14,11 @@ from harness.evaluate.protocol import predictor
 from harness.masks.chosen import record_of
 from harness.measure.cost import cost
 from harness.pair.fingerprint import environment, short
+from harness.pair.seen import warn_of_seen
 from harness.pair.session import Session
 from harness.pair.start import Trained, state_hash
 from harness.pair.testset import Tests
-from harness.registry.catalog import Catalog, ChosenMasks
+from harness.registry.catalog import Catalog, ChosenMasks, catalog
 from harness.registry.options import Choice, parse_choice, parse_choices
 from harness.registry.specs import BaselineSpec, MaskPartSpec, MaskSourceSpec, PluginSpec, Spec
 from harness.results.comparison import differences
@@ -91,6 +92,7 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
     arm.check(model)
     for each in tests.sets:
         arm.check_times(each.name, each.triplets)
+    warn_of_seen(given.name, given.trained_on, {each.name: each.benchmark for each in tests.sets}, catalog())
     tests.evaluate_reference(session)
     sha = state_hash(model.state_dict())[:12]  # of what was read: a file may hold several sets of weights
     cache = tests.region_masks if arm.needs_masks else None

@@ -14,6 +14,7 @@ from harness.data.augment import check_size
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.frames import frames_of
 from harness.data.known import masks_of
+from harness.data.leaks import check as check_leaks
 from harness.data.loader import Samples
 from harness.data.mixture import Mixture
 from harness.data.order import Order
@@ -30,9 +31,11 @@ from harness.pair.comparison import comparison_of
 from harness.pair.fingerprint import fingerprint, installation, short
 from harness.pair.initial import initial_weights
 from harness.pair.plan import Plan
+from harness.pair.seen import warn_of_seen
 from harness.pair.session import Session
 from harness.pair.start import state_hash
 from harness.pair.testset import Tests, file_hash
+from harness.registry.catalog import catalog
 from harness.registry.mask_choice import TRUTH
 from harness.results.comparison import Comparison, differences
 from harness.results.records import Fingerprint, Measured, PairRecord, RunRecord, Status
@@ -79,6 +82,14 @@ class Shared:
         sets = tuple(TripletSet.of(chosen, plan.testing.per_level, recipe.test_crop) for chosen in plan.tests)
         for each in sets:
             plan.arm.check_times(each.name, each.triplets)
+        for label, benchmark in data.items():
+            for chosen, tested in zip(plan.tests, sets, strict=True):
+                if chosen.label != label:  # else it has been looked at as it was built
+                    both = benchmark.contents("train"), tested.benchmark.contents("test")
+                    check_leaks(*both, trained=label, tested=chosen.label)
+        if plan.start:
+            named = {each.name: each.benchmark for each in sets}
+            warn_of_seen(plan.start.record.name, plan.start.trained_on, named, catalog())
         # parts of footage have no truth to go by: those of the masks that it is tested with, then
         by_truth = plan.regions is not None and plan.regions.name == TRUTH
         footage = by_truth and not all(each.knows_truth for each in sets)

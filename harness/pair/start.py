@@ -25,24 +25,26 @@ from harness.weights.read import load_weights
 
 @dataclass(frozen=True)
 class Trained:
-    """A file of trained weights: what tables call it, the run that it comes from, where it was named as one, and which
-    set of weights in it is meant, where that was said."""
+    """A file of trained weights: what tables call it, the run that it comes from, where it was named as one, which set
+    of weights in it is meant, where that was said, and what an entry of `harness weights` was trained on."""
 
     name: str
     file: Path
     run: RunFolder | None = None
     key: str = ""
+    trained_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Start:
     """What both arms start from. `word` asks for it again, whatever runs there are by then; `record` is what a
-    comparison keeps of it, `key` the set of weights in the file."""
+    comparison keeps of it, `key` the set of weights in the file, `trained_on` as of its entry."""
 
     word: str
     file: Path
     record: StartRecord
     key: str = ""
+    trained_on: tuple[str, ...] = ()
 
 
 def find_trained(word: str, known: Catalog, store: Store) -> Trained:
@@ -58,10 +60,10 @@ def find_trained(word: str, known: Catalog, store: Store) -> Trained:
     if word in runs:
         return _of_run(runs[word])
     if word in entries:
-        return Trained(word, _published(entries[word]))
+        return Trained(word, _published(entries[word]), trained_on=entries[word].trained_on)
     entry, _, key = word.rpartition(":")
     if entry in entries and key:
-        return Trained(word, _published(entries[entry]), key=key)
+        return Trained(word, _published(entries[entry]), key=key, trained_on=entries[entry].trained_on)
     if os.path.exists(path := expanded(word)):  # noqa: PTH110 - of any word, with a NUL in it too, it says no
         hint = f": {path.name}" if path.name in runs else ""
         raise HarnessError(f"{word}: is no file; give a file of weights, or a run by its name{hint}")
@@ -80,7 +82,7 @@ def find_start(word: str, arm: Arm, known: Catalog, store: Store) -> Start:
         if name != arm.baseline.name:
             raise HarnessError(f"{found.name} is a run of {run.label}: {arm.baseline.name} cannot start from it")
     record = StartRecord(name=found.name, content=state_hash(baseline_of(found.file, arm, found.key)))
-    return Start(found.name if found.run else word, found.file, record, found.key)
+    return Start(found.name if found.run else word, found.file, record, found.key, found.trained_on)
 
 
 def baseline_of(file: Path, arm: Arm, key: str = "") -> Mapping[str, torch.Tensor]:

@@ -127,6 +127,7 @@ class WeightsSpec(Named):
     hub      whose cache may hold it: "torch" for torch hub's checkpoints, or a Hugging Face repository "owner/name"
     package  an installed Python package that may hold it, by the name that is imported
     size     in bytes, 0 where unknown; sha256 of the file, "" where unknown
+    trained_on  the data, where it is known, as benchmarks with their split: "clips:train"
     """
 
     file: str
@@ -137,6 +138,7 @@ class WeightsSpec(Named):
     package: str = ""
     size: int = 0
     sha256: str = ""
+    trained_on: tuple[str, ...] = ()
 
     kind = "weights"
 

@@ -1,20 +1,28 @@
-"""The shots of a video as a picture: of each passage the first, the middle and the last frame, and where copies are."""
+"""Contact sheets: of each shot of a video the first, the middle and the last frame, and where copies are; of triplets
+their middle frames."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from harness.data.benchmark import Benchmark, Triplet
 from harness.data.framecache import Decoded
+from harness.data.frames import frames_of
 from harness.errors import HarnessError
 from harness.files import write_bytes
+from harness.printable import printable
 
 WIDE, GAP, LINE, BAR = 240, 6, 14, 8  # pixels of the sheet
+ACROSS = 3  # pictures side by side
+STRIPS = 40
+"""Lines of a sheet of triplets, at most."""
 SHOT, COPY, DISSOLVE = (90, 140, 200), (240, 160, 40), (200, 60, 60)
 
 
@@ -69,24 +77,76 @@ def check_png(path: Path) -> None:
 
 def draw_shots(decoded: Decoded, shown: Sequence[Passage], path: Path) -> Path:
     """Write the sheet, a PNG file, one passage below the other."""
-    high = max(1, round(WIDE * decoded.height / decoded.width))
-    row = LINE + high + BAR + 2 * GAP
-    sheet = Image.new("RGB", (3 * WIDE + 4 * GAP, row * len(shown) + GAP), "white")
-    draw = ImageDraw.Draw(sheet)
     frames = decoded.open()
-    for number, passage in enumerate(shown):
-        top = GAP + number * row
-        colour = DISSOLVE if passage.number is None else SHOT
-        draw.text((GAP, top), passage.line(), fill=colour)
-        places = (passage.first, (passage.first + passage.last) // 2, passage.last)
-        for column, at in enumerate(places):
+
+    def strips() -> Iterator[_Strip]:
+        for passage in shown:
+            colour = DISSOLVE if passage.number is None else SHOT
+            places = (passage.first, (passage.first + passage.last) // 2, passage.last)
+            marks = (f"{at}, a copy" if at in passage.copies else str(at) for at in places)
+            pictures = [(_small(frames.read(at)), mark) for at, mark in zip(places, marks, strict=True)]
+            yield _Strip(passage.line(), colour, pictures, _bar(passage, ACROSS * (WIDE + GAP) - GAP))
+
+    return _draw(strips(), path)
+
+
+def draw_triplets(benchmark: Benchmark, triplets: Sequence[Triplet], path: Path) -> str:
+    """Write a sheet, a PNG file, with the middle frames of the first three triplets of each clip on each level; of more
+    than `STRIPS` such threes those of some, evenly spread. What is drawn, in words."""
+    threes: dict[tuple[str, str], list[Triplet]] = {}
+    for triplet in triplets:
+        threes.setdefault((triplet.level, triplet.clip), []).append(triplet)
+    groups = list(threes.items())
+    count = min(len(groups), STRIPS)
+    chosen = [groups[i * len(groups) // count] for i in range(count)]
+
+    def strips() -> Iterator[_Strip]:
+        for (level, clip), group in chosen:
+            pictures = [
+                (_small(frames_of(benchmark, each)[1]), f"{each.frames[1]}, t {each.t:.6g}") for each in group[:ACROSS]
+            ]
+            yield _Strip(printable(f"{level}, {clip}: {len(group)} triplets"), SHOT, pictures)
+
+    _draw(strips(), path)
+    drawn = sum(len(group[:ACROSS]) for _, group in chosen)
+    return (
+        f"{path}: the middle frames of {drawn} of {len(triplets)} triplets, the first {ACROSS} of a clip on a level"
+        + (f", of {count} of {len(groups)} clips and levels" if count < len(groups) else "")
+    )
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """A line of the sheet: its words, up to `ACROSS` pictures with what is written into each, and a bar below."""
+
+    caption: str
+    colour: tuple[int, int, int]
+    pictures: Sequence[tuple[Image.Image, str]]
+    bar: Image.Image | None = None
+
+
+def _small(frame: NDArray[np.uint8]) -> Image.Image:
+    """Of an RGB frame (H, W, 3)."""
+    high = max(1, round(WIDE * frame.shape[0] / frame.shape[1]))
+    return Image.fromarray(frame).resize((WIDE, high), Image.Resampling.BOX)
+
+
+def _draw(strips: Iterable[_Strip], path: Path) -> Path:
+    rows = list(strips)
+    tall = [LINE + max(small.height for small, _ in row.pictures) + BAR + 2 * GAP for row in rows]
+    sheet = Image.new("RGB", (ACROSS * (WIDE + GAP) + GAP, sum(tall) + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    top = GAP
+    for row, height in zip(rows, tall, strict=True):
+        draw.text((GAP, top), row.caption, fill=row.colour)
+        for column, (small, mark) in enumerate(row.pictures):
             left = GAP + column * (WIDE + GAP)
-            small = Image.fromarray(frames.read(at)).resize((WIDE, high), Image.Resampling.BOX)
             sheet.paste(small, (left, top + LINE))
-            draw.rectangle((left, top + LINE, left + WIDE - 1, top + LINE + high - 1), outline=colour)
-            mark = f"{at}, a copy" if at in passage.copies else str(at)
+            draw.rectangle((left, top + LINE, left + WIDE - 1, top + LINE + small.height - 1), outline=row.colour)
             draw.text((left + 4, top + LINE + 2), mark, fill="white", stroke_width=2, stroke_fill="black")
-        sheet.paste(_bar(passage, 3 * WIDE + 2 * GAP), (GAP, top + LINE + high + 2))
+        if row.bar:
+            sheet.paste(row.bar, (GAP, top + height - BAR - 2 * GAP + 2))
+        top += height
     content = io.BytesIO()
     sheet.save(content, "png")
     write_bytes(path, content.getvalue())

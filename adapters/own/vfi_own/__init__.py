@@ -26,6 +26,7 @@ def _spec(baseline: str) -> WeightsSpec:
         package="vfi_own",
         size=size,
         sha256=sha256,
+        trained_on=("layers:train", "clips:train"),
     )
 
 

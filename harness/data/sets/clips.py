@@ -18,8 +18,10 @@ from harness.data.benchmark import Benchmark, Triplet
 from harness.data.folder import Clip, load, resolve, short_names
 from harness.data.framecache import VERSION, Frames
 from harness.data.holdings import find
+from harness.data.leaks import Content, check
 from harness.data.manifest import Listed, read_list
 from harness.data.picture import LINES
+from harness.data.prints import prints_of
 from harness.data.times import MIDDLE, TOLERANCE
 from harness.errors import HarnessError
 from harness.files import expanded
@@ -54,7 +56,9 @@ class Clips(Benchmark):
     of those that `harness.data.shots` finds. t goes by the frames' time stamps. Where no list asks for other triplets,
     those alone are taken of which the second frame is the middle by them (`harness.data.times` says how close that is);
     how many are not is said of each clip.
-    Videos are decoded here, once, into the cache. Raises HarnessError where a file, a list or an option is wrong.
+    Clips for training and for testing are compared by their frames (`harness.data.leaks`).
+    Videos are decoded here, once, into the cache. Raises HarnessError where a file, a list or an option is wrong, or a
+    clip for testing has the frames of one for training.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Clips(Benchmark):
         self.train = tuple(_train(clips, distances))
         if not self.train and any(clip.split == "train" for clip in clips):
             _without_training(folder, clips, distances, gaps)
+        check(self.contents("train"), self.contents("test"), where=f"{folder}: ")
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
         """I0, It, I1 as RGB (3, H, W, 3). Raises HarnessError where cached frames are damaged and cannot be remade."""
@@ -103,8 +108,23 @@ class Clips(Benchmark):
         triplets = [(each.id, each.level, each.t) for each in (self.train if split == "train" else self.test)]
         return sha256(json.dumps([VERSION, clips, triplets]).encode()).hexdigest()
 
+    def contents(self, split: Literal["train", "test"]) -> Sequence[Content]:
+        """Of the clips that triplets are of, the frames in use."""
+        used = dict.fromkeys(triplet.clip for triplet in (self.train if split == "train" else self.test))
+        return [_content(self._clips[name]) for name in used]
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_frames": {}}  # each process checks the frames itself
+
+
+def _content(clip: Clip) -> Content:
+    rows = [number // clip.entry.frame_step for shot in clip.shots for number in shot]
+    return Content(
+        name=clip.name,
+        shots=tuple((shot[0], shot[-1]) for shot in clip.shots if shot),
+        sums=frozenset(clip.decoded.sums[row] for row in rows),
+        prints=prints_of([clip.decoded.prints[row] for row in rows]),
+    )
 
 
 def _say_unstated(clips: Sequence[Clip]) -> None:
