@@ -2,7 +2,7 @@
 # make test     set up, then every test
 # make lint     set up, then ruff, mypy and the import rules
 # make torture  set up, then the tests of reliability at full size, into results/reliability.md
-# make bench    set up, then the harness loop against a bare torch loop, as a ratio
+# make bench    set up, then the harness loop against a bare torch loop, and what looking at footage takes beside decoding
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -26,6 +26,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench_loop.py
+	$(BIN)/python tests/measure_shots.py cost
 
 torture: $(READY)
 	$(BIN)/python -m tests.torture.report

@@ -13,7 +13,8 @@ touch is a false cut, and every other gap between shots a false dissolve; a row'
 is every border in the clips as they are which is no cut that `sources.json` states. perception_v2 goes on where
 perception_v1 ends, so that this pair has no cut.
 
-`cost` decodes the bundled clips and prints what finding shots and copies takes beside that, both in seconds of CPU.
+`cost` decodes the bundled clips and prints what finding shots and copies, and hashes and prints, take beside that, in
+seconds of CPU: part of `make bench`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from numpy.typing import NDArray
 from harness.data.folder import find
 from harness.data.framecache import VERSION
 from harness.data.picture import reduced
+from harness.data.prints import told, waves_of
 from harness.data.sets.clips import BUNDLED
 from harness.data.shots import Cells, cells_of, change, find_repeats, find_shots, thumbnail
 from harness.data.video import images
@@ -191,26 +194,33 @@ def _kind(length: int) -> str:
 
 
 def cost() -> None:
-    print("| clip | decoding, ms a frame | shots and copies, ms a frame | ratio |\n|---|---|---|---|")
-    total = np.zeros(2)
+    print("| clip | decoding, ms a frame | shots and copies | hashes and prints | on top |\n|---|---|---|---|---|")
+    total = np.zeros(3)
     for path in find(BUNDLED).values():
-        start, own = time.process_time(), 0.0
+        spent = np.zeros(3)
         cells: list[Cells] = []
-        changes, thumbs = [], []
+        changes, thumbs, waves = [], [], []
+        begun = time.process_time()
         for shown in images(path, 1, 1, "", "no"):
-            frame, begun = reduced(shown.image, None), time.process_time()
+            frame = reduced(shown.image, None)
+            spent[0] += (looked := time.process_time()) - begun
             cells = [*cells[-1:], cells_of(frame)]
             changes += [change(cells[1], cells[0])] if len(cells) > 1 else []
             thumbs.append(thumbnail(cells[-1]))
-            own += time.process_time() - begun
-        decoding, begun = time.process_time() - start - own, time.process_time()
+            spent[1] += (hashed := time.process_time()) - looked
+            sha256(frame.data)
+            waves.append(waves_of(cells[-1]))
+            spent[2] += (begun := time.process_time()) - hashed
+        spent[0] += (looked := time.process_time()) - begun
         find_repeats(changes)
         find_shots(thumbs)
-        own += time.process_time() - begun
-        total += decoding, own
-        each = (decoding / len(thumbs) * 1e3, own / len(thumbs) * 1e3, own / decoding)
-        print("| {} | {:.2f} | {:.2f} | {:.2f} |".format(path.name, *each))
-    print(f"| all, in seconds | {total[0]:.1f} | {total[1]:.1f} | {total[1] / total[0]:.2f} |")
+        spent[1] += (hashed := time.process_time()) - looked
+        told(waves)
+        spent[2] += time.process_time() - hashed
+        total += spent
+        each = spent / len(thumbs) * 1e3
+        print("| {} | {:.2f} | {:.2f} | {:.2f} | {:.0%} |".format(path.name, *each, each[1:].sum() / each[0]))
+    print("| all, in seconds | {:.1f} | {:.1f} | {:.1f} | {:.0%} |".format(*total, total[1:].sum() / total[0]))
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["cost"]:

@@ -448,8 +448,12 @@ def test_a_manifest_for_a_missing_video_is_refused(tmp_path: Path) -> None:
 
 
 def test_folders_without_use_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(HarnessError, match="no such folder"):
+    with pytest.raises(HarnessError, match="no such folder; give one of videos with root="):
         Clips(root=str(tmp_path / "absent"))
+    (tmp_path / "cut, off").mkdir()
+    with pytest.raises(HarnessError, match="cut: no such folder; a path with a comma goes in double quotes"):
+        Clips(root=str(tmp_path / "cut"))
+    (tmp_path / "cut, off").rmdir()
     with pytest.raises(HarnessError, match="no video in this folder"):
         Clips(root=str(tmp_path))
     folder_of(tmp_path, 1)

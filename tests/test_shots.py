@@ -227,6 +227,17 @@ def test_the_command_prints_and_draws_every_passage(tmp_path: Path, monkeypatch:
         assert {(90, 140, 200), (240, 160, 40), (200, 60, 60)} <= colours
 
 
+def test_the_command_takes_a_folder_of_numbered_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    frames = filmed(FIRST, 0, 6)
+    for number, frame in enumerate([*frames[:3], *frames[2:]]):
+        Image.fromarray(frame).save(tmp_path / f"{number}.png")
+    done = CliRunner().invoke(data, ["shots", str(tmp_path)])
+    assert done.output == "shot 1: frames 0 to 6, 6 distinct, copies: 3\n"
+    done = CliRunner().invoke(data, ["shots", str(tmp_path.parent)])
+    assert "holds no numbered images that are one video" in str(done.exception)
+
+
 def test_a_sheet_of_another_kind_is_refused_before_anything_is_decoded(tmp_path: Path) -> None:
     done = CliRunner().invoke(data, ["shots", str(BUNDLED / FIRST), "-o", str(tmp_path / "sheet.gif")])
     assert "a contact sheet is written as png" in str(done.exception)

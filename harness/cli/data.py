@@ -104,7 +104,7 @@ def verify(name: str, root: str, partial: bool) -> None:
 
 
 @data.command()
-@click.argument("clip", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("clip", type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--output",
     "-o",
@@ -114,15 +114,20 @@ def verify(name: str, root: str, partial: bool) -> None:
     help="Draws a contact sheet: of each shot the first, the middle and the last frame.",
 )
 def shots(clip: Path, file: Path | None) -> None:
-    """Find the shots of the video CLIP, its dissolves, and the frames in it that are copies.
+    """Find the shots of the video CLIP, its dissolves, and the frames in it that are copies. CLIP may be a folder of
+    numbered images, too.
 
-    Where they are wrong, state them in the folder's clips.yaml.
+    Where they are wrong, state them in the clips.yaml of the folder that CLIP is in.
     """
+    from harness.data import numbered
     from harness.data.framecache import content_of, decode
+    from harness.errors import HarnessError
     from harness.report.contact_sheet import check_png, draw_shots, passages
 
     if file:
         check_png(file)
+    if clip.is_dir() and len(numbered.frames_of(clip)) < numbered.FEWEST:
+        raise HarnessError(f"{clip}: holds no numbered images that are one video; give a video, or a folder of those")
     decoded = decode(clip, content_of(clip))
     shown = passages(decoded)
     for passage in shown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from glob import escape
 from itertools import islice
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def find(folder: Path, say: bool = True) -> dict[str, Path]:
     Raises HarnessError where there is none.
     """
     if not folder.is_dir():
-        raise HarnessError(f"{folder}: no such folder; give a folder of videos with root=")
+        cut_off = any(folder.parent.glob(f"{escape(folder.name)},*"))
+        how = 'a path with a comma goes in double quotes: root="..."' if cut_off else "give one of videos with root="
+        raise HarnessError(f"{folder}: no such folder; {how}")
     videos: dict[str, Path] = {}
     passed: dict[str, list[str]] = {}
     for place, files in _places(folder):

@@ -36,7 +36,7 @@ def numbered(images: Iterable[Path]) -> dict[int, Path]:
 
 
 def frames_of(folder: Path) -> dict[int, Path]:
-    """The frames of such a folder, by number."""
+    """The frames of such a folder, by number; empty where it is none."""
     return numbered(file for file in folder.iterdir() if is_image(file))
 
 
