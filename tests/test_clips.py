@@ -300,7 +300,7 @@ def test_what_states_no_number_of_frames_is_refused_when_cut_off(
     )
     data = file.read_bytes()
     file.write_bytes(data[: len(data) * percent // 100])
-    with pytest.raises(HarnessError, match=rf"a\{suffix}: breaks off after"):
+    with pytest.raises(HarnessError, match=rf"a\{suffix}: (breaks off after|no frame can be decoded)"):
         decode(file, f"{suffix} {percent}")
 
 
