@@ -160,7 +160,7 @@ def _whole(container: InputContainer, stream: VideoStream, path: Path, threads: 
             )
         if packet.pts is not None and not packet.size:  # of Theora: the frame before it is shown for longer
             continue
-        for frame in packet.decode():
+        for frame in stream.decode(packet):
             count += 1
             yield frame
     if together:
