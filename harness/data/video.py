@@ -147,10 +147,12 @@ def _whole(container: InputContainer, stream: VideoStream, path: Path, threads: 
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = threads
     together = container.format.name == "matroska,webm" and not stream.codec_context.bit_rate  # else it is a guess
-    end, count = Fraction(0), 0
+    end: Fraction | None = None
+    count = 0
     for packet in container.demux() if together else container.demux(stream):
         if packet.pts is not None:
-            end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            until = (packet.pts + (packet.duration or 0)) * packet.time_base
+            end = until if end is None else max(end, until)
         if packet.stream.index != stream.index:
             continue
         if packet.is_corrupt:
@@ -163,6 +165,8 @@ def _whole(container: InputContainer, stream: VideoStream, path: Path, threads: 
         for frame in stream.decode(packet):
             count += 1
             yield frame
+    if end is None:  # a raw stream, that states no times
+        return
     if together:
         stated, tolerance = Fraction(container.duration or 0, 1_000_000), 2 * end / max(count, 1) + _SOUND
     elif stream.frames and stream.duration and stream.time_base:
@@ -170,7 +174,7 @@ def _whole(container: InputContainer, stream: VideoStream, path: Path, threads: 
         end -= (stream.start_time or 0) * stream.time_base
     else:
         return
-    if 0 < end < stated - tolerance:
+    if end < stated - tolerance:
         raise HarnessError(
             f"{path}: breaks off after {float(end):.2f} of {float(stated):.2f} seconds ({count} frames); copy it anew"
         )
