@@ -139,6 +139,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("model.compose", "size[0] * scale", "size[0] / scale", NETWORK),
     ("model.deterministic", "align_corners=True", "align_corners=False", NETWORK),
     ("model.regions", "** -0.5", "** -0.25", NETWORK),
+    ("model.splatting", "landed == 0", "landed == 1", NETWORK),
     ("model.warping", "(width - 1, 1)", "(width, 1)", NETWORK),
     ("model.losses", "PRIOR_WEIGHT = 0.1", "PRIOR_WEIGHT = 0.2", RUNS),
     ("model.padding", "columns // 2", "columns // 3", {"rows"}),

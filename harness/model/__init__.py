@@ -13,6 +13,7 @@ from harness.model.contracts import (
     take_up,
 )
 from harness.model.regions import Regions, pool_and_copy, region_attention
+from harness.model.splatting import splat
 from harness.model.torchvision_ops import import_torchvision
 from harness.model.warping import pixel_grid, resize, resize_flow, warp
 
@@ -36,6 +37,7 @@ __all__ = [
     "region_attention",
     "resize",
     "resize_flow",
+    "splat",
     "take_up",
     "warp",
 ]
