@@ -137,6 +137,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("model.blocks", "kernel // 2", "kernel // 3", {*NETWORK, "initial weights"}),
     ("model.contracts", "flow_t0 + prior.flow_t0", "flow_t0 - prior.flow_t0", {*NETWORK, "initial weights"}),
     ("model.compose", "size[0] * scale", "size[0] / scale", NETWORK),
+    ("model.correlation", "0.5**level", "0.4**level", NETWORK),
     ("model.deterministic", "align_corners=True", "align_corners=False", NETWORK),
     ("model.regions", "** -0.5", "** -0.25", NETWORK),
     ("model.splatting", "landed == 0", "landed == 1", NETWORK),

@@ -1,4 +1,5 @@
-"""What a network builds on: the seam's contracts, warping, regions and blocks. Importing this imports torch."""
+"""What a network builds on: the seam's contracts, warping both ways, correlation, regions and blocks. Importing this
+imports torch."""
 
 from harness.model.blocks import PyramidEncoder, ResBlock, conv_prelu, decoder_body
 from harness.model.compose import Composed
@@ -12,6 +13,7 @@ from harness.model.contracts import (
     Prediction,
     take_up,
 )
+from harness.model.correlation import Correlation, local_correlation
 from harness.model.regions import Regions, pool_and_copy, region_attention
 from harness.model.splatting import splat
 from harness.model.torchvision_ops import import_torchvision
@@ -20,6 +22,7 @@ from harness.model.warping import pixel_grid, resize, resize_flow, warp
 __all__ = [
     "Baseline",
     "Composed",
+    "Correlation",
     "FeaturePlugin",
     "Features",
     "Frames",
@@ -32,6 +35,7 @@ __all__ = [
     "conv_prelu",
     "decoder_body",
     "import_torchvision",
+    "local_correlation",
     "pixel_grid",
     "pool_and_copy",
     "region_attention",

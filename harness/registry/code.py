@@ -29,7 +29,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "training": (
         *("arm", "distributed"),
         *("data.augment", "data.benchmark", "data.known", "data.loader", "data.mixture", "data.order"),
-        *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
+        *("model.blocks", "model.compose", "model.contracts", "model.correlation", "model.deterministic"),
         *("model.losses", "model.regions", "model.splatting", "model.warping"),
         *("train.checkpoint", "train.engine", "train.freeze", "train.loop", "train.recipe", "train.step"),
         *("weights.content", "weights.fit", "weights.groups", "weights.read"),
@@ -40,7 +40,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         *("evaluate.protocol", "evaluate.regions", "evaluate.runner"),
         *("metrics.epe", "metrics.lpips", "metrics.motion"),
         *("metrics.pixelwise", "metrics.regional", "metrics.ssim"),
-        *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
+        *("model.blocks", "model.compose", "model.contracts", "model.correlation", "model.deterministic"),
         *("model.padding", "model.regions", "model.splatting", "model.warping"),
         *("weights.content", "weights.fit", "weights.groups", "weights.read"),
     ),
