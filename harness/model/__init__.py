@@ -14,6 +14,7 @@ from harness.model.contracts import (
     take_up,
 )
 from harness.model.correlation import Correlation, local_correlation
+from harness.model.flows import backward_flows, forward_flows
 from harness.model.regions import Regions, pool_and_copy, region_attention
 from harness.model.splatting import splat
 from harness.model.torchvision_ops import import_torchvision
@@ -32,8 +33,10 @@ __all__ = [
     "PyramidEncoder",
     "Regions",
     "ResBlock",
+    "backward_flows",
     "conv_prelu",
     "decoder_body",
+    "forward_flows",
     "import_torchvision",
     "local_correlation",
     "pixel_grid",
