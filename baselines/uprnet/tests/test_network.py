@@ -344,8 +344,9 @@ def test_double_precision(network: Any, frames: Any) -> None:
     torch.testing.assert_close(out.frame.float(), predict(network("base"), pair).frame, atol=2e-5, rtol=0)
 
 
-def test_it_compiles_into_one_graph(network: Any, frames: Any) -> None:
-    net, pair = network("base"), frames(32, 48)
+def test_it_compiles_into_one_graph(frames: Any) -> None:
+    """Of one level: tracing three takes three times as long, and says no more."""
+    net, pair = UPRNet(variant="base", levels=1).eval().requires_grad_(False), frames(16, 24)
     compiled = torch.compile(Composed(net), backend="aot_eager", fullgraph=True)
     with torch.no_grad():
         torch.testing.assert_close(compiled(pair, HALF).frame, predict(net, pair).frame, atol=2e-5, rtol=0)
