@@ -130,7 +130,8 @@ class UPRNet(Baseline):
             frame, blend = self.synthesis_network(frame, level.images, (c0, c1, c2), (finest, half, quarter), t)
         assert frame is not None
         size = frame.shape[-2], frame.shape[-1]
-        flow_t0, flow_t1 = (resize_flow(flow, size) for flow in backward_flows(*flows.chunk(2), t.to(flows.dtype)))
+        flow_01, flow_10 = flows.chunk(2)
+        flow_t0, flow_t1 = (resize_flow(flow, size) for flow in backward_flows(flow_01, flow_10, t.to(flows.dtype)))
         return Prediction(frame=frame, flow_t0=flow_t0, flow_t1=flow_t1, blend=blend)
 
     def translate(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
