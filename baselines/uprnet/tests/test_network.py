@@ -181,6 +181,14 @@ def test_refined_features_reach_flows_and_frame_without_a_prior(network: Any, fr
         assert (out.flow_t0 - plain.flow_t0).abs().max() > 1e-2
 
 
+def test_refined_features_reach_the_coarsest_frame_too(network: Any, frames: Any) -> None:
+    """Where a prior stands for what they would be matched for."""
+    net, pair, prior = network("base"), frames(64, 96), random_prior(4, 6, inject="replace")
+    features = net.encode(pair)
+    plain, refined = (net.decode(pair, f, HALF, prior) for f in (features, features.refined(features.f0, -features.f1)))
+    assert (plain.frame - refined.frame).abs().max() > 1e-3
+
+
 # --- training, and plug-ins ---
 
 
