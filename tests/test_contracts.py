@@ -23,6 +23,8 @@ from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import mean_of_frames, predictor
+from harness.masks.cache import MaskCache
+from harness.measure.cost import cost
 from harness.model import Composed, Frames
 from harness.pair.testset import choose_metrics
 from harness.registry import blame
@@ -256,9 +258,18 @@ class Net(Good):
     def encode(self, frames): return Features(f0=frames.img0, f1=frames.img1)
     def decode(self, frames, features, t, prior):
         frame = torch.sigmoid(self.conv(torch.cat([features.f0, features.f1], 1)))
-        still = frame.new_zeros(len(frame), 2, *frame.shape[-2:])
-        return Prediction(frame=frame, flow_t0=still, flow_t1=still)
+        return Prediction(frame=frame)
     made = None
+"""
+
+FLOWLESS = """
+class Net(Good):
+    offers = Offers(channels=4, stride=16)
+    def __init__(self): nn.Module.__init__(self); self.conv, self.up = nn.Conv2d(3, 4, 16, 16), nn.Conv2d(8, 3, 1)
+    def decode(self, frames, features, t, prior):
+        assert prior is None
+        residual = resize(self.up(torch.cat([features.f0, features.f1], 1)), frames.img0.shape[-2:])
+        return Prediction(frame=((1 - t) * frames.img0 + t * frames.img1 + residual).clamp(0, 1))
 """
 
 
@@ -287,6 +298,41 @@ def test_no_other_plug_in_acts_on_a_network_without_a_seam(plugin: str, words: s
     known = wrong(SEAMLESS)
     with pytest.raises(HarnessError, match=f"net has {words}: {plugin} cannot act on it"):
         checked(known, f"null,{plugin}")
+
+
+# -- a network without flows -------------------------------------------------------------------------------------------
+
+
+def test_a_network_without_flows_gets_feature_plug_ins_alone(wrong: Wrong, tmp_path: Path) -> None:
+    """It invents none: it trains with HCE, is measured, costed and asked for a frame, and no flow is ever needed."""
+    known = wrong(FLOWLESS)
+    arm = Arm.of(known, parse_choice("net"), parse_choices("hce"))
+    model = arm.build(0)
+    arm.check(model, untrained=True)
+    before = model.plugin["hce"].spatial.aggregate[0].weight.clone()  # type: ignore[union-attr,index]
+    recipe = Recipe(steps=2, batch=2, augment=Augment(crop=32), curve_every=1)
+    order, alone = Order(4, 2, 0), World(0, 1, torch.device("cpu"))
+    bench = known.choose(BenchmarkSpec, parse_choice("bench")).build()
+    masks = MaskCache(known.masks(parse_choice("global")).build(), "global")
+    samples = Samples({"mine": bench}, order, recipe.augment, masks)
+    training = Training(TrainPlan(recipe, 0), samples, 2, lambda: False, lambda *hook, **facts: None, alone)
+    train(model, training, RunFolder(tmp_path))
+    assert not torch.equal(model.plugin["hce"].spatial.aggregate[0].weight, before)  # type: ignore[union-attr,index]
+    img0, img1 = torch.rand(2, 1, 3, 20, 30, generator=torch.Generator().manual_seed(0))
+    made, predicted = model.interpolate(img0, img1), predictor(model, UNIFIED.settings)(img0, img1, 0.5, None)
+    assert torch.equal(made.frame, predicted.frame)
+    for flow in (made.flow_t0, made.flow_t1, made.blend, predicted.flow_t0, predicted.flow_t1):
+        assert flow is None
+    assert cost(model, (64, 96)).macs > 0
+
+
+@pytest.mark.parametrize("words", ["motion", "hir", "hce,hir"])
+def test_a_motion_plug_in_is_refused_where_there_are_no_flows(words: str, wrong: Wrong) -> None:
+    arm = Arm.of(wrong(FLOWLESS), parse_choice("net"), parse_choices(words))
+    name = words.rpartition(",")[2]
+    expected = f"net has no motion seam, for it estimates no flows that a plug-in could seed: {name} cannot act on it"
+    with pytest.raises(HarnessError, match=expected):
+        arm.build(0)
 
 
 # -- classes ---------------------------------------------------------------------------------------------------------
@@ -370,6 +416,7 @@ def test_what_a_network_says_of_itself(body: str, words: str, wrong: Wrong, tmp_
         ("def made(self, frame, *rest): return super().made(255 * frame, *rest)", "a frame of 0 to 255"),
         ("def made(self, frame, *rest): return super().made(frame - 0.01, *rest)", "a frame of -0.01 to 0.99"),
         ("def made(self, frame, f, *rest): return super().made(frame, f[:, :1], *rest)", "predicts a flow_t0 of shape"),
+        ("def made(self, frame, f, *rest): return super().made(frame, None, *rest)", "predicts one flow of two"),
         ("def made(self, *a): return super().made(*a[:3], blend=a[3] - 2)", "predicts a blend of -"),
     ],
 )

@@ -125,8 +125,11 @@ def _costs(entry: Entry[Spec]) -> dict[str, str]:
     if offers is None:
         return facts | {"seam": "none: takes no plug-ins"}
     facts["features"] = f"{offers.channels} channels at stride {offers.stride}"
-    if offers.motion:
+    if offers.motion is None:
+        facts["motion"] = "none: takes no motion plug-ins"
+    else:
         facts["motion"] = (
-            f"flows and a latent {offers.motion.latent} of {offers.motion.channels} at stride {offers.motion.stride}"
+            f"{'forward ' if offers.motion.kind == 'forward' else ''}flows and a latent {offers.motion.latent} of "
+            f"{offers.motion.channels} at stride {offers.motion.stride}"
         )
     return facts

@@ -29,8 +29,8 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "training": (
         *("arm", "distributed"),
         *("data.augment", "data.benchmark", "data.known", "data.loader", "data.mixture", "data.order"),
-        *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
-        *("model.losses", "model.regions", "model.warping"),
+        *("model.blocks", "model.compose", "model.contracts", "model.correlation", "model.deterministic"),
+        *("model.flows", "model.losses", "model.regions", "model.splatting", "model.warping"),
         *("train.checkpoint", "train.engine", "train.freeze", "train.loop", "train.recipe", "train.step"),
         *("weights.content", "weights.fit", "weights.groups", "weights.read"),
     ),
@@ -40,8 +40,8 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         *("evaluate.protocol", "evaluate.regions", "evaluate.runner"),
         *("metrics.epe", "metrics.lpips", "metrics.motion"),
         *("metrics.pixelwise", "metrics.regional", "metrics.ssim"),
-        *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
-        *("model.padding", "model.regions", "model.warping"),
+        *("model.blocks", "model.compose", "model.contracts", "model.correlation", "model.deterministic"),
+        *("model.flows", "model.padding", "model.regions", "model.splatting", "model.warping"),
         *("weights.content", "weights.fit", "weights.groups", "weights.read"),
     ),
     # the rows of frames of which the middle alone is tested

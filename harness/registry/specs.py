@@ -191,16 +191,25 @@ class MotionSeam:
     stride    input pixels per cell of that output; its flows are in pixels of that grid
     latent    "feature": an intermediate feature (IFRNet, AMT); "blend": the logit of the blend mask (RIFE, EMA-VFI)
     channels  of the latent: 1 for a blend logit
+    kind      of its flows: "backward", from the frame to be made to the frames given (t->0, t->1); "forward", from each
+              of these to the other (0->1, 1->0), for networks that splat. Plug-ins supply backward flows in either
+              case; `harness.model.take_up` turns them into what is declared here
     """
 
     stride: int
     latent: Literal["feature", "blend"]
     channels: int
+    kind: Literal["backward", "forward"] = "backward"
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("backward", "forward"):
+            raise ValueError(f"motion seam: kind {self.kind!r} is neither 'backward' nor 'forward'")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offers:
-    """What a baseline hands to plug-ins: coarsest siamese features of `channels` at `stride`, and the motion seam."""
+    """What a baseline hands to plug-ins: coarsest siamese features of `channels` at `stride`, and the motion seam, None
+    for a network that estimates no flows: motion plug-ins cannot act on it."""
 
     channels: int
     stride: int
