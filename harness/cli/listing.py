@@ -118,7 +118,10 @@ def _costs(entry: Entry[Spec]) -> dict[str, str]:
     counted = cost(Composed(baseline))
     facts = {
         "parameters": f"{counted.parameters:,}",
-        "MACs": f"{counted.macs / 1e9:.1f} G at {SIZE[1]}x{SIZE[0]}; as in the paper {counted.macs_thop / 1e9:.1f} G",
+        "MACs": f"{counted.macs / 1e9:.1f} G at {SIZE[1]}x{SIZE[0]}; as in the paper {counted.macs_thop / 1e9:.1f} G"
+        if counted.macs is not None and counted.macs_thop is not None
+        else f"not counted: {counted.not_counted}",
+        "left out": f"{', '.join(counted.unseen)}: no formula" if counted.unseen else "",
         "sizes": f"multiples of {baseline.size_multiple}; others are padded",
     }
     offers = baseline.offers

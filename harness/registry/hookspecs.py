@@ -3,7 +3,7 @@
 # mypy: disable-error-code="empty-body"
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -73,6 +73,11 @@ def harness_protocols() -> Iterable[Protocol]:
 @hookspec
 def harness_tables() -> Iterable[Path]:
     """YAML files of suites: the arms, benchmarks and published numbers of a table."""
+
+
+@hookspec
+def harness_costs() -> Mapping[str, Callable[..., int]]:
+    """By the name of an operator of yours, `mine::splat`: its flops, as torch.utils.flop_counter takes formulas."""
 
 
 @hookspec(firstresult=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
@@ -16,6 +16,8 @@ from harness.errors import suggestion
 from harness.registry import builtins, hookspecs
 
 log = logging.getLogger("harness")
+
+T = TypeVar("T")
 
 FAULTS = (Exception, SystemExit)
 """What somebody else's code may raise without stopping the harness."""
@@ -56,6 +58,17 @@ class Plugins:
         """Each plug-in's own implementation of a hook, in the order of registration."""
         for call in getattr(self.manager.hook, hook).get_hookimpls():
             yield self.origins[call.plugin], call.function
+
+    def brought(self, hook: str, read: Callable[[Any], T]) -> Iterator[tuple[Origin, T]]:
+        """What `read` makes of each implementation's answer, of a hook that returns no specs. One that fails is named
+        and left out."""
+        for origin, implementation in self.implementations(hook):
+            try:
+                answer = read(implementation())
+            except FAULTS as error:
+                log.warning("left out: %s: %s: %s", origin, hook, in_one_line(error))
+            else:
+                yield origin, answer
 
     def notify(self, hook: str, **facts: Any) -> None:
         """Tell the observers of a hook. Their exceptions are logged: an observer never alters training."""

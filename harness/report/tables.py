@@ -14,7 +14,16 @@ from harness.registry.catalog import catalog
 from harness.registry.mask_choice import TRUTH
 from harness.registry.specs import MetricSpec
 from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
-from harness.report.notes import apart_notes, odd_notes, tested_notes, time_notes, unmatched_notes, untrained_notes
+from harness.report.notes import (
+    NOT_COUNTED,
+    apart_notes,
+    cost_notes,
+    odd_notes,
+    tested_notes,
+    time_notes,
+    unmatched_notes,
+    untrained_notes,
+)
 from harness.report.sheet import Cell, Line, Sheet, blank, scores
 from harness.results.records import PairRecord
 from harness.results.store import Store
@@ -44,7 +53,7 @@ def evaluation_sheets(outcome: Outcome) -> list[Sheet]:
     lines = [*_arm([outcome.reference], outcome.columns, outcome.record.ssim)]
     lines += _arm(outcome.arms, outcome.columns, outcome.record.ssim)
     labels = (*map(outcome.column_label, outcome.columns), *COSTS)
-    notes = (*tested_notes(outcome), *odd_notes([outcome]), *untrained_notes([outcome]))
+    notes = (*tested_notes(outcome), *cost_notes(outcome.arms), *odd_notes([outcome]), *untrained_notes([outcome]))
     return [Sheet(outcome.record.title, labels, tuple(lines), notes), *_further([outcome], {})]
 
 
@@ -92,7 +101,7 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
         lines.append(Line("difference", (*cells, *_cost_difference(*pair.arms)), rule=True))
         lines += _difference_without_static(pairs)
     lines += uncertainty_lines(sure, columns, len(COSTS))
-    notes = tested_notes(pair)
+    notes = [*tested_notes(pair), *cost_notes(pair.arms)]
     labels = (*map(pair.column_label, columns), *COSTS)
     seeds = ", ".join(str(pair.record.seed) for pair in pairs)
     title = f"{pair.record.title}, {'mean over seeds' if len(pairs) > 1 else 'seed'} {seeds}"
@@ -133,8 +142,8 @@ def _costs(arm: ArmOutcome) -> list[Cell]:
     cost, seconds = arm.cost, arm.seconds_per_step
     return [
         _number(cost.parameters / 1e6, 3) if cost else Cell(),
-        _number(cost.macs / 1e9, 1) if cost else Cell(),
-        _number(cost.macs_thop / 1e9, 1) if cost else Cell(),
+        _billions(cost.macs) if cost else Cell(),
+        _billions(cost.macs_thop) if cost else Cell(),
         _number(seconds, 3) if seconds is not None else Cell(),
     ]
 
@@ -170,14 +179,18 @@ def _number(value: float, digits: int, sign: str = "") -> Cell:
     return Cell(f"{value:{sign}.{digits}f}", (("value", value),))
 
 
+def _billions(macs: int | None, sign: str = "") -> Cell:
+    return Cell(NOT_COUNTED) if macs is None else _number(macs / 1e9, 1, sign)
+
+
 def _cost_difference(one: ArmOutcome, other: ArmOutcome) -> list[Cell]:
     a, b = one.cost, other.cost
     if not a or not b:
         return list(blank(len(COSTS)))
     return [
         _number((b.parameters - a.parameters) / 1e6, 3, "+"),
-        _number((b.macs - a.macs) / 1e9, 1, "+"),
-        _number((b.macs_thop - a.macs_thop) / 1e9, 1, "+"),
+        _billions(None if a.macs is None or b.macs is None else b.macs - a.macs, "+"),
+        _billions(None if a.macs_thop is None or b.macs_thop is None else b.macs_thop - a.macs_thop, "+"),
         Cell(),  # the arms were not timed side by side: see harness cost
     ]
 

@@ -63,13 +63,17 @@ class Cost(Frozen):
     macs_thop          the convention behind the paper's cost column: transposed convolutions counted over their
                        output, which is 4 times too much at stride 2; attention not counted
     macs_warp          of bilinear sampling, 4 a value, in neither of the two: nobody in the field counts it
+    not_counted        why no multiply-accumulates are known; they are None then
+    unseen             operators that may multiply and have no formula, so that `macs` leaves them out
     """
 
     parameters: int
     parameters_plugins: int = 0
-    macs: int
-    macs_thop: int
-    macs_warp: int = 0
+    macs: int | None
+    macs_thop: int | None
+    macs_warp: int | None = 0
+    not_counted: str = ""
+    unseen: tuple[str, ...] = ()
 
 
 class Fingerprint(Frozen):
