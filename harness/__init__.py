@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError
 from harness.registry.hookspecs import hookimpl
 from harness.registry.launching import Job, Launched, LaunchPlan
+from harness.registry.observing import RunInfo
 from harness.registry.protocol import Protocol, Settings
 from harness.registry.specs import (
     BaselineSpec,
@@ -44,6 +45,7 @@ __all__ = [
     "Offers",
     "PluginSpec",
     "Protocol",
+    "RunInfo",
     "Settings",
     "WeightsSpec",
     "hookimpl",

@@ -27,7 +27,7 @@ from harness.registry.contract import ContractError
 from harness.registry.options import Choice
 from harness.registry.protocol import Settings
 from harness.registry.specs import MetricSpec
-from harness.results.records import METRICS
+from harness.results.records import METRICS, Tested
 from harness.train.loop import Interrupted
 
 
@@ -58,6 +58,12 @@ class Tests:
             "unavailable": {**self.plan.unavailable, **self._without_truth},
             "regions": self._regions,
         }
+
+    def tested(self, label: str, masks: MaskCache | None) -> Tested:
+        """The same as a record of one network, which is given these masks."""
+        return Tested(
+            title="", labels=(label,), network_masks=(masks.folder.name if masks else "none",), **self.record()
+        )
 
     @property
     def _without_truth(self) -> dict[str, str]:

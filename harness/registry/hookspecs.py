@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from click import Group
 
     from harness.registry.launching import Launched, LaunchPlan
+    from harness.registry.observing import RunInfo
     from harness.registry.protocol import Protocol
     from harness.registry.specs import (
         BaselineSpec,
@@ -91,20 +92,23 @@ def harness_commands(cli: Group) -> None:
 
 
 @hookspec
-def harness_run_started(run: str, step: int, steps: int) -> None:
+def harness_run_started(run: str, step: int, steps: int, info: RunInfo) -> None:
     """Training of a run starts, or goes on, at `step` of `steps`. Observers' exceptions are logged, never raised."""
 
 
 @hookspec
-def harness_step_done(run: str, step: int, loss: float, seconds: float) -> None:
+def harness_step_done(run: str, step: int, loss: float, seconds: float, learning_rate: float, info: RunInfo) -> None:
     """The loss of one more curve row is known: its mean over the row's steps, and the seconds a step took."""
 
 
 @hookspec
-def harness_eval_done(run: str, done: int, total: int) -> None:
-    """`done` of `total` test triplets have their row."""
+def harness_eval_done(
+    run: str, done: int, total: int, means: Mapping[str, Mapping[str, float]], info: RunInfo | None
+) -> None:
+    """`done` of `total` test triplets have their row. In the last call `means` has every metric's, by set and level
+    (`clips easy`). `info` is None for weights that were not trained here."""
 
 
 @hookspec
-def harness_run_finished(run: str) -> None:
+def harness_run_finished(run: str, info: RunInfo) -> None:
     """A run is trained and evaluated."""
