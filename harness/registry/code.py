@@ -37,7 +37,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     # the rows of given weights on given frames, of any benchmark; label maps are in each row's key
     "rows": (
         *("arm", "registry.protocol"),
-        *("evaluate.protocol", "evaluate.regions", "evaluate.runner"),
+        *("evaluate.given", "evaluate.protocol", "evaluate.regions", "evaluate.runner", "evaluate.whole"),
         *("metrics.epe", "metrics.lpips", "metrics.motion"),
         *("metrics.pixelwise", "metrics.regional", "metrics.ssim"),
         *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),

@@ -8,7 +8,18 @@ from dataclasses import replace
 from harness.outcome.control import judged
 from harness.outcome.difference import difference
 from harness.outcome.exact import exact_in, moving_difference, without_exact
-from harness.outcome.pairs import ArmOutcome, Column, Gaps, Means, Outcome, PairOutcome, gaps_of, means_of, stem_of
+from harness.outcome.pairs import (
+    ArmOutcome,
+    Column,
+    Gaps,
+    Means,
+    Outcome,
+    PairOutcome,
+    gaps_of,
+    means_of,
+    stem_of,
+    with_wholes,
+)
 from harness.outcome.seeds import certainty, estimates, floor, of_all_seeds
 from harness.registry.catalog import catalog
 from harness.registry.mask_choice import TRUTH
@@ -29,6 +40,7 @@ from harness.results.records import PairRecord
 from harness.results.store import Store
 
 MOVING = "still < 2, slow < 8, fast < 24"
+OF_SETS = "One value for all triplets of a level together: it has no interval."
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 
 
@@ -66,13 +78,22 @@ def _further(outcomes: Sequence[Outcome], gained: Means) -> list[Sheet]:
     of_motion = dict.fromkeys(map(stem_of, first.record.motion))
     return [
         *(_metric(outcomes, gained, name) for name in names),
+        *(replace(_metric(outcomes, gained, name), notes=(OF_SETS,)) for name in first.record.of_sets),
         *(_motion(outcomes, gained, name) for name in of_motion),
     ]
 
 
 def _gains(pair: PairOutcome) -> Means:
     gained = difference(pair)
-    return {} if gained is None else means_of(gained)
+    if gained is None:
+        return {}
+    one, other = (arm.wholes for arm in pair.arms)
+    wholes = {
+        at: {name: other[at][name] - value for name, value in values.items() if name in other[at]}
+        for at, values in one.items()
+        if at in other
+    }
+    return with_wholes(means_of(gained), wholes)
 
 
 def _mean(of_seeds: Sequence[Means]) -> Means:

@@ -153,6 +153,7 @@ class Tested(Record):
 
     ssim           the metric that the protocol calls SSIM
     motion         columns of metrics of motion (`epe@inside`), which the test sets have that know the truth
+    of_sets        metrics of whole sets, which have one value for each level
     unavailable    metrics that could not be measured, with the reason
     regions        the masks that PSNR inside and outside of masks is measured by, as rows name them
     network_masks  those that the network of each arm was given, as rows name them
@@ -165,6 +166,7 @@ class Tested(Record):
     ssim: str
     metrics: tuple[str, ...]
     motion: tuple[str, ...] = ()
+    of_sets: tuple[str, ...] = ()
     unavailable: Mapping[str, str] = {}
     regions: str
     network_masks: tuple[str, ...]

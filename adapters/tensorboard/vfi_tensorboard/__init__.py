@@ -73,16 +73,16 @@ def _of(info: RunInfo) -> SummaryWriter:
 def _writer(info: RunInfo, purge_step: int | None) -> SummaryWriter:
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(info.folder / FOLDER), purge_step=purge_step, flush_secs=10)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(info.folder / FOLDER), purge_step=purge_step, flush_secs=10)
 
 
 def _close(info: RunInfo) -> None:
     if writer := _open.pop(info.name, None):
-        writer.close()  # type: ignore[no-untyped-call]
+        writer.close()
 
 
 @atexit.register
 def _close_all() -> None:
     """Of a run that was stopped: what it wrote last."""
     while _open:
-        _open.popitem()[1].close()  # type: ignore[no-untyped-call]
+        _open.popitem()[1].close()
