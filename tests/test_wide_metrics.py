@@ -196,6 +196,8 @@ def reversed_(it: Evaluation) -> Evaluation:
 def test_the_value_is_of_all_features_in_one_order(tmp_path: Path) -> None:
     spread, noise = Spread(), Noise()
     one = value_of(done(evaluation(noise, spread=of_sets(spread)), tmp_path / "one.csv"))
+    size = len(read_rows(tmp_path / "one.csv", ""))
+    assert len(done(reversed_(evaluation(noise, spread=of_sets(spread))), tmp_path / "one.csv")) == size
     other = value_of(done(reversed_(evaluation(noise, spread=of_sets(spread))), tmp_path / "other.csv"))
     frames = [[to_image(frame, CPU) for frame in noise.read(triplet)] for triplet in noise.test]
     features = torch.cat([spread((img0 + img1) / 2, truth) for img0, truth, img1 in frames])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.registry.specs import (
         BaselineSpec,
         BenchmarkSpec,
+        LauncherSpec,
         MaskPartSpec,
         MaskSourceSpec,
         MetricSpec,
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     )
 
 GROUP = "harness"
+CONTRACT = "1.1"
+"""What adapters are written for, `major.minor`: a new minor adds, a new major changes. CHANGELOG.md says what, and what
+to do. A module of an entry point that says nothing is of 1.0; else it says `HARNESS_CONTRACT = "1.1"`."""
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 
@@ -77,13 +81,23 @@ def harness_tables() -> Iterable[Path]:
 
 
 @hookspec
+def harness_recipes() -> Iterable[Path]:
+    """YAML files of recipes, each called as its file is, without `.yaml`."""
+
+
+@hookspec
+def harness_launchers() -> Iterable[LauncherSpec]:
+    """Where the jobs of a suite may run: `harness suite NAME --launcher mine:option=value`."""
+
+
+@hookspec
 def harness_costs() -> Mapping[str, Callable[..., int]]:
     """By the name of an operator of yours, `mine::splat`: its flops, as torch.utils.flop_counter takes formulas."""
 
 
 @hookspec(firstresult=True)
 def harness_launch(plan: LaunchPlan) -> Launched | None:
-    """Run a suite's jobs elsewhere, where `plan.launcher` is yours; else None."""
+    """Run a suite's jobs elsewhere, where `plan.launcher` is yours; else None. See `harness_launchers`, too."""
 
 
 @hookspec
@@ -105,8 +119,10 @@ def harness_step_done(run: str, step: int, loss: float, seconds: float, learning
 def harness_eval_done(
     run: str, done: int, total: int, means: Mapping[str, Mapping[str, float]], info: RunInfo | None
 ) -> None:
-    """`done` of `total` test triplets have their row. In the last call `means` has every metric's, by set and level
-    (`clips easy`). `info` is None for weights that were not trained here."""
+    """`done` of `total` test triplets have their row.
+
+    `means` is empty before the last call, then by test set and level (`clips easy`), and by metric. `info` is None for
+    weights that were not trained here."""
 
 
 @hookspec

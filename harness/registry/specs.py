@@ -209,6 +209,13 @@ class MetricSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LauncherSpec(Spec):
+    """Where jobs run. Factory: a function `(plan: LaunchPlan, **options) -> Launched`."""
+
+    kind = "launcher"
+
+
+@dataclass(frozen=True, kw_only=True)
 class MotionSeam:
     """What a baseline's first decoder stage emits and a motion plug-in may supply.
 

@@ -6,6 +6,8 @@ import click
 
 from harness import BaselineSpec, MaskSourceSpec, PluginSpec, hookimpl
 
+HARNESS_CONTRACT = "1.1"
+
 
 @hookimpl
 def harness_baselines() -> list[BaselineSpec]:
