@@ -27,12 +27,15 @@ from harness.metrics.given import Motion, Predicted
 from harness.metrics.pixelwise import PSNR
 from harness.outcome.pairs import Column, Means, read_pair, wholes_of
 from harness.pair import testset
+from harness.pair.plan import settle
+from harness.registry.catalog import catalog
 from harness.registry.protocol import UNIFIED
 from harness.registry.specs import NEEDS, MetricSpec
 from harness.report.tables import OF_SETS, pair_sheets
 from harness.results import records
 from harness.results.rows import KEYS, SEEN, Row, merged, read_rows, whole_row, write_rows
 from harness.results.store import Store
+from harness.suites.plan import check_columns
 from tests.squares import Squares
 from tests.stores import put, suite
 from tests.test_evaluation import LeftHalf, Noise
@@ -312,3 +315,15 @@ def test_a_table_has_the_value_and_no_interval(tmp_path: Path) -> None:
     (sheet,) = [sheet for sheet in pair_sheets([pair]) if sheet.title == "fid"]
     assert [line.cells[0].text for line in sheet.lines] == ["20.0000", "9.0000", "8.5000", "-0.50000"]
     assert sheet.notes == (OF_SETS,)
+
+
+def test_a_suite_shows_none_of_them() -> None:
+    """A column of a suite has an interval."""
+    chosen = suite("smoke1")
+    column = chosen.columns[0].model_copy(update={"metric": "ssim"})
+    shows = chosen.model_copy(update={"columns": (column,)})
+    plan = settle(chosen.pairs()[0], catalog(), CPU)
+    check_columns(shows, plan)
+    metrics = {**plan.testing.metrics, "ssim": of_sets(Spread())}
+    with pytest.raises(HarnessError, match="shows 'ssim', one value of a whole set, and no interval: leave the column"):
+        check_columns(shows, replace(plan, testing=replace(plan.testing, metrics=metrics)))
