@@ -102,6 +102,28 @@ def test_the_network_is_as_it_was_after_the_count(between: Callable[[Tensor], ob
     assert measure(model, SIZE, runs=1).latency_ms > 0
 
 
+GRIDS: dict[tuple[int, ...], Tensor] = {}
+
+
+def keeps_a_grid(x: Tensor) -> Tensor:
+    """As warping does in many networks."""
+    if tuple(x.shape) not in GRIDS:
+        GRIDS[tuple(x.shape)] = torch.linspace(-1, 1, x.shape[-1], device=x.device)
+    return x + GRIDS[tuple(x.shape)]
+
+
+@pytest.mark.parametrize("after", [lambda x: None, lambda x: x.mean().item()])
+def test_what_a_module_keeps_by_size_has_values_after_the_count(after: Callable[[Tensor], object]) -> None:
+    GRIDS.clear()
+    GRIDS[1, 3, 8, 8] = torch.zeros(8)
+    model = Composed(Net(lambda x: after(keeps_a_grid(x))))
+    cost(model, SIZE)
+    assert set(map(type, GRIDS.values())) == {Tensor}
+    frames = Frames(img0=torch.rand(1, 3, *SIZE), img1=torch.rand(1, 3, *SIZE))
+    model(frames, torch.full((1, 1, 1, 1), 0.5), None)
+    assert set(GRIDS) == {(1, 3, 8, 8), (1, 3, *SIZE)}
+
+
 @pytest.mark.parametrize(
     ("between", "names"),
     [

@@ -196,6 +196,14 @@ def test_each_module_of_the_table_is_edited_above() -> None:
 # -- words -----------------------------------------------------------------------------------------------------------
 
 
+def test_which_contract_an_adapter_is_of_decides_no_number() -> None:
+    plain = code.of_source(b"import torch\nWIDTH = 1\n")
+    for said in (b"'1.0'", b"'1.1'"):
+        assert code.of_source(b"import torch\nHARNESS_CONTRACT = " + said + b"\nWIDTH = 1\n") == plain
+    for other in (b"CONTRACT = '1.1'", b"HARNESS_CONTRACT = WIDTH = '1.1'", b"HARNESS_CONTRACT = seed()"):
+        assert code.of_source(b"import torch\n" + other + b"\nWIDTH = 1\n") != plain
+
+
 def commented(text: str) -> str:
     return f"# one word\n{text}\n    # and another\n"
 

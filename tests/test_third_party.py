@@ -118,19 +118,19 @@ class Fresh(NamedTuple):
     python: Path
     work: Path
 
-    def run(self, *command: str, beside: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Runs the interpreter; `beside` is one more folder with distributions."""
+    def run(self, *command: str, beside: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+        """Runs the interpreter; `beside` is one more folder with distributions, `more` further environment."""
         env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "HARNESS_"))}
-        env |= {"HARNESS_CACHE": str(self.work / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
+        env |= {"HARNESS_CACHE": str(self.work / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "300", **more}
         if beside:
             env["PYTHONPATH"] = str(beside)
         return subprocess.run(
             [str(self.python), *command], cwd=self.work, env=env, capture_output=True, text=True, timeout=300
         )
 
-    def harness(self, *arguments: str, beside: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def harness(self, *arguments: str, beside: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs the command line."""
-        return self.run("-c", "from harness.cli.main import main; main()", *arguments, beside=beside)
+        return self.run("-c", "from harness.cli.main import main; main()", *arguments, beside=beside, **more)
 
 
 def succeeded(done: subprocess.CompletedProcess[str]) -> str:
@@ -360,7 +360,8 @@ def test_a_factory_that_raises_is_named(fresh: Fresh, beside: Path, videos: Path
 def watched(fresh: Fresh, beside: Path, videos: Path) -> tuple[subprocess.CompletedProcess[str], Path]:
     """The same run with every observer, and its results folder."""
     results = fresh.work / "watched"
-    done = fresh.harness(*RUN, "--data", f"clips:root={videos}", "--results", str(results), beside=beside)
+    where = ("--data", f"clips:root={videos}", "--results", str(results))
+    done = fresh.harness(*RUN, *where, beside=beside, HARNESS_TENSORBOARD="1")
     succeeded(done)
     return done, results
 
@@ -403,3 +404,20 @@ def test_observers_are_told_what_the_files_say(watched: tuple[subprocess.Complet
         assert {at: values["psnr"] for at, values in last["means"].items()} == {
             f"clips {level}": float(row["psnr"]) for level, row in rows.items()
         }
+
+
+def test_tensorboard_is_told_too(watched: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    pytest.importorskip("vfi_tensorboard")
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for run in (watched[1] / "runs").iterdir():
+        found = events.EventAccumulator(str(run / "tensorboard"))
+        found.Reload()
+        curve = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader((run / "curve.csv").open())]
+        scalars = [(each.step, each.value) for each in found.Scalars("train/loss")]
+        assert [step for step, _ in scalars] == [step for step, _ in curve]
+        assert [loss for _, loss in scalars] == pytest.approx([loss for _, loss in curve], rel=1e-6)
+        rows = {row["level"]: row for row in csv.DictReader((run / "rows.csv").open())}
+        for level, row in rows.items():
+            (value,) = found.Scalars(f"clips {level}/psnr")
+            assert (value.step, value.value) == (4, pytest.approx(float(row["psnr"]), rel=1e-6))
+    assert "tensorboard" not in watched[0].stderr

@@ -6,6 +6,7 @@ A cost that cannot be counted is told as such, with the reason: no run ends for 
 from __future__ import annotations
 
 import copy
+import gc
 import logging
 from collections.abc import Callable, Mapping
 from math import prod
@@ -14,7 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Size
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
@@ -47,12 +53,12 @@ def cost(model: Composed, size: tuple[int, int] = SIZE) -> Cost:
     """Count for frames of `size` (H, W), padded to the network's size multiple, with one region (the dearest case)."""
     parameters = sum(p.numel() for p in model.parameters())
     of_plugins = sum(p.numel() for p in model.plugin.parameters())
-    aten = torch.ops.aten
+    aten, fake = torch.ops.aten, FakeTensorMode(allow_non_fake_inputs=True)
     try:
         # a copy: what a network keeps of its last frames would have no values in it
         counted = copy.deepcopy(model)
-        true, unseen = _flops(counted, size, {aten.grid_sampler_2d: _sampling, **_brought()})
-        thop, _ = _flops(counted, size, {aten.convolution: _thop_convolution})
+        true, unseen = _flops(counted, size, {aten.grid_sampler_2d: _sampling, **_brought()}, fake)
+        thop, _ = _flops(counted, size, {aten.convolution: _thop_convolution}, fake)
     except FAULTS as error:
         return Cost(
             parameters=parameters,
@@ -62,6 +68,8 @@ def cost(model: Composed, size: tuple[int, int] = SIZE) -> Cost:
             macs_warp=None,
             not_counted=_reason(error),
         )
+    finally:
+        _forget(fake)
     sampling = true.pop(aten.grid_sampler_2d, 0)
     return Cost(
         parameters=parameters,
@@ -87,14 +95,16 @@ def example(model: Composed, size: tuple[int, int]) -> tuple[Frames, torch.Tenso
     )
 
 
-def _flops(model: Composed, size: tuple[int, int], formulas: Mapping[Any, Any]) -> tuple[dict[Any, int], set[str]]:
+def _flops(
+    model: Composed, size: tuple[int, int], formulas: Mapping[Any, Any], fake: FakeTensorMode
+) -> tuple[dict[Any, int], set[str]]:
     """Flops, twice the multiply-accumulates, by operator; and the names of those that may multiply, and have no formula
     here."""
     frames, t, regions = example(model, size)
     with (
         # as matrix products: the counter does not know the fused kernel that a CPU would run
         sdpa_kernel(SDPBackend.MATH),
-        FakeTensorMode(allow_non_fake_inputs=True) as fake,
+        fake,
         _Seen() as seen,
         FlopCounterMode(display=False, custom_mapping=dict(formulas)) as counter,
         torch.no_grad(),
@@ -103,6 +113,15 @@ def _flops(model: Composed, size: tuple[int, int], formulas: Mapping[Any, Any]) 
         model(Frames(img0=img0, img1=img1), time, regions)
     unknown = {name for packet, name in seen.operators.items() if packet not in counter.flop_registry}
     return dict(counter.get_flop_counts()["Global"]), {name for name in unknown if _multiplies(name)}
+
+
+def _forget(fake: FakeTensorMode) -> None:
+    """Networks keep grids and the like in a dict of their module, by size: there, those of a count have no values."""
+    for tensor in [each for each in gc.get_objects() if type(each) is FakeTensor and each.fake_mode is fake]:
+        for holder in gc.get_referrers(tensor):
+            if type(holder) is dict:
+                for key in [key for key, value in holder.items() if value is tensor]:
+                    del holder[key]
 
 
 class _Seen(TorchDispatchMode):  # type: ignore[no-untyped-call]
