@@ -354,6 +354,7 @@ DECIDES_NOTHING = {
     "pngfile": "refuses files that are damaged",
     "registry": "what is called how; options are in each record, and what they mean in each factory's code",
     "results": "writes what it is given",
+    "train.library": "finds the file of a recipe, whose content is in the record",
     "train.plan": "holds the recipe",
     "train.diverged": "writes down what was",
     "train.silence": "ends an arm, and changes nothing of one that goes on",
