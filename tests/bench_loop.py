@@ -67,7 +67,7 @@ def harnessed(samples: Samples, device: torch.device) -> list[float]:
     done = []
 
     def notify(hook: str, **facts: object) -> None:
-        discover().notify(hook, **facts)
+        discover().notify(hook, info=None, learning_rate=0.0, **facts)
         if hook == "harness_step_done":
             done.append(time.perf_counter())
 

@@ -584,6 +584,72 @@ def test_what_a_metric_of_motion_returns(old: str, new: str, words: str, wrong: 
     assert words in line(error, tmp_path, "metric measure")
 
 
+WIDE = """
+class Measure:
+    parts = ("all",)
+    def __call__(self, frame, truth, img0, img1, t, labels0, labels1, flow_t0, flow_t1, motion=None):
+        assert labels0.dtype is torch.int64 and labels0.shape == frame[:, 0].shape
+        error = (frame - (1 - t.view(-1, 1, 1, 1)) * img0 - t.view(-1, 1, 1, 1) * img1).abs().mean((1, 2, 3))
+        return VALUE
+    def result(self, features): return RESULT
+
+@hookimpl
+def harness_metrics(): return [MetricSpec("measure", "ours_one:Measure", summary="", needs=NEEDS)]
+"""
+ALL = ("frame", "inputs", "t", "labels", "flows")
+
+
+@pytest.mark.parametrize(
+    ("more", "value", "result", "words"),
+    [
+        ((), "error", "", ""),
+        ((), "error * float('nan')", "", ""),
+        ((), "1 / 0", "", ""),
+        ((), "error.mean()", "", "returns the shape () for 2 frames"),
+        ((), "{'all': error}", "", "returns dict, no tensor"),
+        (("motion",), "{'all': error + motion.flow_t0.mean()}", "", ""),
+        (("motion",), "error", "", "returns torch:Tensor, where a value of each of ('all',) is needed"),
+        (("motion",), "{'all': error / 0}", "", "returns for 'all' an infinite value"),
+        (("set",), "frame.mean((2, 3))", "features.mean()", ""),
+        (("set",), "frame.mean((2, 3))", "len(features)", ""),
+        (("set",), "error", "0.5", "returns the shape (2,) for 2 frames, where (2, D) is needed"),
+        (("set",), "frame.mean((2, 3))[:1]", "0.5", "returns the shape (1, 3) for 2 frames"),
+        (("set",), "0.5", "0.5", "returns float for 2 frames"),
+        (("set",), "frame.mean((2, 3))", "features", "gives the result numpy:ndarray, where one float is needed"),
+    ],
+)
+def test_what_a_metric_returns_that_asks_for_more(
+    more: tuple[str, ...], value: str, result: str, words: str, wrong: Wrong, tmp_path: Path
+) -> None:
+    source = WIDE.replace("VALUE", value).replace("RESULT", result or "None").replace("NEEDS", repr(ALL + more))
+    known = wrong(source)
+    if not words:
+        metrics, unavailable = choose_metrics(known, parse_choices("measure"))
+        plan = EvalPlan(UNIFIED, metrics, unavailable)
+        kinds = {(): plan.of_more, ("motion",): plan.of_motion, ("set",): plan.of_sets}
+        assert [bool(found) for found in kinds.values()] == [kind == more for kind in kinds]
+        return
+    with pytest.raises(HarnessError) as error:
+        choose_metrics(known, parse_choices("measure"))
+    assert words in line(error, tmp_path, "metric measure")
+
+
+@pytest.mark.parametrize(
+    ("needs", "old", "words"),
+    [
+        (("frame", "set"), "def result", "has no method 'result', which a metric of whole sets needs"),
+        (("frame", "motion"), "parts = ", "has the parts None: a tuple of words"),
+    ],
+)
+def test_a_metric_lacks_what_its_needs_ask_of_it(
+    needs: tuple[str, ...], old: str, words: str, wrong: Wrong, tmp_path: Path
+) -> None:
+    source = WIDE.replace("NEEDS", repr(needs)).replace(old, old.replace("result", "other").replace("parts", "names"))
+    with pytest.raises(HarnessError) as error:
+        choose_metrics(wrong(source.replace("RESULT", "0").replace("VALUE", "0")), parse_choices("measure"))
+    assert words in line(error, tmp_path, "metric measure")
+
+
 def test_a_metric_needs_frames_or_motion() -> None:
     with pytest.raises(ValueError, match="needs 'flows' of 'mine' is neither 'frame' nor 'motion'"):
         MetricSpec("mine", "mine:Mine", summary="", needs="flows")  # type: ignore[arg-type]

@@ -155,9 +155,11 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("weights.fit", '"n_averaged"', '"averages"', NETWORK),
     ("weights.groups", "DEEPEST = 8", "DEEPEST = 2", NETWORK),
     ("weights.read", "len(meant) == 1", "len(meant) >= 1", NETWORK),
+    ("evaluate.given", "of.labels[0]", "of.labels[1]", {"rows"}),
     ("evaluate.protocol", "(1 - t) * img0", "t * img0", {"rows"}),
     ("evaluate.regions", "regional_psnr(frame, truth", "regional_psnr(truth, frame", {"rows"}),
     ("evaluate.runner", "(frame * 255)", "(frame * 256)", {"rows"}),
+    ("evaluate.whole", "np.stack(found)", "np.stack(found[1:])", {"rows"}),
     ("registry.protocol", "scale: float = 1.0", "scale: float = 0.5", {"rows"}),
     ("metrics.epe", "(1, 2, 3)) / region", "(1, 2, 3)) * region", {"rows"}),
     ("metrics.lpips", "2 * x - 1", "2 * x", {"rows"}),
@@ -195,6 +197,14 @@ def test_each_module_of_the_table_is_edited_above() -> None:
 
 
 # -- words -----------------------------------------------------------------------------------------------------------
+
+
+def test_which_contract_an_adapter_is_of_decides_no_number() -> None:
+    plain = code.of_source(b"import torch\nWIDTH = 1\n")
+    for said in (b"'1.0'", b"'1.1'"):
+        assert code.of_source(b"import torch\nHARNESS_CONTRACT = " + said + b"\nWIDTH = 1\n") == plain
+    for other in (b"CONTRACT = '1.1'", b"HARNESS_CONTRACT = WIDTH = '1.1'", b"HARNESS_CONTRACT = seed()"):
+        assert code.of_source(b"import torch\n" + other + b"\nWIDTH = 1\n") != plain
 
 
 def commented(text: str) -> str:
@@ -347,6 +357,7 @@ DECIDES_NOTHING = {
     "pngfile": "refuses files that are damaged",
     "registry": "what is called how; options are in each record, and what they mean in each factory's code",
     "results": "writes what it is given",
+    "train.library": "finds the file of a recipe, whose content is in the record",
     "train.plan": "holds the recipe",
     "train.diverged": "writes down what was",
     "train.silence": "ends an arm, and changes nothing of one that goes on",
