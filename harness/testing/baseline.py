@@ -4,74 +4,50 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from harness.arm import Arm
-from harness.measure.cost import cost
 from harness.model.compose import Composed
-from harness.model.contracts import Baseline, Frames, MotionPrior, Prediction
-from harness.registry.state import DRAWS, MODES, WEIGHTS
+from harness.model.contracts import Baseline, Frames, MotionPrior
 from harness.testing.checks import CheckError, skip
-from harness.testing.common import COMMON, Subject, digest, left_alone, pickled, several
+from harness.testing.common import COMMON, several
+from harness.testing.model import MODEL, ModelSubject, apart, flows_of, predict
 from harness.testing.pictures import noise, size_of, texture
 
-ROUNDING = 1e-5
-"""What sums in another order may move a value of float32 by."""
 
+class BaselineSubject(ModelSubject):
+    """The network as an arm without plug-ins."""
 
-class BaselineSubject(Subject):
-    """`thing` is the network with weights drawn from seed 0, in evaluation mode, as an arm without plug-ins."""
+    def build(self, seed: int = 0) -> dict[str, Composed]:
+        return {"": Arm(self.chosen).build(seed).eval()}
 
-    thing: Composed
-
-    def build(self, seed: int = 0) -> Composed:
-        return Arm(self.chosen).build(seed).eval()
+    @property
+    def model(self) -> Composed:
+        return self.thing[""]
 
     @property
     def network(self) -> Baseline:
-        return self.thing.baseline
+        return self.model.baseline
 
     @property
     def any_time(self) -> bool:
-        return not self.thing.middle_only
+        return not self.model.middle_only
+
+    def own(self, model: Composed) -> nn.Module:
+        return model.baseline
 
     @cached_property
     def still(self) -> Composed:
         """A copy of which every parameter is zero: it adds nothing to the motion and the frames that it is given."""
-        return zeroed(self.thing)
+        return zeroed(self.model)
 
     @cached_property
     def small(self) -> Frames:
         """Noise of the smallest size at which sides differ and something can move."""
         return noise(size_of(self.network.size_multiple, 32, 48))
-
-    def hashes(self) -> dict[str, str]:
-        prediction = predict(self.thing, self.small)
-        state = [self.thing.state_dict()[name] for name in sorted(self.thing.state_dict())]
-        return {
-            "initial weights": digest(*state),
-            "frames": digest(prediction.frame),
-            "flows": digest(*flows_of(prediction)),
-        }
-
-
-def predict(
-    model: Composed, frames: Frames, t: float | Tensor = 0.5, prior: MotionPrior | None = None, grad: bool = False
-) -> Prediction:
-    """Of the baseline alone. `t` is one for all, or each sample's own, (B, 1, 1, 1)."""
-    like = frames.img0
-    times = t if isinstance(t, Tensor) else torch.full((len(like), 1, 1, 1), t, dtype=like.dtype, device=like.device)
-    network = model.baseline
-    with torch.set_grad_enabled(grad):
-        return network.decode(frames, network.encode(frames), times, prior)
-
-
-def flows_of(prediction: Prediction) -> list[Tensor]:
-    return [flow for flow in (prediction.flow_t0, prediction.flow_t1) if isinstance(flow, Tensor)]
 
 
 def zeroed(model: Composed) -> Composed:
@@ -83,23 +59,17 @@ def zeroed(model: Composed) -> Composed:
     return still
 
 
-def apart(one: Prediction, other: Prediction) -> float:
-    """The largest difference of two predictions' values."""
-    pairs = [(one.frame, other.frame), *zip(flows_of(one), flows_of(other), strict=True)]
-    return max((a - b).abs().max().item() for a, b in pairs)
-
-
 # --- what comes out ---
 
 
 def check_contract(subject: BaselineSubject) -> None:
     """Shapes, types, ranges and finite values of all that crosses the seam, as before every training."""
-    Arm(subject.chosen).check(subject.thing, untrained=True)
+    Arm(subject.chosen).check(subject.model, untrained=True)
 
 
 def check_any_size(subject: BaselineSubject) -> None:
     """Frames of any size are padded and cropped back, one size after another, and the first again is as before."""
-    model = subject.thing
+    model = subject.model
     first = predict(model, subject.small)
     multiple = subject.network.size_multiple
     for size in ((2 * multiple, multiple), (3 * multiple, 2 * multiple)):
@@ -116,7 +86,7 @@ def check_any_size(subject: BaselineSubject) -> None:
 
 def check_working_scale(subject: BaselineSubject) -> None:
     """At a working scale of 1/2 and 2 the frame is as large as its inputs, and features are on the seam's grid."""
-    model, offers = subject.thing, subject.network.offers
+    model, offers = subject.model, subject.network.offers
     for scale in (0.5, 2.0):
         frames = noise(size_of(model.multiple(scale), 32, 48), scale=scale)
         made = predict(model, frames)
@@ -188,77 +158,13 @@ def check_double_precision(subject: BaselineSubject) -> None:
     for what, value in (("frame", made.frame), ("flow_t0", made.flow_t0)):
         if value.dtype != torch.float64:
             raise CheckError(f"a network in float64 gives a {what} of {str(value.dtype).removeprefix('torch.')}")
-    difference = (made.frame.float() - predict(subject.thing, small).frame).abs().max().item()
+    difference = (made.frame.float() - predict(subject.model, small).frame).abs().max().item()
     if difference > 1e-2:
         raise CheckError(f"float64 and float32 differ by {difference:.2g} in the frame")
 
 
 def _double(subject: BaselineSubject) -> Composed:
-    return copy.deepcopy(subject.thing).double()
-
-
-def check_device(subject: BaselineSubject) -> None:
-    """Moved to another device it computes there: no tensor that it keeps or makes stays on the CPU."""
-    model = copy.deepcopy(subject.thing)
-    predict(model, subject.small)
-    kept = plain_tensors(model)
-    with _Factories() as factories:
-        predict(model, subject.small)
-    if not kept and not factories.seen:
-        return
-    # what is seen may yet be moved before it is used: torch's meta device tells, slowly
-    frames = Frames(img0=subject.small.img0.to("meta"), img1=subject.small.img1.to("meta"))
-    try:
-        predict(model.to("meta"), frames)
-    except NotImplementedError as error:
-        skip(f"it looks at values as it computes: {str(error).partition('.')[0]}")
-    except RuntimeError as error:
-        if "device" not in str(error):
-            raise
-        what = [*kept, *(f"torch.{name}() without device=" for name in factories.seen)]
-        raise CheckError(
-            f"on another device it fails, by {several(what)}: keep tensors as buffers, make them on t's device"
-        ) from error
-
-
-def plain_tensors(model: nn.Module) -> list[str]:
-    """Names of tensors that modules keep as plain attributes, with which nothing happens when the model is moved."""
-    return [
-        ".".join(filter(None, (prefix.removeprefix("baseline").lstrip("."), key)))
-        for prefix, module in model.named_modules()
-        for key, value in vars(module).items()
-        if isinstance(value, Tensor) and value.dim()
-    ]
-
-
-class _Factories(TorchFunctionMode):
-    """Remembers which functions made a tensor on no device in particular."""
-
-    NAMES: ClassVar = ("arange", "empty", "eye", "full", "linspace", "ones", "rand", "randn", "tensor", "zeros")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: dict[str, None] = {}
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
-        if name in self.NAMES and not isinstance((kwargs or {}).get("device"), torch.device) and made.dim():
-            self.seen[name] = None
-        return made
-
-
-# --- what is left behind ---
-
-
-def check_same_twice(subject: BaselineSubject) -> None:
-    """The same frames give the same bits again, with other frames in between: no chance and no memory."""
-    first = predict(subject.thing, subject.small)
-    predict(subject.thing, noise(tuple(subject.small.img0.shape[-2:]), seed=5))  # type: ignore[arg-type]
-    if difference := apart(predict(subject.thing, subject.small), first):
-        raise CheckError(
-            f"the same frames give another result the second time, by {difference:.2g}, in evaluation mode"
-        )
+    return copy.deepcopy(subject.model).double()
 
 
 def check_inputs_unchanged(subject: BaselineSubject) -> None:
@@ -269,7 +175,7 @@ def check_inputs_unchanged(subject: BaselineSubject) -> None:
     if network.offers and network.offers.motion:
         parts = [
             torch.randn(shape, generator=torch.Generator().manual_seed(2))
-            for shape in subject.thing.prior_shapes(small)
+            for shape in subject.model.prior_shapes(small)
         ]
         prior = MotionPrior(flow_t0=parts[0], flow_t1=parts[1], latent=parts[2])
     with torch.no_grad():
@@ -287,26 +193,12 @@ def check_inputs_unchanged(subject: BaselineSubject) -> None:
         raise CheckError(f"a pass changes what it was given, in place: {several(changed)}")
 
 
-def check_leaves_the_process_alone(subject: BaselineSubject) -> None:
-    """A pass, for a test or for training, moves no random generator and no mode that the whole process has."""
-    left_alone(MODES + DRAWS + WEIGHTS, lambda: predict(subject.thing, subject.small))
-    model = copy.deepcopy(subject.thing).train()
-    left_alone(MODES + DRAWS, lambda: predict(model, subject.small, grad=True).frame.mean().backward())  # type: ignore[no-untyped-call]
-
-
-def check_pickles(subject: BaselineSubject) -> None:
-    """After a pass it can be sent to another process, and gives the same there."""
-    predict(subject.thing, subject.small)
-    if difference := apart(predict(pickled(subject.thing), subject.small), predict(subject.thing, subject.small)):
-        raise CheckError(f"what arrives in another process gives another result, by {difference:.2g}")
-
-
-# --- time, and cost ---
+# --- time ---
 
 
 def check_time(subject: BaselineSubject) -> None:
     """What any time is said to be possible for looks at the time; what the time says goes from frame 0 to frame 1."""
-    early, late = (predict(subject.thing, subject.small, t) for t in (0.1, 0.9))
+    early, late = (predict(subject.model, subject.small, t) for t in (0.1, 0.9))
     if not subject.any_time:
         skip("it makes the middle frame alone, and says so")
     if apart(early, late) == 0:
@@ -330,14 +222,37 @@ def check_time(subject: BaselineSubject) -> None:
             )
 
 
-def check_cost(subject: BaselineSubject) -> None:
-    """Its operations can be counted, without data."""
-    counted = cost(subject.thing, (64, 64))
-    if not counted.macs:
-        raise CheckError("no multiply-accumulate is counted in a pass")
+# --- weights ---
 
 
-OUTSIDE = (
+def check_translate(subject: BaselineSubject) -> None:
+    """A checkpoint that is translated gains no key and loses none of the network's, and what it was made of is left."""
+    network = subject.network
+    own = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    given = dict(own)
+    state = network.translate(dict(given))
+    if missing := [name for name in own if name not in state]:
+        raise CheckError(f"translate() leaves {several(missing)} out")
+    if more := [name for name in state if name not in own]:
+        raise CheckError(f"translate() invents {several(more)}")
+    for name, value in state.items():
+        before = own[name]
+        if value.shape != before.shape or not torch.allclose(_moments(value), _moments(before), rtol=1e-9, atol=1e-12):
+            raise CheckError(f"translate() gives other values for {name} than the checkpoint's, in whatever order")
+    if changed := [name for name, value in network.state_dict().items() if not torch.equal(value, given[name])]:
+        raise CheckError(f"translate() changes {several(changed)} of what it is given, or of the network")
+    foreign = {"conv.weight": torch.ones(1), "head.bias": torch.ones(1)}
+    if invented := sorted(network.translate(dict(foreign)).keys() - foreign.keys()):
+        raise CheckError(f"of another network's checkpoint translate() makes {several(invented)}, which is not in it")
+
+
+def _moments(value: Tensor) -> Tensor:
+    """What stays as it is when values change places."""
+    values = value.double()
+    return torch.stack([values.sum(), values.square().sum(), values.abs().sum()])
+
+
+BASELINE = (
     *COMMON,
     check_contract,
     check_any_size,
@@ -346,11 +261,8 @@ OUTSIDE = (
     check_same_picture,
     check_batch,
     check_double_precision,
-    check_device,
-    check_same_twice,
     check_inputs_unchanged,
-    check_leaves_the_process_alone,
-    check_pickles,
     check_time,
-    check_cost,
+    *MODEL,
+    check_translate,
 )

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from harness.errors import HarnessError
 from harness.registry.catalog import Chosen
+from harness.registry.contract import ContractError
 from harness.registry.plugins import FAULTS, Origin, in_one_line
 from harness.registry.state import Setting, kept
 from harness.testing.checks import CheckError, skip
@@ -38,13 +39,25 @@ class Subject:
         return self.chosen.build()
 
     @cached_property
-    def broken(self) -> str:
-        """Why it cannot be built; "" where it can."""
+    def failure(self) -> BaseException | None:
+        """What building it raises."""
         try:
             assert self.thing is not None
         except FAULTS as error:
-            return str(error) if isinstance(error, HarnessError) else in_one_line(error)
-        return ""
+            return error
+        return None
+
+    @property
+    def broken(self) -> str:
+        """Why it cannot be built; "" where it can."""
+        error = self.failure
+        return "" if error is None else str(error) if isinstance(error, HarnessError) else in_one_line(error)
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether it says itself that something of the user's is not here: weights, or data."""
+        own = isinstance(self.failure, HarnessError) and not isinstance(self.failure, ContractError)
+        return own and isinstance(getattr(self.failure, "__cause__", None), HarnessError | OSError | None)
 
     @property
     def origin(self) -> Origin:
@@ -101,6 +114,8 @@ def pickled(thing: Made) -> Made:
 
 def check_builds(subject: Subject) -> None:
     """The factory gives what its spec says, with no state of the process changed."""
+    if subject.unavailable:
+        skip(subject.broken)
     if subject.broken:
         raise CheckError(subject.broken)
 

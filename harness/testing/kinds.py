@@ -5,16 +5,31 @@ from __future__ import annotations
 from harness.errors import HarnessError, suggestion
 from harness.registry.catalog import catalog
 from harness.registry.options import parse_choice
-from harness.registry.specs import BaselineSpec, Spec
-from harness.testing.baseline import OUTSIDE, BaselineSubject
+from harness.registry.specs import BaselineSpec, BenchmarkSpec, MaskSourceSpec, MetricSpec, PluginSpec, Spec
+from harness.testing.baseline import BASELINE, BaselineSubject
+from harness.testing.benchmark import BENCHMARK, BenchmarkSubject
 from harness.testing.checks import Check
 from harness.testing.common import Subject
+from harness.testing.masks import MASK_SOURCE, MaskSubject
+from harness.testing.metric import METRIC, MetricSubject
+from harness.testing.plugin import PLUGIN, PluginSubject
 from harness.testing.prior import SEAM
-from harness.testing.training import TRAINING
 
-SUBJECTS: dict[str, tuple[type[Spec], type[Subject]]] = {"baseline": (BaselineSpec, BaselineSubject)}
+SUBJECTS: dict[str, tuple[type[Spec], type[Subject]]] = {
+    "baseline": (BaselineSpec, BaselineSubject),
+    "plug-in": (PluginSpec, PluginSubject),
+    "mask source": (MaskSourceSpec, MaskSubject),
+    "metric": (MetricSpec, MetricSubject),
+    "benchmark": (BenchmarkSpec, BenchmarkSubject),
+}
 
-CHECKS: dict[str, tuple[Check, ...]] = {"baseline": (*OUTSIDE, *SEAM, *TRAINING)}
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "baseline": (*BASELINE, *SEAM),
+    "plug-in": PLUGIN,
+    "mask source": MASK_SOURCE,
+    "metric": METRIC,
+    "benchmark": BENCHMARK,
+}
 
 
 def found(kind: str, words: str) -> Subject:

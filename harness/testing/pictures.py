@@ -35,10 +35,12 @@ def texture(size: tuple[int, int], seed: int = 0) -> Tensor:
     return 0.1 + 0.8 * resize(coarse, size)
 
 
-def moved(size: tuple[int, int], t: float, scale: float = 1.0) -> tuple[Frames, Tensor]:
-    """Frames of a picture that moves by MOTION, and the true frame at t, (1, 3, H, W)."""
+def moved(
+    size: tuple[int, int], t: float, scale: float = 1.0, motion: tuple[int, int] = MOTION
+) -> tuple[Frames, Tensor]:
+    """Frames of a picture that moves by `motion`, and the true frame at t, (1, 3, H, W)."""
     height, width = size
-    dx, dy = MOTION
+    dx, dy = motion
     whole = texture((height + 4 * abs(dx), width + 4 * abs(dx)))
 
     def at(time: float) -> Tensor:

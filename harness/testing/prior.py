@@ -17,8 +17,10 @@ from torch import Tensor
 from harness.model.compose import Composed
 from harness.model.contracts import Frames, MotionPrior
 from harness.registry.specs import MotionSeam
-from harness.testing.baseline import BaselineSubject, apart, predict
+from harness.testing.baseline import BaselineSubject
 from harness.testing.checks import CheckError, skip
+from harness.testing.common import several
+from harness.testing.model import apart, predict
 from harness.testing.pictures import EDGE, MOTION, decibels, moved, noise, size_of, texture
 
 NAMES = ("x of flow_t0", "y of flow_t0", "x of flow_t1", "y of flow_t1")
@@ -110,24 +112,24 @@ def _follows(found: Tensor, when: str) -> None:
 def check_prior_moves_flows(subject: BaselineSubject) -> None:
     """The predicted flows move as a prior's do: by sign, axis, frame and length, with fresh weights."""
     seam_of(subject)
-    _follows(answer(subject.thing), "with fresh weights")
+    _follows(answer(subject.model), "with fresh weights")
 
 
 def check_prior_at_scale(subject: BaselineSubject) -> None:
     """So they do at a working scale of 1/2, where a prior's grid may be another."""
     seam_of(subject)
-    _follows(answer(subject.thing, 0.5), "at a working scale of 1/2")
+    _follows(answer(subject.model, 0.5), "at a working scale of 1/2")
 
 
 def check_prior_residual(subject: BaselineSubject) -> None:
     """A prior of zeros that is added is no prior, bit for bit; one that is not moves the flows as far as itself."""
     seam_of(subject)
     small = subject.small
-    parts = [torch.zeros(shape) for shape in subject.thing.prior_shapes(small)]
+    parts = [torch.zeros(shape) for shape in subject.model.prior_shapes(small)]
     zero = MotionPrior(flow_t0=parts[0], flow_t1=parts[1], latent=parts[2])
-    if difference := apart(predict(subject.thing, small, prior=zero), predict(subject.thing, small)):
+    if difference := apart(predict(subject.model, small, prior=zero), predict(subject.model, small)):
         raise CheckError(f"a residual prior of zeros changes the result by {difference:.2g}: it is to be added")
-    _follows(answer(subject.thing, inject="residual"), "as a residual")
+    _follows(answer(subject.model, inject="residual"), "as a residual")
 
 
 def check_prior_makes_the_frame(subject: BaselineSubject) -> None:
@@ -159,7 +161,7 @@ def check_prior_reaches_the_frame(subject: BaselineSubject) -> None:
     frames = moved(size_of(subject.network.size_multiple, 32, 48), 0.5)[0]
     flow = torch.tensor([[4.0, -2.0]])
     one, other = (
-        predict(subject.thing, frames, 0.5, prior_of(subject.thing, frames, side * flow, -side * flow)).frame
+        predict(subject.model, frames, 0.5, prior_of(subject.model, frames, side * flow, -side * flow)).frame
         for side in (1, -1)
     )
     difference = (one - other).abs().mean().item()
@@ -172,7 +174,7 @@ def check_prior_reaches_the_frame(subject: BaselineSubject) -> None:
 def check_prior_latent(subject: BaselineSubject) -> None:
     """The latent of a prior reaches the result; a blend logit is the weight of frame 0."""
     seam = seam_of(subject)
-    model = subject.thing
+    model = subject.model
     frames = noise(size_of(subject.network.size_multiple, 32, 48), seed=3)
     still_motion = torch.zeros(1, 2)
     high, low = (
@@ -232,6 +234,26 @@ def check_features(subject: BaselineSubject) -> None:
                 raise CheckError(f"other features {name} give the same result: what a plug-in refines goes nowhere")
 
 
+def check_gradients_to_plugins(subject: BaselineSubject) -> None:
+    """The loss reaches the features and the prior, so that plug-ins learn."""
+    network, small = subject.network, subject.small
+    if network.offers is None:
+        skip("it has no seam for plug-ins")
+    t = torch.full((1, 1, 1, 1), 0.5)
+    features = network.encode(small)
+    given = {"features f0": features.f0.detach().requires_grad_(), "features f1": features.f1.detach().requires_grad_()}
+    prior = None
+    if network.offers.motion:
+        shapes = subject.model.prior_shapes(small)
+        names = ("prior flow_t0", "prior flow_t1", "prior latent")
+        given |= {name: torch.zeros(shape, requires_grad=True) for name, shape in zip(names, shapes, strict=True)}
+        prior = MotionPrior(flow_t0=given[names[0]], flow_t1=given[names[1]], latent=given[names[2]])
+    refined = features.refined(given["features f0"], given["features f1"])
+    network.decode(small, refined, t, prior).frame.square().mean().backward()  # type: ignore[no-untyped-call]
+    if silent := [name for name, value in given.items() if value.grad is None or not value.grad.any()]:
+        raise CheckError(f"no gradient reaches {several(silent)}: a plug-in would not learn")
+
+
 SEAM = (
     check_features,
     check_prior_moves_flows,
@@ -241,4 +263,5 @@ SEAM = (
     check_prior_reaches_the_frame,
     check_prior_latent,
     check_blend,
+    check_gradients_to_plugins,
 )
