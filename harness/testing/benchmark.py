@@ -31,7 +31,7 @@ class BenchmarkSubject(Subject):
     thing: Benchmark
 
     def split(self, name: str) -> Sequence[Triplet]:
-        return getattr(self.thing, name)
+        return self.thing.train if name == "train" else self.thing.test
 
     @cached_property
     def frames(self) -> dict[tuple[str, str], NDArray[np.uint8]]:
@@ -76,8 +76,8 @@ def check_times(subject: BenchmarkSubject) -> None:
         if len(off) > UNSTEADY * len(triplets):
             first = off[0]
             raise CheckError(
-                f"of {len(triplets)} triplets in '{split}' {len(off)} say another t than their frames do: {first.id} of "
-                f"frames {first.frames} says {first.t:.4g}, and frame {first.frames[1]} is at {_position(first):.4g}"
+                f"{len(off)} of {len(triplets)} triplets in '{split}' say another t than their frames do: {first.id} "
+                f"of frames {first.frames} says {first.t:.4g}, and frame {first.frames[1]} is at {_position(first):.4g}"
             )
 
 

@@ -6,12 +6,16 @@ import functools
 import hashlib
 import inspect
 import pickle
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
+
+import numpy as np
+import torch
 
 from harness.errors import HarnessError
 from harness.registry.catalog import Chosen
@@ -85,7 +89,9 @@ def digest(*parts: Any) -> str:
 
 
 def left_alone(settings: tuple[Setting, ...], call: Callable[[], object]) -> None:
-    """Raises CheckError where a call changes what the process has once."""
+    """Raises HarnessError with what a call changes of what the process has once."""
+    # so that a generator that is seeded anew is not found where a seeding before has left it
+    random.random(), np.random.random(), torch.rand(1)
     with kept(settings, lambda what: _ChangedError(what)):
         call()
 

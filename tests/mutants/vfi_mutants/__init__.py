@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness import BaselineSpec, hookimpl
+from harness import BaselineSpec, BenchmarkSpec, MaskSourceSpec, MetricSpec, PluginSpec, hookimpl
 from vfi_mutants.table import MISTAKES
 
 RIGHT: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
-    "baseline": (("Right", {"times": "any"}), ("Feature", {"times": "any"}))
+    "baseline": (("Right", {"times": "any"}), ("Feature", {"times": "any"})),
+    "plug-in": (("RightMean", {}), ("RightMotion", {"stage": "motion"})),
+    "metric": (("RightError", {"higher_is_better": False}),),
+    "mask source": (("RightHalves", {"preference": -9}),),
+    "benchmark": (("RightSet", {}),),
 }
 
 
@@ -27,3 +31,23 @@ def _specs(kind: str, module: str, spec: Any) -> list[Any]:
 @hookimpl
 def harness_baselines() -> list[BaselineSpec]:
     return _specs("baseline", "baselines", BaselineSpec)
+
+
+@hookimpl
+def harness_plugins() -> list[PluginSpec]:
+    return _specs("plug-in", "plugins", PluginSpec)
+
+
+@hookimpl
+def harness_metrics() -> list[MetricSpec]:
+    return _specs("metric", "metrics", MetricSpec)
+
+
+@hookimpl
+def harness_mask_sources() -> list[MaskSourceSpec]:
+    return _specs("mask source", "masks", MaskSourceSpec)
+
+
+@hookimpl
+def harness_benchmarks() -> list[BenchmarkSpec]:
+    return _specs("benchmark", "benchmarks", BenchmarkSpec)

@@ -80,4 +80,83 @@ BASELINES = (
     _baseline("LooksAtValues", "values are looked at on the host in a pass", "cost"),
 )
 
-MISTAKES: tuple[Mistake, ...] = BASELINES
+
+def _feature(made: str, words: str, check: str) -> Mistake:
+    return Mistake("plug-in", made, words, check)
+
+
+def _motion(made: str, words: str, check: str) -> Mistake:
+    return Mistake("plug-in", made, words, check, {"stage": "motion"})
+
+
+PLUGINS = (
+    _feature("NoIdentity", "it does not start as the identity, and says that it does", "starts-as-the-identity"),
+    _feature("LabelsAsNumbers", "the number of a label is taken for a feature", "labels-renamed"),
+    _feature("RegionsIgnored", "masks are asked for and ignored", "regions-used"),
+    _feature("OneFrameRefined", "frame 1 is pooled by frame 0's regions", "frames-swapped"),
+    _feature("FirstRegionOnly", "label 0 alone is not expected", "one-region"),
+    _feature("AcrossTheBatch", "means are taken over the whole batch", "batch"),
+    _feature("LosesKept", "what the network keeps is another object", "contract"),
+    _feature("RefinesInPlace", "features are changed in place", "inputs-unchanged"),
+    _feature("PluginUnused", "a layer is never used", "gradients"),
+    _feature("PluginDraws", "global random generators are drawn from", "leaves-the-process-alone"),
+    _feature("PluginLambda", "a lambda that no process can be sent", "pickles"),
+    _motion("FixedGrid", "the prior is on the features' grid", "any-grid"),
+    _motion("MotionTurned", "the motion has the other sign", "attended-motion"),
+    _motion("MotionSwapped", "the motion to frame 0 and 1 change places", "attended-motion"),
+    _motion("MotionAxes", "x and y of the motion change places", "attended-motion"),
+    _motion("OneTimeForAll", "the first sample's time is taken for all", "batch"),
+)
+
+
+def _metric(made: str, words: str, check: str, higher_is_better: bool = False) -> Mistake:
+    return Mistake("metric", made, words, check, {"higher_is_better": higher_is_better})
+
+
+METRICS = (
+    _metric("WrongDirection", "higher is said to be better, and is not", "best-of-the-truth", True),
+    _metric("MeanOfBatch", "the mean of a batch stands for each frame", "batch"),
+    _metric("EightBit", "frames are taken for 0 to 255", "worse-with-noise"),
+    _metric("NotSymmetrical", "frame and truth are not treated alike", "symmetric"),
+    _metric("MetricInPlace", "the frame is changed in place", "inputs-unchanged"),
+    _metric("Running", "it is a mean over all calls so far", "same-twice"),
+    _metric("Infinite", "the truth itself has an infinite value", "best-of-the-truth", True),
+    _metric("OneForAll", "one number for a batch", "contract"),
+)
+
+
+def _masks(made: str, words: str, check: str) -> Mistake:
+    return Mistake("mask source", made, words, check, {"preference": -9})
+
+
+MASKS = (
+    _masks("DrawsLabels", "labels are drawn anew for each pair", "same-twice"),
+    _masks("OneMap", "one map for both frames", "two-maps"),
+    _masks("FirstFrameOnly", "the first frame's map is given for the second", "looks-at-both-frames"),
+    _masks("LabelsOfTheirOwn", "each frame has labels of its own", "same-frame-same-map"),
+    _masks("WrongType", "label maps of int64", "two-maps"),
+    _masks("SwappedSides", "rows and columns change places", "two-maps"),
+    _masks("MasksInPlace", "the frame is changed in place", "inputs-unchanged"),
+    _masks("SeedsNumpy", "numpy's generator is seeded anew", "leaves-the-process-alone"),
+)
+
+
+def _benchmark(made: str, words: str, check: str) -> Mistake:
+    return Mistake("benchmark", made, words, check)
+
+
+BENCHMARKS = (
+    _benchmark("AlwaysHalf", "t is 1/2 whatever the frames", "times"),
+    _benchmark("TimeFromTheEnd", "t counts from the last frame", "times"),
+    _benchmark("MiddleLast", "the frame to be made comes last", "triplets"),
+    _benchmark("RandomOrder", "triplets are shuffled at every start", "order"),
+    _benchmark("OrderOfASetOfIds", "triplets are in the order of a set", "fresh-process"),
+    _benchmark("TestInTrain", "test frames are training frames by another name", "no-leak"),
+    _benchmark("SameClips", "a clip is in training and in the test", "no-leak"),
+    _benchmark("SameIds", "an id is there twice", "builds"),
+    _benchmark("Floats", "frames are floats", "frames"),
+    _benchmark("ChannelsFirst", "frames have their channels first", "frames"),
+    _benchmark("NoisyFrames", "a frame is other bytes each time", "frames-again"),
+)
+
+MISTAKES: tuple[Mistake, ...] = (*BASELINES, *PLUGINS, *METRICS, *MASKS, *BENCHMARKS)
