@@ -10,6 +10,24 @@
 
 from __future__ import annotations
 
-from harness.testing.classes import BaselineTests
+from harness.testing.classes import (
+    BaselineTests,
+    BenchmarkTests,
+    DistributionTests,
+    MaskSourceTests,
+    MetricTests,
+    PluginTests,
+    ProtocolTests,
+    SuiteTests,
+)
 
-__all__ = ["BaselineTests"]
+__all__ = [
+    "BaselineTests",
+    "BenchmarkTests",
+    "DistributionTests",
+    "MaskSourceTests",
+    "MetricTests",
+    "PluginTests",
+    "ProtocolTests",
+    "SuiteTests",
+]

@@ -14,7 +14,7 @@ from harness.model.compose import Composed
 from harness.model.contracts import Baseline, Frames, MotionPrior
 from harness.testing.checks import CheckError, skip
 from harness.testing.common import COMMON, several
-from harness.testing.model import MODEL, ModelSubject, apart, flows_of, predict
+from harness.testing.model import MODEL, ModelSubject, apart, flows_of, predict, zeroed
 from harness.testing.pictures import noise, size_of, texture
 
 
@@ -48,15 +48,6 @@ class BaselineSubject(ModelSubject):
     def small(self) -> Frames:
         """Noise of the smallest size at which sides differ and something can move."""
         return noise(size_of(self.network.size_multiple, 32, 48))
-
-
-def zeroed(model: Composed) -> Composed:
-    """A copy of which every parameter is zero."""
-    still = copy.deepcopy(model)
-    with torch.no_grad():
-        for parameter in still.parameters():
-            parameter.zero_()
-    return still
 
 
 # --- what comes out ---

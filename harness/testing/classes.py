@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 from harness.errors import HarnessError
 from harness.testing.checks import Check, CheckError, name_of, run_one, skip
-from harness.testing.common import Subject
 from harness.testing.kinds import CHECKS, found
 
 
@@ -53,7 +52,7 @@ def _test(check: Check) -> Callable[[Any], None]:
 
 
 @functools.lru_cache(maxsize=2)  # a network and what was computed of it, for the tests of its class
-def _subject(kind: str, name: str) -> Subject:
+def _subject(kind: str, name: str) -> Any:
     return found(kind, name)
 
 
@@ -62,3 +61,45 @@ class BaselineTests(_Tests):
     need not pass, each with the reason why."""
 
     kind = "baseline"
+
+
+class PluginTests(_Tests):
+    """The same of a plug-in, on a small network of either kind of motion seam."""
+
+    kind = "plug-in"
+
+
+class MaskSourceTests(_Tests):
+    """The same of a mask source; tests are skipped where its weights or files are not here."""
+
+    kind = "mask source"
+
+
+class MetricTests(_Tests):
+    """The same of a metric; tests are skipped where its weights are not here."""
+
+    kind = "metric"
+
+
+class BenchmarkTests(_Tests):
+    """The same of a benchmark; tests are skipped where its data is not here."""
+
+    kind = "benchmark"
+
+
+class ProtocolTests(_Tests):
+    """The same of a protocol."""
+
+    kind = "protocol"
+
+
+class SuiteTests(_Tests):
+    """The same of a suite."""
+
+    kind = "suite"
+
+
+class DistributionTests(_Tests):
+    """The same of the observers and launchers that a distribution brings; `name` is that of the distribution."""
+
+    kind = "distribution"

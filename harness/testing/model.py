@@ -107,6 +107,15 @@ def apart(one: Prediction, other: Prediction) -> float:
     return max((a - b).abs().max().item() for a, b in pairs)
 
 
+def zeroed(model: Composed) -> Composed:
+    """A copy of which every parameter is zero."""
+    still = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in still.parameters():
+            parameter.zero_()
+    return still
+
+
 def _trained(subject: ModelSubject, start: Composed) -> Trained:
     model = copy.deepcopy(start).train()
     size = (subject.small.img0.shape[-2], subject.small.img0.shape[-1])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from harness import BaselineSpec, BenchmarkSpec, MaskSourceSpec, MetricSpec, PluginSpec, hookimpl
+from harness import BaselineSpec, BenchmarkSpec, MaskSourceSpec, MetricSpec, PluginSpec, Protocol, hookimpl
 from vfi_mutants.table import MISTAKES
+
+SUITES = Path(__file__).parent / "suites"
 
 RIGHT: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "baseline": (("Right", {"times": "any"}), ("Feature", {"times": "any"})),
     "plug-in": (("RightMean", {}), ("RightMotion", {"stage": "motion"})),
-    "metric": (("RightError", {"higher_is_better": False}),),
+    "metric": (("RightDifference", {"higher_is_better": False}),),
     "mask source": (("RightHalves", {"preference": -9}),),
     "benchmark": (("RightSet", {}),),
 }
@@ -51,3 +54,14 @@ def harness_mask_sources() -> list[MaskSourceSpec]:
 @hookimpl
 def harness_benchmarks() -> list[BenchmarkSpec]:
     return _specs("benchmark", "benchmarks", BenchmarkSpec)
+
+
+@hookimpl
+def harness_protocols() -> list[Protocol]:
+    return [Protocol(m.name, version=1, summary=m.words, **m.fields) for m in MISTAKES if m.kind == "protocol"]
+
+
+@hookimpl
+def harness_tables() -> list[Path]:
+    """Suites are files, with one key too many or wrong."""
+    return sorted(SUITES.glob("*.yaml"))

@@ -369,7 +369,7 @@ class TranslateLoses(Small):
 
 class TranslateInvents(Small):
     def translate(self, state):
-        return {"motion.1.bias": self.motion[1].bias.detach() * 0, **{k: v for k, v in state.items()}}
+        return {"motion.1.bias": self.motion[1].bias.detach() * 0, **state}
 
 
 class TranslateInPlace(Small):

@@ -1,19 +1,19 @@
 # mypy: ignore-errors
-"""Metrics with one mistake each. `RightError` has none."""
+"""Metrics with one mistake each. `RightDifference` has none."""
 
 from __future__ import annotations
 
 import torch
 
 
-class RightError:
+class RightDifference:
     """Mean absolute difference in grey levels."""
 
     def __call__(self, frame, truth):
         return 255 * (frame - truth).abs().mean((1, 2, 3))
 
 
-class WrongDirection(RightError):
+class WrongDirection(RightDifference):
     """The spec says that higher is better."""
 
 
@@ -36,7 +36,7 @@ class NotSymmetrical:
         return ((frame - truth).abs() / truth.clamp(min=0.05)).mean((1, 2, 3))
 
 
-class MetricInPlace(RightError):
+class MetricInPlace(RightDifference):
     def __call__(self, frame, truth):
         return super().__call__(frame.mul_(0.999), truth)
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness import Settings
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -19,6 +21,7 @@ class Mistake:
 
     @property
     def name(self) -> str:
+        """`FlowSign` is called `flow-sign`."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", self.made).lower()
 
 
@@ -159,4 +162,33 @@ BENCHMARKS = (
     _benchmark("NoisyFrames", "a frame is other bytes each time", "frames-again"),
 )
 
-MISTAKES: tuple[Mistake, ...] = (*BASELINES, *PLUGINS, *METRICS, *MASKS, *BENCHMARKS)
+
+def _protocol(made: str, words: str, check: str, **fields: Any) -> Mistake:
+    return Mistake("protocol", made, words, check, fields)
+
+
+PROTOCOLS = (
+    _protocol("UnknownSet", "settings for a benchmark that there is not", "names", on={"vimeo90": Settings()}),
+    _protocol("NoSuchSsim", "an SSIM that is no metric", "names", ssim="ssim-3d"),
+    _protocol("ScaleOfZero", "a working scale of zero", "settings", settings=Settings(scale=0.0)),
+    _protocol("GrbOrder", "an order of colours that there is not", "settings", settings=Settings(channels="grb")),  # type: ignore[arg-type]
+)
+
+SUITES = (
+    Mistake("suite", "UnknownArm", "a row's plug-in is not installed", "arms", {"with": "hcee"}),
+    Mistake("suite", "UnknownKey", "a key that there is not", "reads", {"sedes": "[0, 1]"}),
+    Mistake("suite", "OtherColumn", "a column of a benchmark that is not tested", "sets", {"test": "clips"}),
+)
+
+DISTRIBUTIONS = (
+    Mistake("distribution", "vfi-raising-observer", "an observer that raises", "observers", {"module": "observer"}),
+    Mistake(
+        "distribution", "vfi-taking-launcher", "a launcher that takes every job", "launchers", {"module": "launcher"}
+    ),
+    Mistake("distribution", "vfi-unknown-hook", "a hook that there is not", "loads", {"module": "unknown"}),
+)
+
+MISTAKES: tuple[Mistake, ...] = (
+    *(*BASELINES, *PLUGINS, *METRICS, *MASKS, *BENCHMARKS),
+    *(*PROTOCOLS, *SUITES, *DISTRIBUTIONS),
+)
