@@ -30,6 +30,8 @@ def check(context: click.Context, name: str, kind: str | None, only: str | None,
         known = [name_of(each) for each in testing.kinds.CHECKS[kind]]
         hint = suggestion(str(only), known) or f"; there are: {', '.join(known)}"
         raise HarnessError(f"a {kind} has no check '{only}'{hint}")
+    if subject.unavailable:
+        raise HarnessError(subject.broken)
     say(f"{subject.words}: {kind} of {subject.origin}")
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     start = time.perf_counter()

@@ -68,21 +68,24 @@ def check_any_size(subject: BaselineSubject) -> None:
         if tuple(made.frame.shape[-2:]) != size:
             raise CheckError(f"frames of {size[0]}x{size[1]} become one of {tuple(made.frame.shape[-2:])}")
     odd = noise((37, 53))
-    shape = tuple(model.interpolate(odd.img0, odd.img1).frame.shape)
-    if shape != (1, 3, 37, 53):
-        raise CheckError(f"frames of 37x53 become one of shape {shape}")
+    for scale in (1.0, 0.5):
+        made = model.interpolate(odd.img0, odd.img1, scale=scale)
+        shapes = [tuple(made.frame.shape), *(tuple(flow.shape) for flow in flows_of(made))]
+        if shapes != [(1, 3, 37, 53), (1, 2, 37, 53), (1, 2, 37, 53)][: len(shapes)]:
+            raise CheckError(f"frames of 37x53 become, at scale {scale:g}, a frame and flows of {shapes}")
     if difference := apart(predict(model, subject.small), first):
         raise CheckError(f"after frames of other sizes the first ones give another result, by {difference:.2g}")
 
 
 def check_working_scale(subject: BaselineSubject) -> None:
-    """At a working scale of 1/2 and 2 the frame is as large as its inputs, and features are on the seam's grid."""
+    """At a working scale of 1/2, 4/5 and 2 the frame is as large as its inputs, and features are on the seam's grid."""
     model, offers = subject.model, subject.network.offers
-    for scale in (0.5, 2.0):
+    for scale in (0.5, 0.8, 2.0):
         frames = noise(size_of(model.multiple(scale), 32, 48), scale=scale)
         made = predict(model, frames)
-        if made.frame.shape != frames.img0.shape:
-            raise CheckError(f"at scale {scale} the frame is {tuple(made.frame.shape)} of {tuple(frames.img0.shape)}")
+        sides = [tuple(each.shape[-2:]) for each in (made.frame, *flows_of(made))]
+        if set(sides) != {tuple(frames.img0.shape[-2:])}:
+            raise CheckError(f"at scale {scale} frame and flows are {sides} of {tuple(frames.img0.shape[-2:])}")
         if offers is None:
             continue
         with torch.no_grad():

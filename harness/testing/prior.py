@@ -124,11 +124,13 @@ def check_prior_at_scale(subject: BaselineSubject) -> None:
 def check_prior_residual(subject: BaselineSubject) -> None:
     """A prior of zeros that is added is no prior, bit for bit; one that is not moves the flows as far as itself."""
     seam_of(subject)
-    small = subject.small
-    parts = [torch.zeros(shape) for shape in subject.model.prior_shapes(small)]
-    zero = MotionPrior(flow_t0=parts[0], flow_t1=parts[1], latent=parts[2])
-    if difference := apart(predict(subject.model, small, prior=zero), predict(subject.model, small)):
-        raise CheckError(f"a residual prior of zeros changes the result by {difference:.2g}: it is to be added")
+    model = subject.model
+    for scale in (1.0, 0.5):
+        frames = noise(size_of(model.multiple(scale), 32, 48), scale=scale)
+        parts = [torch.zeros(shape) for shape in model.prior_shapes(frames)]
+        zero = MotionPrior(flow_t0=parts[0], flow_t1=parts[1], latent=parts[2])
+        if difference := apart(predict(model, frames, prior=zero), predict(model, frames)):
+            raise CheckError(f"a residual prior of zeros changes the result by {difference:.2g}: it is to be added")
     _follows(answer(subject.model, inject="residual"), "as a residual")
 
 

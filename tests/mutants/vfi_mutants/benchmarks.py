@@ -43,9 +43,12 @@ class TimeFromTheEnd(RightSet):
 
 
 class RandomOrder(RightSet):
+    built = 0
+
     def __init__(self):
+        RandomOrder.built += 1
         train = list(RightSet.train)
-        random.Random(id(train)).shuffle(train)
+        random.Random(RandomOrder.built).shuffle(train)
         self.train = tuple(train)
 
 
@@ -89,7 +92,8 @@ class MiddleLast(RightSet):
 
 class NoisyFrames(RightSet):
     def __init__(self):
-        self.draw = np.random.default_rng()
+        self.reads = 0
 
     def read(self, triplet):
-        return super().read(triplet) ^ self.draw.integers(0, 2, (1, 1, 1, 1), np.uint8)
+        self.reads += 1
+        return super().read(triplet) ^ np.uint8(self.reads % 256)
