@@ -88,7 +88,7 @@ def check_identity(subject: ProtocolSubject) -> None:
 
 def check_frames_come_back(subject: ProtocolSubject) -> None:
     """Of two equal frames a network that adds nothing makes that frame, at its place and in its colours."""
-    picture = texture((70, 106))
+    picture = texture((34, 50))
     model = zeroed(Composed(Small()))
     for where, settings in subject.settings():
         if settings.multiple and settings.multiple % model.multiple(settings.scale):
