@@ -153,7 +153,7 @@ def check_double_precision(subject: BaselineSubject) -> None:
         if value.dtype != torch.float64:
             raise CheckError(f"a network in float64 gives a {what} of {str(value.dtype).removeprefix('torch.')}")
     difference = (made.frame.float() - predict(subject.model, small).frame).abs().max().item()
-    if difference > 1e-2:
+    if difference > 1e-4:
         raise CheckError(f"float64 and float32 differ by {difference:.2g} in the frame")
 
 

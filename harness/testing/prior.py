@@ -204,7 +204,7 @@ def check_blend(subject: BaselineSubject) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.rpartition(".")[2] == "bias":
-                parameter.copy_(0.4 * torch.rand(parameter.shape, generator=generator) - 0.2)
+                parameter.copy_(0.05 + 0.2 * torch.rand(parameter.shape, generator=generator))
     size = size_of(subject.network.size_multiple, 32, 48)
     bright, dark = torch.full((1, 3, *size), 0.6), torch.full((1, 3, *size), 0.4)
     one = predict(model, Frames(img0=bright, img1=dark))
