@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness import BaselineSpec, Protocol, Settings, hookimpl
 
+HARNESS_CONTRACT = "1.1"
+
 REFERENCE = (
     "Jin et al., A Unified Pyramid Recurrent Network for Video Frame Interpolation, CVPR 2023, "
     "https://arxiv.org/abs/2211.03456"
