@@ -1,8 +1,8 @@
 """Matched-pair benchmark harness and plug-in registry for video frame interpolation.
 
-The names in `__all__`, here and in `harness.model`, `harness.data`, `harness.masks` and `harness.weights`, are public:
-what is installed beside the harness imports these alone. Importing this imports no torch; `harness.load` does, when it
-is called.
+The names in `__all__`, here and in `harness.model`, `harness.data`, `harness.masks`, `harness.weights` and, for tests,
+`harness.testing`, are public: what is installed beside the harness imports these alone. Importing this imports no
+torch; `harness.load` does, when it is called.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ import click
 
 from harness import __version__
 from harness.cli.audit import audit
+from harness.cli.check import check
 from harness.cli.common import say
 from harness.cli.cost import cost
 from harness.cli.curves import curves
@@ -57,7 +58,7 @@ def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-for command in (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights, list_all, show):
+for command in (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights, list_all, show, check):
     cli.add_command(command)
 
 
