@@ -1,9 +1,9 @@
 """A new distribution, from the files in the folders beside this module: `common`, and one a kind.
 
-A file that ends in `.in` is filled in and loses that ending; all others are copied as they are. In their paths `package`
-stands for the name of the package, and `dot_` for a leading dot, as git and builders would follow a .gitignore in here.
-What is filled in are `$name` and the like, by `string.Template`: a library for templates (copier was looked at) asks
-questions and follows repositories, which nobody needs here, and would bring a dozen packages for five words.
+A file that ends in `.in` is filled in and loses that ending; all others are copied as they are. In their paths
+`package` stands for the name of the package, and `dot_` for a leading dot: git would follow a .gitignore in here.
+What is filled in is `$name` and the like, by `string.Template`. A library for templates, such as copier, asks questions
+and follows a repository's later versions, which nobody needs here, and brings a dozen packages for six words.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def check_name(name: str) -> None:
     """Raises HarnessError where nothing can be called so, or where something that is installed is."""
     if not NAME.fullmatch(name) or len(name) > LONGEST:
         shown = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
-        raise HarnessError(f"'{shown}' is no name: lower-case words joined by '-', at most {LONGEST} signs, as in my-net")
+        raise HarnessError(f"'{shown}' is no name: give lower-case words joined by '-', of at most {LONGEST} signs")
     if claims := list(_claims(name)):
         raise HarnessError(f"'{name}' is taken: {' and '.join(claims)}; choose another name")
 
