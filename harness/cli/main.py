@@ -59,23 +59,8 @@ def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-for command in (
-    run,
-    suite,
-    table,
-    curves,
-    gallery,
-    audit,
-    evaluate,
-    cost,
-    data,
-    masks,
-    weights,
-    list_all,
-    show,
-    check,
-    new,
-):
+WORK = (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights)
+for command in (*WORK, list_all, show, check, new):
     cli.add_command(command)
 
 

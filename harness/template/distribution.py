@@ -103,13 +103,17 @@ def contents(kind: str, name: str) -> dict[str, bytes]:
 def write(kind: str, name: str, folder: Path) -> list[str]:
     """Writes a distribution of that kind and returns its files, by their paths in `folder`, which is made.
 
-    Raises HarnessError for a name that will not do and for a folder in which something is; OSError names what cannot be
-    written.
+    Raises HarnessError for a name that will not do and for a folder that cannot be made or in which something is;
+    OSError names a file that cannot be written.
     """
     check_name(name)
     files = contents(kind, name)
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise HarnessError(f"{folder}: is there and not empty; give another folder with --output")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(f"{folder}: cannot be made: {error.strerror}; give another with --output") from error
     for where, content in files.items():
         path = folder / where
         path.parent.mkdir(parents=True, exist_ok=True)
