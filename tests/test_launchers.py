@@ -28,7 +28,7 @@ from harness.launch import cluster_job
 from harness.launch import slurm as cluster
 from harness.launch.cluster_job import ClusterJob
 from harness.launch.launchers import check_launcher, launch
-from harness.launch.slurm import minutes, slurm
+from harness.launch.slurm import minutes, slurm, submit
 from harness.pair.comparison import comparison_of
 from harness.pair.plan import Plan, settle
 from harness.registry import builtins, hookspecs
@@ -83,7 +83,7 @@ def test_a_failing_job_stops_no_other(tmp_path: Path) -> None:
         job(tmp_path, "bad", "import sys; sys.exit('harness: error: no such clip')"),
         job(tmp_path, "good", "import os; print('in', os.getcwd())"),
     ]
-    launched = slurm(plan(tmp_path, *jobs, said=said, wait=True), "local")
+    launched = submit(plan(tmp_path, *jobs, said=said, wait=True), "local")
     failure = f"bad failed (exit code 1): no such clip; see {tmp_path / 'logs' / 'bad.log'}"
     assert launched == Launched(failures=(failure,))
     assert "good: done" in said
@@ -122,7 +122,7 @@ def test_a_preempted_job_saves_and_is_queued_again(tmp_path: Path) -> None:
         return 0
 
     script = GOES_ON.replace("STATE", repr(str(state)))
-    launched = slurm(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=preempt), "local")
+    launched = submit(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=preempt), "local")
     assert launched == Launched()
     assert told
     assert state.read_text() == "saved went on"
@@ -131,7 +131,7 @@ def test_a_preempted_job_saves_and_is_queued_again(tmp_path: Path) -> None:
 def test_waiting_can_be_stopped_without_the_job_noticing(tmp_path: Path) -> None:
     go = tmp_path / "go"
     script = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.02)"
-    launched = slurm(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=lambda: signal.SIGINT), "local")
+    launched = submit(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=lambda: signal.SIGINT), "local")
     assert launched == Launched(failures=(), pending=("a",))
     go.touch()
     until((tmp_path / "jobs" / "ended" / "a.json").exists)
@@ -140,10 +140,10 @@ def test_waiting_can_be_stopped_without_the_job_noticing(tmp_path: Path) -> None
 def test_the_debug_executor_runs_in_this_process(tmp_path: Path) -> None:
     made = tmp_path / "made"
     it = job(tmp_path, "a", f"open({str(made)!r}, 'w')")
-    assert slurm(plan(tmp_path, it), "debug") == Launched(failures=(), pending=("a",))
+    assert submit(plan(tmp_path, it), "debug") == Launched(failures=(), pending=("a",))
     assert not made.exists()
     (tmp_path / "jobs" / "a.json").unlink()
-    assert slurm(plan(tmp_path, it, wait=True), "debug") == Launched()
+    assert submit(plan(tmp_path, it, wait=True), "debug") == Launched()
     assert made.exists()
 
 
@@ -355,7 +355,7 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "a.json").write_text('{"id": ')
     with pytest.raises(HarnessError, match=r"jobs/a\.json: damaged .*delete it once no job"):
-        slurm(plan(tmp_path, job(tmp_path, "b", "")), "local")
+        submit(plan(tmp_path, job(tmp_path, "b", "")), "local")
 
 
 # launchers that distributions bring

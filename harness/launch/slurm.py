@@ -30,7 +30,6 @@ DURATION = re.compile(r"(?:([0-9]{1,9})-)?([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-
 
 def slurm(
     plan: LaunchPlan,
-    cluster: str = "slurm",
     *,
     partition: str = "",
     time: str = TIME,
@@ -48,12 +47,16 @@ def slurm(
     gpus                                      of a job, which train together
     setup                                     a line of shell before the job
 
-    `plan.options` are any further ones of sbatch, and overrule these. `cluster` is a name of submitit's.
+    `plan.options` are any further ones of sbatch, and overrule these.
     Raises HarnessError where submitit or Slurm is missing, or where Slurm refuses a job.
     """
     own = {"account": account, "qos": qos, "constraint": constraint, "mem": mem, "setup": setup, "partition": partition}
     given = {key: value for key, value in own.items() if value}
-    plan = replace(plan, options={"time": time, "gpus": str(gpus), **given, **plan.options})
+    return submit(replace(plan, options={"time": time, "gpus": str(gpus), **given, **plan.options}), "slurm")
+
+
+def submit(plan: LaunchPlan, cluster: str) -> Launched:
+    """The same with all options in the plan, on a cluster by submitit's name."""
     try:
         import submitit  # noqa: F401
     except ImportError:

@@ -225,12 +225,15 @@ class MotionSeam:
     kind      of its flows: "backward", from the frame to be made to the frames given (t->0, t->1); "forward", from each
               of these to the other (0->1, 1->0), for networks that splat. Plug-ins supply backward flows in either
               case; `harness.model.take_up` turns them into what is declared here
+    adds      whether what comes after adds to these flows what it finds. False of a network that estimates them anew
+              from what they warp, as UPR-Net: with fresh weights its flows say nothing of a prior's
     """
 
     stride: int
     latent: Literal["feature", "blend"]
     channels: int
     kind: Literal["backward", "forward"] = "backward"
+    adds: bool = True
 
     def __post_init__(self) -> None:
         if self.kind not in ("backward", "forward"):

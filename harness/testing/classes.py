@@ -87,6 +87,12 @@ class BenchmarkTests(_Tests):
     kind = "benchmark"
 
 
+class LauncherTests(_Tests):
+    """The same of a launcher."""
+
+    kind = "launcher"
+
+
 class ProtocolTests(_Tests):
     """The same of a protocol."""
 

@@ -128,10 +128,12 @@ def check_builds(subject: Subject) -> None:
 
 def check_options(subject: Subject) -> None:
     """Every option is a keyword-only parameter of the factory, so that it is known, checked, and in each record."""
+    if getattr(subject.chosen.entry.spec, "parts", ()):
+        skip("it is made of parts, whose options are theirs")
     factory = subject.chosen.entry.factory()
     parameters = list(inspect.signature(factory).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    expected = 1 if subject.chosen.entry.spec.kind == "plug-in" else 0
+    expected = 1 if subject.chosen.entry.spec.kind in ("plug-in", "launcher") else 0
     swallowed = [f"{'*' if p.kind is p.VAR_POSITIONAL else '**'}{p.name}" for p in parameters if "VAR" in p.kind.name]
     if swallowed:
         raise CheckError(f"the factory takes {several(swallowed)}: options in it are known to nobody; name each one")

@@ -9,7 +9,15 @@ from harness.registry.catalog import catalog
 from harness.registry.options import parse_choice
 from harness.registry.plugins import Origin, discover
 from harness.registry.protocol import Protocol
-from harness.registry.specs import BaselineSpec, BenchmarkSpec, MaskSourceSpec, MetricSpec, PluginSpec, Spec
+from harness.registry.specs import (
+    BaselineSpec,
+    BenchmarkSpec,
+    LauncherSpec,
+    MaskSourceSpec,
+    MetricSpec,
+    PluginSpec,
+    Spec,
+)
 from harness.suites.suite import suite_files
 from harness.testing.baseline import BASELINE, BaselineSubject
 from harness.testing.benchmark import BENCHMARK, BenchmarkSubject
@@ -17,9 +25,11 @@ from harness.testing.checks import Check
 from harness.testing.common import Subject
 from harness.testing.light import (
     DISTRIBUTION,
+    LAUNCHER,
     PROTOCOL,
     SUITE,
     DistributionSubject,
+    LauncherSubject,
     ProtocolSubject,
     SuiteSubject,
 )
@@ -34,6 +44,7 @@ SUBJECTS: dict[str, tuple[type[Spec], type[Subject]]] = {
     "mask source": (MaskSourceSpec, MaskSubject),
     "metric": (MetricSpec, MetricSubject),
     "benchmark": (BenchmarkSpec, BenchmarkSubject),
+    "launcher": (LauncherSpec, LauncherSubject),
 }
 """Of what has a factory."""
 
@@ -43,6 +54,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "mask source": MASK_SOURCE,
     "metric": METRIC,
     "benchmark": BENCHMARK,
+    "launcher": LAUNCHER,
     "protocol": PROTOCOL,
     "suite": SUITE,
     "distribution": DISTRIBUTION,

@@ -1,9 +1,10 @@
-"""What has no factory: protocols, suites, and what a distribution brings by hooks that have no name: launchers that run
-jobs, and observers that are told."""
+"""What is checked without frames: protocols, suites, launchers, and what a distribution brings by hooks that have no
+name, as observers are told and launchers of any name are asked."""
 
 from __future__ import annotations
 
 import inspect
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,8 @@ from harness.evaluate.protocol import predictor, protocol_id
 from harness.model.compose import Composed
 from harness.registry.catalog import catalog
 from harness.registry.entry import Entry
-from harness.registry.launching import LaunchPlan
+from harness.registry.launching import Launched, LaunchPlan
+from harness.registry.observing import RunInfo
 from harness.registry.options import parse_choice, parse_choices
 from harness.registry.plugins import FAULTS, Origin, discover, in_one_line
 from harness.registry.protocol import Protocol, Settings
@@ -24,7 +26,15 @@ from harness.registry.specs import BenchmarkSpec, MetricSpec
 from harness.registry.state import DRAWS, MODES, WEIGHTS
 from harness.suites.suite import Suite, load_suite
 from harness.testing.checks import CheckError, skip
-from harness.testing.common import left_alone, pickled, several
+from harness.testing.common import (
+    Subject,
+    check_builds,
+    check_lists_without_torch,
+    check_options,
+    left_alone,
+    pickled,
+    several,
+)
 from harness.testing.model import zeroed
 from harness.testing.pictures import texture
 from harness.testing.small import Small
@@ -154,10 +164,40 @@ def check_pairs(subject: SuiteSubject) -> None:
 SUITE = (check_reads, check_arms, check_sets, check_pairs)
 
 
-# --- launchers and observers, of a distribution ---
+# --- launchers ---
 
-FACTS: dict[str, Any] = {"run": "a-run", "step": 1, "steps": 2, "loss": 0.5, "seconds": 0.1, "done": 1, "total": 2}
-"""An example of everything that observers are told."""
+
+class LauncherSubject(Subject):
+    """`thing` is the function that launches."""
+
+    def build(self) -> Any:
+        return self.chosen.entry.factory()
+
+
+def check_no_jobs(subject: LauncherSubject) -> None:
+    """A plan without jobs is launched: nothing fails, nothing is waited for, nothing of the process is changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        plan = _no_jobs(subject.chosen.name, Path(folder))
+        given: list[Any] = []
+        left_alone(MODES + DRAWS, lambda: given.append(subject.thing(plan, **subject.chosen.options)))
+    if given != [Launched()]:
+        raise CheckError(f"of no jobs it gives {given[0]!r}, where Launched() is needed")
+
+
+def _no_jobs(launcher: str, results: Path) -> LaunchPlan:
+    return LaunchPlan(launcher=launcher, jobs=(), results=results, note=lambda line: None, stop=lambda: 0)
+
+
+LAUNCHER = (check_builds, check_options, check_lists_without_torch, check_no_jobs)
+
+
+# --- launchers of any name, and observers, of a distribution ---
+
+FACTS: dict[str, Any] = {
+    **{"run": "a-run", "step": 1, "steps": 2, "loss": 0.5, "seconds": 0.1, "learning_rate": 1e-4},
+    **{"done": 1, "total": 1, "means": {"clips easy": {"psnr": 30.0}}},
+}
+"""An example of everything that observers are told, but for `info`, which has a folder."""
 
 OBSERVERS = ("harness_run_started", "harness_step_done", "harness_eval_done", "harness_run_finished")
 
@@ -185,8 +225,14 @@ def check_observers(subject: DistributionSubject) -> None:
     found = list(subject.implementations(*OBSERVERS))
     if not found:
         skip("it has no observer")
-    for hook, implementation in found:
-        told = {name: FACTS[name] for name in inspect.signature(implementation).parameters}
+    with tempfile.TemporaryDirectory() as folder:
+        info = RunInfo(name="a-run", folder=Path(folder), record={"label": "a", "fingerprint": {}}, steps=2)
+        _tell(found, FACTS | {"info": info})
+
+
+def _tell(observers: list[tuple[str, Callable[..., Any]]], facts: dict[str, Any]) -> None:
+    for hook, implementation in observers:
+        told = {name: facts[name] for name in inspect.signature(implementation).parameters}
         try:
             left_alone(MODES + DRAWS + WEIGHTS, lambda call=implementation, told=told: call(**told))  # type: ignore[misc]
         except HarnessError as error:
@@ -201,11 +247,8 @@ def check_launchers(subject: DistributionSubject) -> None:
     if not found:
         skip("it has no launcher")
     for _, implementation in found:
-        plan = LaunchPlan(
-            launcher="nobody-is-called-so", jobs=(), results=Path("nowhere"), note=lambda line: None, stop=lambda: 0
-        )
         try:
-            given = implementation(plan=plan)
+            given = implementation(plan=_no_jobs("nobody-is-called-so", Path("nowhere")))
         except FAULTS as error:
             raise CheckError(f"raises {in_one_line(error)} for a launcher that is not its own") from error
         if given is not None:

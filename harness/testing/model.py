@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from harness.errors import HarnessError
 from harness.measure.cost import cost
 from harness.model.compose import Composed
 from harness.model.contracts import Frames, MotionPrior, Prediction
@@ -99,6 +98,11 @@ def regions_of(model: Composed, frames: Frames) -> Regions | None:
 
 def flows_of(prediction: Prediction) -> list[Tensor]:
     return [flow for flow in (prediction.flow_t0, prediction.flow_t1) if isinstance(flow, Tensor)]
+
+
+def parts_of(prediction: Prediction) -> dict[str, Tensor]:
+    """The frame, and the flows where there are any, by name."""
+    return {"frame": prediction.frame} | dict(zip(("flow_t0", "flow_t1"), flows_of(prediction), strict=False))
 
 
 def apart(one: Prediction, other: Prediction) -> float:
@@ -244,13 +248,11 @@ class _Factories(TorchFunctionMode):
 
 def check_cost(subject: ModelSubject) -> None:
     """Its operations can be counted, without data."""
-    model = next(iter(subject.thing.values()))
-    try:
-        counted = cost(model, (64, 64))
-    except HarnessError:
-        raise
-    except FAULTS as error:
-        raise CheckError(f"its operations cannot be counted without data: {in_one_line(error)}") from error
+    counted = cost(next(iter(subject.thing.values())), (64, 64))
+    if counted.not_counted:
+        raise CheckError(f"its operations cannot be counted without data: {counted.not_counted}")
+    if counted.unseen:
+        raise CheckError(f"nothing is known of what {several(counted.unseen)} costs: give a formula by harness_costs")
     if not counted.macs:
         raise CheckError("no multiply-accumulate is counted in a pass")
 

@@ -65,7 +65,7 @@ class UPRNet(Baseline):
         self.offers = Offers(
             channels=4 * width,
             stride=stride,
-            motion=MotionSeam(stride=stride, latent="feature", channels=4 * width, kind="forward"),
+            motion=MotionSeam(stride=stride, latent="feature", channels=4 * width, kind="forward", adds=False),
         )
         self.feat_pyramid = FeatPyramid(width)
         self.motion_estimator = MotionEstimator(width)

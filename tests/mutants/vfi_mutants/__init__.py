@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness import BaselineSpec, BenchmarkSpec, MaskSourceSpec, MetricSpec, PluginSpec, Protocol, hookimpl
+from harness import (
+    BaselineSpec,
+    BenchmarkSpec,
+    LauncherSpec,
+    MaskSourceSpec,
+    MetricSpec,
+    PluginSpec,
+    Protocol,
+    hookimpl,
+)
 from vfi_mutants.table import MISTAKES
 
 SUITES = Path(__file__).parent / "suites"
@@ -54,6 +63,11 @@ def harness_mask_sources() -> list[MaskSourceSpec]:
 @hookimpl
 def harness_benchmarks() -> list[BenchmarkSpec]:
     return _specs("benchmark", "benchmarks", BenchmarkSpec)
+
+
+@hookimpl
+def harness_launchers() -> list[LauncherSpec]:
+    return _specs("launcher", "launchers", LauncherSpec)
 
 
 @hookimpl

@@ -163,6 +163,12 @@ BENCHMARKS = (
 )
 
 
+LAUNCHERS = (
+    Mistake("launcher", "GivesNothing", "it does not say what became of the jobs", "no-jobs"),
+    Mistake("launcher", "SwallowsOptions", "options are taken as **options", "options"),
+)
+
+
 def _protocol(made: str, words: str, check: str, **fields: Any) -> Mistake:
     return Mistake("protocol", made, words, check, fields)
 
@@ -190,5 +196,5 @@ DISTRIBUTIONS = (
 
 MISTAKES: tuple[Mistake, ...] = (
     *(*BASELINES, *PLUGINS, *METRICS, *MASKS, *BENCHMARKS),
-    *(*PROTOCOLS, *SUITES, *DISTRIBUTIONS),
+    *(*LAUNCHERS, *PROTOCOLS, *SUITES, *DISTRIBUTIONS),
 )
