@@ -193,6 +193,40 @@ def check_inputs_unchanged(subject: BaselineSubject) -> None:
         raise CheckError(f"a pass changes what it was given, in place: {several(changed)}")
 
 
+def check_decodes_what_it_is_given(subject: BaselineSubject) -> None:
+    """A decoder goes by the frames and features that it is given, whatever was encoded since: nothing is kept aside."""
+    small, network = subject.small, subject.network
+    other = noise((small.img0.shape[-2], small.img0.shape[-1]), seed=7)
+    t = torch.full((1, 1, 1, 1), 0.5)
+    with torch.no_grad():
+        features = network.encode(small)
+        before = network.decode(small, features, t, None)
+        network.encode(other)
+        difference = apart(network.decode(small, features, t, None), before)
+    if difference:
+        raise CheckError(
+            f"features that are decoded after other frames were encoded give another result, by {difference:.2g}: "
+            "what decode() needs of encode() is to be in Features.kept"
+        )
+
+
+def check_siamese(subject: BaselineSubject) -> None:
+    """With the frames swapped the features are swapped: f0 is of frame 0, f1 of frame 1, made alike."""
+    if subject.network.offers is None:
+        skip("it offers no features")
+    small = subject.small
+    with torch.no_grad():
+        found = subject.network.encode(small)
+        swapped = subject.network.encode(Frames(img0=small.img1, img1=small.img0))
+    for name, one, other in (("f0", found.f0, swapped.f1), ("f1", found.f1, swapped.f0)):
+        difference = (one - other).abs().max().item()
+        if difference > 1e-4 * one.abs().max().item():
+            raise CheckError(
+                f"with the frames swapped {name} differs by {difference:.2g} from what was its counterpart: features "
+                "are to be of frame 0 and of frame 1, by the same layers"
+            )
+
+
 # --- time ---
 
 
@@ -262,6 +296,8 @@ BASELINE = (
     check_batch,
     check_double_precision,
     check_inputs_unchanged,
+    check_decodes_what_it_is_given,
+    check_siamese,
     check_time,
     *MODEL,
     check_translate,

@@ -424,6 +424,26 @@ class LooksAtValues(Small):
         return found.refined(found.f0 * float(found.f0.mean().item() < 1e9), found.f1)
 
 
+class KeepsAside(Small):
+    """Fine features of the last frames that were encoded, not of those that are decoded."""
+
+    def encode(self, frames):
+        found = super().encode(frames)
+        self.aside = [each.detach() for each in found.kept]
+        return found
+
+    def decode(self, frames, features, t, prior):
+        return super().decode(frames, replace(features, kept=self.aside), t, prior)
+
+
+class OneFrameTwice(Small):
+    """Features of frame 0 for those of frame 1."""
+
+    def encode(self, frames):
+        found = super().encode(frames)
+        return found.refined(found.f0, found.f0)
+
+
 class OtherGrid(Small):
     """At a working scale its features are those of the full size."""
 

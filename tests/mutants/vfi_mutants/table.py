@@ -80,6 +80,8 @@ BASELINES = (
     _baseline("Lambda", "a lambda that no process can be sent", "pickles"),
     _baseline("HiddenDevice", "a tensor that stays on the CPU", "device"),
     _baseline("HiddenDtype", "float32 whatever the network's type", "double-precision"),
+    _baseline("KeepsAside", "what decode() needs is kept in the network", "decodes-what-it-is-given"),
+    _baseline("OneFrameTwice", "frame 0's features are given for frame 1's", "siamese"),
     _baseline("LooksAtValues", "values are looked at on the host in a pass", "cost"),
 )
 
