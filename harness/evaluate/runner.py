@@ -217,13 +217,14 @@ def _gather(evaluation: Evaluation, path: Path, wanted: Sequence[str]) -> None:
     """Make the file ready, with the rows that processes left in parts, in the order of the triplets."""
     parts = sorted(path.parent.glob(f"{path.stem}.part*{path.suffix}"))
     columns = prepare(path, wanted)
-    if parts:
+    measured = [row for part in parts for row in read_rows(part, AGAIN)]
+    if measured:
         order = {evaluation.row(triplet).key: at for at, triplet in enumerate(evaluation.tests.triplets)}
-        rows = [row for file in (path, *parts) for row in read_rows(file, AGAIN)]
+        rows = [*read_rows(path, AGAIN), *measured]
         # rows of other evaluations stay where they are, before these
         write_rows(path, columns, sorted(rows, key=lambda row: order.get(row.key, -1)))
-        for part in parts:
-            part.unlink()
+    for part in parts:
+        part.unlink()
 
 
 def measure(

@@ -92,7 +92,7 @@ def test_offers_describe_what_encode_and_the_coarsest_level_give(
 ) -> None:
     """At a working scale of 1/2 the pyramid has one level more, as if the frames were half as large."""
     net, pair = UPRNet(variant="base", levels=levels), frames(64, 128, scale)
-    seam = harness.MotionSeam(stride=stride, latent="feature", channels=64, kind="forward")
+    seam = harness.MotionSeam(stride=stride, latent="feature", channels=64, kind="forward", adds=False)
     assert net.offers == harness.Offers(channels=64, stride=stride, motion=seam)
     grid = int(64 * scale) // stride, int(128 * scale) // stride
     features = net.encode(pair)
