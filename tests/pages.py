@@ -13,6 +13,7 @@ What a fence is, its language says; a caption is the name of the file that it is
 from __future__ import annotations
 
 import doctest
+import glob
 import importlib
 import json
 import logging
@@ -129,7 +130,7 @@ class _Reader:
         assert block.text.startswith("$ "), "a console block begins with $"
         for part in re.split(r"^\$ ", block.text.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
-            words = shlex.split(command)
+            words = [word for each in shlex.split(command) for word in (glob.glob(each) if "*" in each else [each])]
             if words[:2] == ["pip", "install"]:
                 assert words[2:] == ["-e", "."], f"{command}: only `pip install -e .` can be tried here"
                 _installed(self.folder)

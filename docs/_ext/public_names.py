@@ -67,7 +67,14 @@ def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: n
     return None if target.startswith("harness") else contnode
 
 
+def _public_bases(app: Sphinx, name: str, obj: type, options: Any, bases: list[Any]) -> None:
+    """What a class stands on is shown where a reader can look it up: `Spec` is, in how adapters are written."""
+    shown = {"Spec"} | {each.rpartition(".")[2] for each in public_names()}
+    bases[:] = [base for base in bases if not base.__module__.startswith("harness") or base.__name__ in shown]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", _write_pages)
     app.connect("missing-reference", _resolve)
+    app.connect("autodoc-process-bases", _public_bases)
     return {"parallel_read_safe": True}
