@@ -1,8 +1,8 @@
 """Matched-pair benchmark harness and plug-in registry for video frame interpolation.
 
-The names in `__all__`, here and in `harness.model`, `harness.data`, `harness.masks` and `harness.weights`, are public:
-what is installed beside the harness imports these alone. Importing this imports no torch; `harness.load` does, when it
-is called.
+The names in `__all__`, here and in `harness.model`, `harness.data`, `harness.masks`, `harness.weights` and, for tests,
+`harness.testing`, are public: what is installed beside the harness imports these alone. Importing this imports no
+torch; `harness.load` does, when it is called.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.registry.hookspecs import hookimpl
+from harness.registry.hookspecs import CONTRACT, hookimpl
 from harness.registry.launching import Job, Launched, LaunchPlan
+from harness.registry.observing import RunInfo
 from harness.registry.protocol import Protocol, Settings
 from harness.registry.specs import (
     BaselineSpec,
     BenchmarkSpec,
+    LauncherSpec,
     MaskPartSpec,
     MaskSourceSpec,
     MetricSpec,
@@ -31,12 +33,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "CONTRACT",
     "BaselineSpec",
     "BenchmarkSpec",
     "HarnessError",
     "Job",
     "LaunchPlan",
     "Launched",
+    "LauncherSpec",
     "MaskPartSpec",
     "MaskSourceSpec",
     "MetricSpec",
@@ -44,6 +48,7 @@ __all__ = [
     "Offers",
     "PluginSpec",
     "Protocol",
+    "RunInfo",
     "Settings",
     "WeightsSpec",
     "hookimpl",

@@ -91,7 +91,10 @@ class Arm:
                 if baseline.offers is None and _spec(plugin).needs_seam:
                     raise HarnessError(f"{self.baseline.name} has no seam for plug-ins: {plugin.name} cannot act on it")
                 if _spec(plugin).stage == "motion" and (baseline.offers is None or baseline.offers.motion is None):
-                    raise HarnessError(f"{self.baseline.name} has no motion seam: {plugin.name} cannot act on it")
+                    raise HarnessError(
+                        f"{self.baseline.name} has no motion seam, for it estimates no flows that a plug-in could "
+                        f"seed: {plugin.name} cannot act on it; take feature plug-ins alone"
+                    )
                 torch.manual_seed(stream(seed, plugin.name))
                 plugins[plugin.name] = plugin.build(baseline.offers)
         return Composed(baseline, plugins, middle_only=self.middle_only)

@@ -1,5 +1,5 @@
-"""What the harness costs: its training loop against a bare torch loop of the same model on the same batches, and the
-drawing of a batch of `layers` against a step that trains on it.
+"""What the harness costs: its training loop against a bare torch loop of the same model on the same batches, the
+drawing of a batch of `layers` against a step that trains on it, and the statistics of a table against the same.
 
 Both run in this process, a block of steps of the one, then of the other, in turn; the figure is the ratio of the
 medians of a step. Run it with `make bench`; it asserts nothing.
@@ -13,6 +13,8 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
 
 from harness.arm import Arm
@@ -28,6 +30,7 @@ from harness.registry.catalog import catalog
 from harness.registry.options import parse_choice
 from harness.registry.plugins import discover
 from harness.results.store import RunFolder
+from harness.statistics.estimate import estimate
 from harness.train.loop import Training, train
 from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
@@ -64,7 +67,7 @@ def harnessed(samples: Samples, device: torch.device) -> list[float]:
     done = []
 
     def notify(hook: str, **facts: object) -> None:
-        discover().notify(hook, **facts)
+        discover().notify(hook, info=None, learning_rate=0.0, **facts)
         if hook == "harness_step_done":
             done.append(time.perf_counter())
 
@@ -92,6 +95,18 @@ def drawing(device: torch.device) -> tuple[float, float]:
     return 8 * seconds(done), seconds(bare(samples, device))
 
 
+def judging() -> float:
+    """Seconds of one estimate of 3 seeds and 310 triplets of 31 clips, as `clips` has them."""
+    random = np.random.default_rng(0)
+    names = [(seed, f"clip{number % 31}", f"{number}") for seed in range(3) for number in range(310)]
+    rows = pd.DataFrame(names, columns=["seed", "clip", "triplet"]).assign(value=random.standard_normal(930))
+    done = []
+    for _ in range(BLOCK):
+        estimate(rows)
+        done.append(time.perf_counter())
+    return seconds(done)
+
+
 def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     clips = Clips()
@@ -112,6 +127,8 @@ def main() -> None:
         f"layers, batch 8, 96x96: drawn in {drawn:.3f} s, a bare step of IFRNet-S with that {step:.3f} s; "
         f"drawing is {statistics.median(shares):.3f} of the rest (min {min(shares):.3f}, max {max(shares):.3f})"
     )
+    judged = judging()
+    print(f"an estimate of 3 seeds and 310 triplets takes {judged:.3f} s, {judged / step:.3f} of that step")
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.folder import find
 from harness.data.framecache import VERSION
+from harness.data.holdings import find
 from harness.data.picture import reduced
 from harness.data.prints import told, waves_of
 from harness.data.sets.clips import BUNDLED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -66,3 +67,12 @@ def test_the_layers_are_those_of_the_import_contract() -> None:
 
 def test_it_is_one_page() -> None:
     assert len(PAGE.splitlines()) <= 120
+
+
+SCRIPTS = sorted(path for kind in ("measure", "bench", "simulate") for path in ROOT.glob(f"tests/{kind}_*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_find_what_they_import(script: Path) -> None:
+    """Of those that no test runs."""
+    runpy.run_path(str(script), run_name=script.stem)

@@ -571,5 +571,5 @@ def test_inspect_asks_every_installed_baseline(installed: list[tuple[str, Compos
 
     built = dict(installed)
     assert built.keys() == {entry.spec.name for entry in catalog().entries(BaselineSpec)}
-    ours = [built[name] for name in ("ifrnet", "rife", "amt", "ema")]
+    ours = [built[name] for name in ("ifrnet", "rife", "amt", "ema", "uprnet")]
     assert all(isinstance(model, Composed) and next(model.parameters()).is_meta for model in ours)

@@ -114,14 +114,12 @@ def test_the_table_agrees_with_the_rows(finished: str, harness: Harness, results
 def test_the_second_call_finds_the_finished_run(finished: str, harness: Harness, results: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.suffix in {".csv", ".safetensors"}}
     figures = {path for path in before if "figures" in path.parts}
-    started = time.monotonic()
     code, out, _ = harness(*RUN)
     assert code == 0
     assert out == finished
     assert {path: path.stat().st_mtime_ns for path in before if path not in figures} == {
         path: stamp for path, stamp in before.items() if path not in figures
     }
-    assert time.monotonic() - started < 30
 
 
 def test_list_show_and_curves(finished: str, harness: Harness) -> None:

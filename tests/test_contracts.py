@@ -23,6 +23,8 @@ from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import mean_of_frames, predictor
+from harness.masks.cache import MaskCache
+from harness.measure.cost import cost
 from harness.model import Composed, Frames
 from harness.pair.testset import choose_metrics
 from harness.registry import blame
@@ -256,9 +258,18 @@ class Net(Good):
     def encode(self, frames): return Features(f0=frames.img0, f1=frames.img1)
     def decode(self, frames, features, t, prior):
         frame = torch.sigmoid(self.conv(torch.cat([features.f0, features.f1], 1)))
-        still = frame.new_zeros(len(frame), 2, *frame.shape[-2:])
-        return Prediction(frame=frame, flow_t0=still, flow_t1=still)
+        return Prediction(frame=frame)
     made = None
+"""
+
+FLOWLESS = """
+class Net(Good):
+    offers = Offers(channels=4, stride=16)
+    def __init__(self): nn.Module.__init__(self); self.conv, self.up = nn.Conv2d(3, 4, 16, 16), nn.Conv2d(8, 3, 1)
+    def decode(self, frames, features, t, prior):
+        assert prior is None
+        residual = resize(self.up(torch.cat([features.f0, features.f1], 1)), frames.img0.shape[-2:])
+        return Prediction(frame=((1 - t) * frames.img0 + t * frames.img1 + residual).clamp(0, 1))
 """
 
 
@@ -287,6 +298,41 @@ def test_no_other_plug_in_acts_on_a_network_without_a_seam(plugin: str, words: s
     known = wrong(SEAMLESS)
     with pytest.raises(HarnessError, match=f"net has {words}: {plugin} cannot act on it"):
         checked(known, f"null,{plugin}")
+
+
+# -- a network without flows -------------------------------------------------------------------------------------------
+
+
+def test_a_network_without_flows_gets_feature_plug_ins_alone(wrong: Wrong, tmp_path: Path) -> None:
+    """It invents none: it trains with HCE, is measured, costed and asked for a frame, and no flow is ever needed."""
+    known = wrong(FLOWLESS)
+    arm = Arm.of(known, parse_choice("net"), parse_choices("hce"))
+    model = arm.build(0)
+    arm.check(model, untrained=True)
+    before = model.plugin["hce"].spatial.aggregate[0].weight.clone()  # type: ignore[union-attr,index]
+    recipe = Recipe(steps=2, batch=2, augment=Augment(crop=32), curve_every=1)
+    order, alone = Order(4, 2, 0), World(0, 1, torch.device("cpu"))
+    bench = known.choose(BenchmarkSpec, parse_choice("bench")).build()
+    masks = MaskCache(known.masks(parse_choice("global")).build(), "global")
+    samples = Samples({"mine": bench}, order, recipe.augment, masks)
+    training = Training(TrainPlan(recipe, 0), samples, 2, lambda: False, lambda *hook, **facts: None, alone)
+    train(model, training, RunFolder(tmp_path))
+    assert not torch.equal(model.plugin["hce"].spatial.aggregate[0].weight, before)  # type: ignore[union-attr,index]
+    img0, img1 = torch.rand(2, 1, 3, 20, 30, generator=torch.Generator().manual_seed(0))
+    made, predicted = model.interpolate(img0, img1), predictor(model, UNIFIED.settings)(img0, img1, 0.5, None)
+    assert torch.equal(made.frame, predicted.frame)
+    for flow in (made.flow_t0, made.flow_t1, made.blend, predicted.flow_t0, predicted.flow_t1):
+        assert flow is None
+    assert cost(model, (64, 96)).macs > 0
+
+
+@pytest.mark.parametrize("words", ["motion", "hir", "hce,hir"])
+def test_a_motion_plug_in_is_refused_where_there_are_no_flows(words: str, wrong: Wrong) -> None:
+    arm = Arm.of(wrong(FLOWLESS), parse_choice("net"), parse_choices(words))
+    name = words.rpartition(",")[2]
+    expected = f"net has no motion seam, for it estimates no flows that a plug-in could seed: {name} cannot act on it"
+    with pytest.raises(HarnessError, match=expected):
+        arm.build(0)
 
 
 # -- classes ---------------------------------------------------------------------------------------------------------
@@ -370,6 +416,7 @@ def test_what_a_network_says_of_itself(body: str, words: str, wrong: Wrong, tmp_
         ("def made(self, frame, *rest): return super().made(255 * frame, *rest)", "a frame of 0 to 255"),
         ("def made(self, frame, *rest): return super().made(frame - 0.01, *rest)", "a frame of -0.01 to 0.99"),
         ("def made(self, frame, f, *rest): return super().made(frame, f[:, :1], *rest)", "predicts a flow_t0 of shape"),
+        ("def made(self, frame, f, *rest): return super().made(frame, None, *rest)", "predicts one flow of two"),
         ("def made(self, *a): return super().made(*a[:3], blend=a[3] - 2)", "predicts a blend of -"),
     ],
 )
@@ -534,6 +581,72 @@ def test_what_a_metric_of_motion_returns(old: str, new: str, words: str, wrong: 
     known = wrong(OF_MOTION.replace(old, new))
     with pytest.raises(HarnessError) as error:
         choose_metrics(known, parse_choices("measure"))
+    assert words in line(error, tmp_path, "metric measure")
+
+
+WIDE = """
+class Measure:
+    parts = ("all",)
+    def __call__(self, frame, truth, img0, img1, t, labels0, labels1, flow_t0, flow_t1, motion=None):
+        assert labels0.dtype is torch.int64 and labels0.shape == frame[:, 0].shape
+        error = (frame - (1 - t.view(-1, 1, 1, 1)) * img0 - t.view(-1, 1, 1, 1) * img1).abs().mean((1, 2, 3))
+        return VALUE
+    def result(self, features): return RESULT
+
+@hookimpl
+def harness_metrics(): return [MetricSpec("measure", "ours_one:Measure", summary="", needs=NEEDS)]
+"""
+ALL = ("frame", "inputs", "t", "labels", "flows")
+
+
+@pytest.mark.parametrize(
+    ("more", "value", "result", "words"),
+    [
+        ((), "error", "", ""),
+        ((), "error * float('nan')", "", ""),
+        ((), "1 / 0", "", ""),
+        ((), "error.mean()", "", "returns the shape () for 2 frames"),
+        ((), "{'all': error}", "", "returns dict, no tensor"),
+        (("motion",), "{'all': error + motion.flow_t0.mean()}", "", ""),
+        (("motion",), "error", "", "returns torch:Tensor, where a value of each of ('all',) is needed"),
+        (("motion",), "{'all': error / 0}", "", "returns for 'all' an infinite value"),
+        (("set",), "frame.mean((2, 3))", "features.mean()", ""),
+        (("set",), "frame.mean((2, 3))", "len(features)", ""),
+        (("set",), "error", "0.5", "returns the shape (2,) for 2 frames, where (2, D) is needed"),
+        (("set",), "frame.mean((2, 3))[:1]", "0.5", "returns the shape (1, 3) for 2 frames"),
+        (("set",), "0.5", "0.5", "returns float for 2 frames"),
+        (("set",), "frame.mean((2, 3))", "features", "gives the result numpy:ndarray, where one float is needed"),
+    ],
+)
+def test_what_a_metric_returns_that_asks_for_more(
+    more: tuple[str, ...], value: str, result: str, words: str, wrong: Wrong, tmp_path: Path
+) -> None:
+    source = WIDE.replace("VALUE", value).replace("RESULT", result or "None").replace("NEEDS", repr(ALL + more))
+    known = wrong(source)
+    if not words:
+        metrics, unavailable = choose_metrics(known, parse_choices("measure"))
+        plan = EvalPlan(UNIFIED, metrics, unavailable)
+        kinds = {(): plan.of_more, ("motion",): plan.of_motion, ("set",): plan.of_sets}
+        assert [bool(found) for found in kinds.values()] == [kind == more for kind in kinds]
+        return
+    with pytest.raises(HarnessError) as error:
+        choose_metrics(known, parse_choices("measure"))
+    assert words in line(error, tmp_path, "metric measure")
+
+
+@pytest.mark.parametrize(
+    ("needs", "old", "words"),
+    [
+        (("frame", "set"), "def result", "has no method 'result', which a metric of whole sets needs"),
+        (("frame", "motion"), "parts = ", "has the parts None: a tuple of words"),
+    ],
+)
+def test_a_metric_lacks_what_its_needs_ask_of_it(
+    needs: tuple[str, ...], old: str, words: str, wrong: Wrong, tmp_path: Path
+) -> None:
+    source = WIDE.replace("NEEDS", repr(needs)).replace(old, old.replace("result", "other").replace("parts", "names"))
+    with pytest.raises(HarnessError) as error:
+        choose_metrics(wrong(source.replace("RESULT", "0").replace("VALUE", "0")), parse_choices("measure"))
     assert words in line(error, tmp_path, "metric measure")
 
 

@@ -146,17 +146,20 @@ from harness.metrics.pixelwise import PSNR
 from harness.metrics.ssim import SSIM
 from harness.registry.protocol import UNIFIED
 from tests.test_evaluation import Noise
+from tests.test_wide_metrics import Spread, of_sets
 noise = Noise()
 with joined(torch.device("cpu")) as world:
     tests = TripletSet(noise, "noise-1234", list(noise.test))
-    for metrics in ({"psnr": PSNR(), "ssim": SSIM()}, {"psnr": PSNR()}):
+    for metrics in ({"psnr": PSNR(), "ssim": SSIM(), "spread": of_sets(Spread())}, {"psnr": PSNR()}):
         several = Evaluation(EvalPlan(UNIFIED, metrics, {}), tests, [], None, "none", "none", world)
         evaluate(several, mean_of_frames, Path(sys.argv[1]), lambda: False, lambda done, total: None)
 """
 
 
 def test_rows_are_the_same_for_any_number_of_processes(evaluation: Evaluation, root: Path, tmp_path: Path) -> None:
-    """Also where the file has more columns than are asked for, in another order."""
+    """Also where the file has more columns than are asked for, in another order; and of a metric of whole sets."""
+    from tests.test_wide_metrics import Spread, of_sets
+
     start = text_of([*KEYS, *SEEN, "ie", "ssim"], [])
     made = []
     for count in (1, 2, 4):
@@ -169,7 +172,9 @@ def test_rows_are_the_same_for_any_number_of_processes(evaluation: Evaluation, r
         assert [file.name for file in tmp_path.glob("*part*")] == []
     assert made[0] == made[1] == made[2]
     rows = merged(read_rows(path, ""))
-    alone = merged(done(planned(evaluation, metrics={"psnr": PSNR(), "ssim": SSIM()}), tmp_path / "alone.csv"))
+    metrics = {"psnr": PSNR(), "ssim": SSIM(), "spread": of_sets(Spread())}
+    alone = merged(done(planned(evaluation, metrics=metrics), tmp_path / "alone.csv"))
+    assert len(alone) == 7
     assert {of: row.values for of, row in rows.items()} == {of: row.values for of, row in alone.items()}
 
 

@@ -119,7 +119,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("data.numbered", "FEWEST = 3", "FEWEST = 2", {"clips", "other benchmarks"}),
     ("data.folder", "TEST_EVERY = 5", "TEST_EVERY = 4", {"clips", "other benchmarks"}),
     ("data.manifest", "frame_step: ", "frame_stop: ", {"clips", "other benchmarks"}),
-    ("data.framecache", "VERSION = 4", "VERSION = 5", {"clips", "other benchmarks"}),
+    ("data.framecache", "VERSION = 5", "VERSION = 6", {"clips", "other benchmarks"}),
     ("data.shots", "STILL = 0.5", "STILL = 0.6", {"clips", "other benchmarks"}),
     ("data.times", "Fraction(1, 50)", "Fraction(1, 5)", {"clips", "other benchmarks"}),
     ("data.sets.clips", '"easy": 1', '"easy": 2', {"clips"}),
@@ -135,10 +135,13 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("data.sets.x4k1000fps", "STEP = 4", "STEP = 2", {"x4k1000fps"}),
     ("data.sets.xiph", "FRAMES = 99", "FRAMES = 97", XIPH),
     ("model.blocks", "kernel // 2", "kernel // 3", {*NETWORK, "initial weights"}),
-    ("model.contracts", "flow_t0 + prior.flow_t0", "flow_t0 - prior.flow_t0", {*NETWORK, "initial weights"}),
+    ("model.contracts", "emitted[0] + given[0]", "emitted[0] - given[0]", {*NETWORK, "initial weights"}),
     ("model.compose", "size[0] * scale", "size[0] / scale", NETWORK),
+    ("model.correlation", "0.5**level", "0.4**level", NETWORK),
     ("model.deterministic", "align_corners=True", "align_corners=False", NETWORK),
+    ("model.flows", "return -t * motion", "return t * motion", NETWORK),
     ("model.regions", "** -0.5", "** -0.25", NETWORK),
+    ("model.splatting", "landed == 0", "landed == 1", NETWORK),
     ("model.warping", "(width - 1, 1)", "(width, 1)", NETWORK),
     ("model.losses", "PRIOR_WEIGHT = 0.1", "PRIOR_WEIGHT = 0.2", RUNS),
     ("model.padding", "columns // 2", "columns // 3", {"rows"}),
@@ -152,9 +155,11 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("weights.fit", '"n_averaged"', '"averages"', NETWORK),
     ("weights.groups", "DEEPEST = 8", "DEEPEST = 2", NETWORK),
     ("weights.read", "len(meant) == 1", "len(meant) >= 1", NETWORK),
+    ("evaluate.given", "of.labels[0]", "of.labels[1]", {"rows"}),
     ("evaluate.protocol", "(1 - t) * img0", "t * img0", {"rows"}),
     ("evaluate.regions", "regional_psnr(frame, truth", "regional_psnr(truth, frame", {"rows"}),
     ("evaluate.runner", "(frame * 255)", "(frame * 256)", {"rows"}),
+    ("evaluate.whole", "np.stack(found)", "np.stack(found[1:])", {"rows"}),
     ("registry.protocol", "scale: float = 1.0", "scale: float = 0.5", {"rows"}),
     ("metrics.epe", "(1, 2, 3)) / region", "(1, 2, 3)) * region", {"rows"}),
     ("metrics.lpips", "2 * x - 1", "2 * x", {"rows"}),
@@ -192,6 +197,14 @@ def test_each_module_of_the_table_is_edited_above() -> None:
 
 
 # -- words -----------------------------------------------------------------------------------------------------------
+
+
+def test_which_contract_an_adapter_is_of_decides_no_number() -> None:
+    plain = code.of_source(b"import torch\nWIDTH = 1\n")
+    for said in (b"'1.0'", b"'1.1'"):
+        assert code.of_source(b"import torch\nHARNESS_CONTRACT = " + said + b"\nWIDTH = 1\n") == plain
+    for other in (b"CONTRACT = '1.1'", b"HARNESS_CONTRACT = WIDTH = '1.1'", b"HARNESS_CONTRACT = seed()"):
+        assert code.of_source(b"import torch\n" + other + b"\nWIDTH = 1\n") != plain
 
 
 def commented(text: str) -> str:
@@ -344,6 +357,7 @@ DECIDES_NOTHING = {
     "pngfile": "refuses files that are damaged",
     "registry": "what is called how; options are in each record, and what they mean in each factory's code",
     "results": "writes what it is given",
+    "train.library": "finds the file of a recipe, whose content is in the record",
     "train.plan": "holds the recipe",
     "train.diverged": "writes down what was",
     "train.silence": "ends an arm, and changes nothing of one that goes on",
@@ -382,6 +396,7 @@ ROOTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         {
             "model.compose": "runs what has been drawn",
             "model.deterministic": "the same",
+            "model.flows": "the same",
             "model.padding": "the same",
             "model.regions": "the same",
             "model.warping": "the same",

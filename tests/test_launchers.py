@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import textwrap
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Literal
 
 import pluggy
 import pytest
@@ -24,14 +27,16 @@ from harness.errors import HarnessError
 from harness.launch import cluster_job
 from harness.launch import slurm as cluster
 from harness.launch.cluster_job import ClusterJob
-from harness.launch.launchers import launch
-from harness.launch.slurm import minutes, slurm
+from harness.launch.launchers import check_launcher, launch
+from harness.launch.slurm import minutes, slurm, submit
 from harness.pair.comparison import comparison_of
 from harness.pair.plan import Plan, settle
-from harness.registry import hookspecs
-from harness.registry.catalog import catalog
+from harness.registry import builtins, hookspecs
+from harness.registry.catalog import Catalog, catalog
 from harness.registry.launching import Job, Launched, LaunchPlan
+from harness.registry.options import parse_choice
 from harness.registry.plugins import Origin, Plugins
+from harness.registry.specs import LauncherSpec
 from harness.results.records import Asked, SetRecord
 from harness.results.rows import Row
 from harness.results.store import Store
@@ -78,7 +83,7 @@ def test_a_failing_job_stops_no_other(tmp_path: Path) -> None:
         job(tmp_path, "bad", "import sys; sys.exit('harness: error: no such clip')"),
         job(tmp_path, "good", "import os; print('in', os.getcwd())"),
     ]
-    launched = slurm(plan(tmp_path, *jobs, said=said, wait=True), "local")
+    launched = submit(plan(tmp_path, *jobs, said=said, wait=True), "local")
     failure = f"bad failed (exit code 1): no such clip; see {tmp_path / 'logs' / 'bad.log'}"
     assert launched == Launched(failures=(failure,))
     assert "good: done" in said
@@ -117,7 +122,7 @@ def test_a_preempted_job_saves_and_is_queued_again(tmp_path: Path) -> None:
         return 0
 
     script = GOES_ON.replace("STATE", repr(str(state)))
-    launched = slurm(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=preempt), "local")
+    launched = submit(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=preempt), "local")
     assert launched == Launched()
     assert told
     assert state.read_text() == "saved went on"
@@ -126,7 +131,7 @@ def test_a_preempted_job_saves_and_is_queued_again(tmp_path: Path) -> None:
 def test_waiting_can_be_stopped_without_the_job_noticing(tmp_path: Path) -> None:
     go = tmp_path / "go"
     script = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.02)"
-    launched = slurm(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=lambda: signal.SIGINT), "local")
+    launched = submit(plan(tmp_path, job(tmp_path, "a", script), wait=True, stop=lambda: signal.SIGINT), "local")
     assert launched == Launched(failures=(), pending=("a",))
     go.touch()
     until((tmp_path / "jobs" / "ended" / "a.json").exists)
@@ -135,10 +140,10 @@ def test_waiting_can_be_stopped_without_the_job_noticing(tmp_path: Path) -> None
 def test_the_debug_executor_runs_in_this_process(tmp_path: Path) -> None:
     made = tmp_path / "made"
     it = job(tmp_path, "a", f"open({str(made)!r}, 'w')")
-    assert slurm(plan(tmp_path, it), "debug") == Launched(failures=(), pending=("a",))
+    assert submit(plan(tmp_path, it), "debug") == Launched(failures=(), pending=("a",))
     assert not made.exists()
     (tmp_path / "jobs" / "a.json").unlink()
-    assert slurm(plan(tmp_path, it, wait=True), "debug") == Launched()
+    assert submit(plan(tmp_path, it, wait=True), "debug") == Launched()
     assert made.exists()
 
 
@@ -350,7 +355,7 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "a.json").write_text('{"id": ')
     with pytest.raises(HarnessError, match=r"jobs/a\.json: damaged .*delete it once no job"):
-        slurm(plan(tmp_path, job(tmp_path, "b", "")), "local")
+        submit(plan(tmp_path, job(tmp_path, "b", "")), "local")
 
 
 # launchers that distributions bring
@@ -367,13 +372,15 @@ class Cloud:
         return self.implementation(plan)
 
 
-def brought(implementation: Callable[[LaunchPlan], Any]) -> Plugins:
-    """An installation with such a distribution."""
+def brought(*hooks: object) -> Catalog:
+    """An installation of the core and such a distribution."""
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
-    cloud = Cloud(implementation)
-    manager.register(cloud)
-    return Plugins(manager, {cloud: Origin("vfi-cloud", "1.0", "cloud.py")})
+    plugins = Plugins(manager, {builtins: Origin("vfi-harness", "1.0", "builtins.py")})
+    for each in (builtins, *hooks):
+        manager.register(each)
+        plugins.origins.setdefault(each, Origin("vfi-cloud", "1.0", "cloud.py"))
+    return Catalog(plugins)
 
 
 def test_a_launcher_of_a_distribution(tmp_path: Path) -> None:
@@ -384,20 +391,87 @@ def test_a_launcher_of_a_distribution(tmp_path: Path) -> None:
             Launched(failures=(), pending=tuple(job.name for job in given.jobs)) if given.launcher == "cloud" else None
         )
 
-    assert launch(mine, brought(cloud)) == Launched(failures=(), pending=("a",))
+    known = brought(Cloud(cloud))
+    check_launcher(parse_choice("cloud:anything=1"), known)
+    assert launch(mine, parse_choice("cloud"), known) == Launched(failures=(), pending=("a",))
+    for step in (check_launcher, partial(launch, mine)):
+        with pytest.raises(HarnessError, match="unknown launcher 'slrum'; did you mean 'slurm'"):
+            step(parse_choice("slrum"), brought())
     with pytest.raises(HarnessError, match="unknown launcher 'slrum'; did you mean 'slurm'"):
-        launch(replace(mine, launcher="slrum"), brought(cloud))
+        launch(replace(mine, launcher="slrum"), parse_choice("slrum"), known)
     with pytest.raises(HarnessError, match=r"launcher 'cloud': vfi-cloud 1\.0 \(cloud\.py\) failed: ZeroDivisionError"):
-        launch(mine, brought(lambda plan: 1 // 0))
+        launch(mine, parse_choice("cloud"), brought(Cloud(lambda plan: 1 // 0)))
     with pytest.raises(HarnessError, match="returned 3, which is no Launched"):
-        launch(mine, brought(lambda plan: 3))
+        launch(mine, parse_choice("cloud"), brought(Cloud(lambda plan: 3)))
+
+
+def test_a_launcher_that_declares_none_gets_options_as_they_are_written(tmp_path: Path) -> None:
+    seen = []
+
+    def cloud(given: LaunchPlan) -> Launched | None:
+        seen.append(dict(given.options))
+        return Launched()
+
+    mine = replace(plan(tmp_path, options={"time": "9"}), launcher="cloud")
+    launch(mine, parse_choice("cloud:zone=north,spot=true"), brought(Cloud(cloud)))
+    assert seen == [{"time": "9", "zone": "north", "spot": "true"}]
+
+
+GIVEN: list[tuple[LaunchPlan, dict[str, object]]] = []
+
+
+def moon(plan: LaunchPlan, *, crater: Literal["near", "far"] = "near", rovers: int = 1) -> Launched | None:
+    """A launcher, by name."""
+    GIVEN.append((plan, {"crater": crater, "rovers": rovers}))
+    return Launched(failures=("dust",)) if rovers else None
+
+
+class Moon:
+    """A distribution that names it."""
+
+    @hookspecs.hookimpl
+    def harness_launchers(self) -> list[LauncherSpec]:
+        return [LauncherSpec("moon", f"{__name__}:moon", summary="far away")]
+
+
+def test_options_of_a_launcher_are_checked_and_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or ModuleType(__name__))
+    monkeypatch.setattr(sys.modules[__name__], "moon", moon, raising=False)
+    known, it = brought(Moon()), replace(plan(tmp_path), launcher="moon")
+    GIVEN.clear()
+    assert launch(it, parse_choice("moon:crater=far,rovers=3"), known) == Launched(failures=("dust",))
+    assert [(it, {"crater": "far", "rovers": 3})] == GIVEN
+    for words, message in (
+        ("moon:rover=3", "moon has no option 'rover'; did you mean 'rovers'?"),
+        ("moon:rovers=many", "moon: rovers=many: expected int"),
+        ("moon:crater=deep", "moon: crater=deep: expected near | far"),
+        ("local:partition=a", "local has no option 'partition'; it has: none"),
+        ("slurm:partitoin=a", "slurm has no option 'partitoin'; did you mean 'partition'?"),
+        ("slurm:gpus=all", "slurm: gpus=all: expected int"),
+    ):
+        with pytest.raises(HarnessError, match=re.escape(message)):
+            check_launcher(parse_choice(words), known)
+    with pytest.raises(
+        HarnessError, match=r"launcher 'moon': vfi-cloud 1\.0 \(cloud\.py\) failed: TypeError: returned None"
+    ):
+        launch(it, parse_choice("moon:rovers=0"), known)
+
+
+def test_slurm_takes_its_options_either_way(slurm_folder: Path, tmp_path: Path) -> None:
+    words = "slurm:partition=a100,time=90,gpus=2,account=vfi,mem=4G"
+    it = plan(tmp_path, job(tmp_path, "a", ""), options={"exclusive": "", "account": "other"})
+    launch(it, parse_choice(words), brought())
+    (script,) = slurm_folder.glob("*.script")
+    flags = {"partition=a100", "time=90", "gpus-per-node=2", "account=other", "mem=4G", "exclusive"}
+    assert {f"#SBATCH --{flag}" for flag in flags} < set(script.read_text().splitlines())
 
 
 def test_here_is_a_launcher_too(tmp_path: Path) -> None:
     it = replace(plan(tmp_path, job(tmp_path, "a", "import sys; sys.exit('no such clip')")), launcher="local")
-    assert launch(it, brought(lambda plan: None)).failures[0].startswith("a failed (exit code 1): no such clip")
+    here = parse_choice("local")
+    assert launch(it, here, brought()).failures[0].startswith("a failed (exit code 1): no such clip")
     with pytest.raises(HarnessError, match="'partition' is an option of --launcher slurm"):
-        launch(replace(it, options={"partition": "a100"}), brought(lambda plan: None))
+        launch(replace(it, options={"partition": "a100"}), here, brought())
 
 
 # what is done already
@@ -468,10 +542,10 @@ def test_a_pair_that_is_tested_in_part_is_not_finished(tmp_path: Path) -> None:
 def test_the_command(
     slurm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def call(*words: str) -> tuple[int, str]:
+    def call(*words: str, launcher: str = "slurm") -> tuple[int, str]:
         cli.add_command(command)
         results = ("--results", str(tmp_path / "results"))
-        monkeypatch.setattr(sys, "argv", ["harness", "suite", "smoke1", "--launcher", "slurm", *words, *results])
+        monkeypatch.setattr(sys, "argv", ["harness", "suite", "smoke1", "--launcher", launcher, *words, *results])
         with pytest.raises(SystemExit) as exit_:
             main()
         out, err = capsys.readouterr()
@@ -495,3 +569,16 @@ def test_the_command(
     code, err = call("--slurm", "=3")
     assert code == 2
     assert "'=3' is not of the form KEY=VALUE" in err
+    for launcher, message in (
+        ("slurm:partitoin=a100", "slurm has no option 'partitoin'; did you mean 'partition'?"),
+        ("slrum", "unknown launcher 'slrum'; did you mean 'slurm'?"),
+        ("slurm:partition=b", "--launcher slurm:partition=b: partition is given twice"),
+        ("slurm,local", "'slurm,local': expected one name"),
+    ):
+        code, err = call("--partition", "a100", "--dry-run", launcher=launcher)
+        assert code == 2
+        assert err.startswith(f"harness: error: {message}")
+        assert len(err.splitlines()) == 1
+    code, err = call(launcher="slurm:partition=a100")
+    assert code == 0
+    assert f"job {script.stem} is pending already" in err

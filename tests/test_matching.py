@@ -215,7 +215,7 @@ def test_label_maps_arrive_with_their_frames() -> None:
 # -- training --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("baseline", ["ifrnet-s", "rife", "amt-s", "ema"])
+@pytest.mark.parametrize("baseline", ["ifrnet-s", "rife", "amt-s", "ema", "uprnet"])
 def test_the_null_plugin_reproduces_weights_and_curve_bit_for_bit(tmp_path: Path, baseline: str) -> None:
     plain = trained(tmp_path / "plain", baseline=baseline)
     null = trained(tmp_path / "null", "null", baseline=baseline)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ from harness.registry.catalog import HOOKS, Catalog, Entry
 from harness.registry.options import Choice
 from harness.registry.plugins import Origin, Plugins, discover
 from harness.registry.specs import BaselineSpec, MaskSourceSpec, PluginSpec, Spec
+from harness.train.library import find_recipe, recipe_files, summary
 
 Install = Callable[..., Plugins]
 HEAD = "from harness import BaselineSpec, MaskSourceSpec, PluginSpec, hookimpl\n"
@@ -125,6 +127,70 @@ def test_a_missing_module_is_named_by_its_entry_point(install: Install) -> None:
     assert "No module named 'no_such_package'" in broken.reason
 
 
+@pytest.mark.parametrize("said", ["1.0", "1.1", None])
+def test_an_adapter_of_this_contract_or_before_is_taken(said: str | None, install: Install) -> None:
+    plugins = install(ours_one=(f"HARNESS_CONTRACT = {said!r}\n" if said else "") + baseline("ours-one"))
+    assert not plugins.broken
+    assert Catalog(plugins).find(BaselineSpec, "ours-one")
+
+
+@pytest.mark.parametrize(
+    ("ours", "source", "reason"),
+    [
+        (
+            "1.1",
+            "HARNESS_CONTRACT = '1.2'",
+            "was written for contract 1.2, and this harness has 1.1: update vfi-harness",
+        ),
+        ("1.1", "HARNESS_CONTRACT = '2.0'", "or install an older ours-one"),
+        (
+            "2.0",
+            "HARNESS_CONTRACT = '1.1'",
+            "was written for contract 1.1, and this harness has 2.0: update ours-one; ",
+        ),
+        ("2.0", "", "was written for contract 1.0"),
+        ("1.10", "HARNESS_CONTRACT = '1.11'", "update vfi-harness"),
+        ("1.1", "HARNESS_CONTRACT = 1", "its HARNESS_CONTRACT is 1, where text such as '1.1' is needed"),
+        ("1.1", "HARNESS_CONTRACT = '1'", "its HARNESS_CONTRACT is '1', where"),
+        (
+            "1.1",
+            "import harness\nHARNESS_CONTRACT = harness.CONTRACT",
+            "its HARNESS_CONTRACT is 'harness.CONTRACT', where",
+        ),
+        # it imports what is not here, and that is not what has to be said
+        ("1.1", "from harness import Newest\nHARNESS_CONTRACT = '1.2'", "was written for contract 1.2"),
+    ],
+)
+@pytest.mark.parametrize("entry", ["{module}", "{module}_pkg.hooks"])
+def test_an_adapter_of_another_contract_is_named_and_left_out(
+    ours: str, source: str, reason: str, entry: str, install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hookspecs, "CONTRACT", ours)
+    written = f"{source}\nloaded = []\n{baseline('ours-one')}"
+    (tmp_path / "ours_one_pkg").mkdir()
+    (tmp_path / "ours_one_pkg" / "__init__.py").write_text("")
+    (tmp_path / "ours_one_pkg" / "hooks.py").write_text(HEAD + written)
+    plugins = install(entry, ours_one=written)
+    [broken] = [each for each in plugins.broken if each.origin.distribution == "ours-one"]
+    assert reason in broken.reason
+    assert "\n" not in str(broken)
+    assert not any(name.startswith("ours_one") and hasattr(module, "loaded") for name, module in sys.modules.items())
+    assert "ours-one" not in [each.spec.name for each in Catalog(plugins).entries(BaselineSpec)]
+
+
+def test_the_changelog_begins_with_this_contract() -> None:
+    text = (Path(harness.__file__).parents[1] / "CHANGELOG.md").read_text("utf-8")
+    assert re.findall(r"^## Contract ([0-9.]+)", text, re.MULTILINE)[0] == harness.CONTRACT == hookspecs.CONTRACT
+
+
+@pytest.mark.parametrize("folder", ["baselines", "adapters", "tests/third_party"])
+def test_what_is_in_the_tree_says_its_contract(folder: str) -> None:
+    modules = sorted((Path(harness.__file__).parents[1] / folder).glob("*/*vfi*/__init__.py"))
+    assert modules
+    for module in modules:
+        assert f'\nHARNESS_CONTRACT = "{harness.CONTRACT}"\n' in module.read_text("utf-8"), module
+
+
 def test_ctrl_c_at_import_is_no_broken_plugin(install: Install) -> None:
     with pytest.raises(KeyboardInterrupt):
         install(ours_one="raise KeyboardInterrupt")
@@ -153,6 +219,7 @@ def test_listing_imports_no_torch() -> None:
 
 # --- observers
 
+STEP = {"run": "x", "step": 3, "loss": 0.1, "seconds": 1.0, "learning_rate": 0.1, "info": None}
 OBSERVER = """
 told = []
 @hookimpl
@@ -170,8 +237,8 @@ def test_an_observer_never_stops_anything(action: str, install: Install, caplog:
         cc_good=OBSERVER.format(action="pass"),
     )
     with caplog.at_level(logging.WARNING, "harness"):
-        plugins.notify("harness_step_done", run="x", step=3, loss=0.1, seconds=1.0)
-        plugins.notify("harness_eval_done", run="x", done=1, total=2)
+        plugins.notify("harness_step_done", **STEP)
+        plugins.notify("harness_eval_done", run="x", done=1, total=2, means={}, info=None)
     assert [sys.modules[name].told for name in ("aa_good", "bb_bad", "cc_good")] == [[3, "tested"]] * 3
     [record] = caplog.records
     assert "observer bb-bad 0.9 (" in record.getMessage()
@@ -181,7 +248,7 @@ def test_an_observer_never_stops_anything(action: str, install: Install, caplog:
 def test_ctrl_c_in_an_observer_is_ctrl_c(install: Install) -> None:
     plugins = install(ours_one=OBSERVER.format(action="raise KeyboardInterrupt"))
     with pytest.raises(KeyboardInterrupt):
-        plugins.notify("harness_step_done", run="x", step=3, loss=0.1, seconds=1.0)
+        plugins.notify("harness_step_done", **STEP)
 
 
 # --- the catalogue
@@ -353,7 +420,8 @@ def test_every_hook_is_documented_and_called(hook: str) -> None:
 
 def test_every_hook_that_collects_is_in_the_catalogue() -> None:
     returning = {hook for hook in KNOWN_HOOKS if getattr(hookspecs, hook).__annotations__["return"] != "None"}
-    assert returning == {*HOOKS, "harness_tables", "harness_launch"}  # which return no records
+    others = {"harness_tables", "harness_recipes", "harness_costs", "harness_launch"}  # which return no records
+    assert returning == {*HOOKS, *others}
     for hook, kind in HOOKS.items():
         assert getattr(hookspecs, hook).__annotations__["return"] == f"Iterable[{kind.__name__}]"
 
@@ -368,3 +436,46 @@ def test_a_name_is_lower_case_words(name: str) -> None:
 def test_a_factory_is_module_and_class(factory: str) -> None:
     with pytest.raises(ValueError, match="not of the form 'module:Class'"):
         BaselineSpec("a", factory, summary="")
+
+
+# --- recipes
+
+SHORT = "# A short one.\nsteps: 3\nbatch: 1\naugment: {crop: 32}\n"
+
+
+def recipes(tmp_path: Path, **files: str) -> str:
+    """The source of a distribution that brings these."""
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    paths = [str(tmp_path / f"{name}.yaml") for name in files]
+    return f"@hookimpl\ndef harness_recipes(): return {paths!r}\n"
+
+
+def test_a_recipe_may_be_brought(install: Install, tmp_path: Path) -> None:
+    plugins = install(ours_one=recipes(tmp_path, brief=SHORT))
+    assert find_recipe("brief", plugins).steps == 3
+    assert find_recipe("brief", plugins) == find_recipe(str(tmp_path / "brief.yaml"), plugins)
+    assert find_recipe("smoke", plugins).steps == 4
+    [(distribution, path)] = recipe_files(plugins)["brief"]
+    assert (distribution, summary(path)) == ("ours-one", "A short one.")
+    assert summary(recipe_files(plugins)["smoke"][0][1]) == "A few real steps in seconds, for tests."
+    with pytest.raises(HarnessError, match=r"unknown recipe 'breif'; did you mean 'brief'\?"):
+        find_recipe("breif", plugins)
+
+
+def test_a_recipe_that_is_wrong_is_named_when_it_is_asked_for(
+    install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    twice = recipes(tmp_path, smoke=SHORT, odd="steps: many\n")
+    missing = "@hookimpl\ndef harness_recipes(): return ['/nowhere/lost.yaml']\n"
+    broken = "@hookimpl\ndef harness_recipes(): raise OSError('gone')\n"
+    plugins = install(aa_one=broken, bb_two=twice, cc_three=missing)
+    with caplog.at_level(logging.WARNING, "harness"), pytest.raises(HarnessError, match=r"odd\.yaml"):
+        find_recipe("odd", plugins)
+    assert [line for line in caplog.messages if "aa-one 0.9 (" in line and "harness_recipes: OSError: gone" in line]
+    with pytest.raises(HarnessError, match=r"recipe 'smoke' is claimed by vfi-harness \(.*\) and by bb-two \(.*\)"):
+        find_recipe("smoke", plugins)
+    with pytest.raises(HarnessError, match=r"/nowhere/lost\.yaml"):
+        find_recipe("lost", plugins)
+    assert summary(Path("/nowhere/lost.yaml")).startswith("cannot be read")
+    assert find_recipe("quick", plugins)

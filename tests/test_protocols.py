@@ -55,6 +55,11 @@ def test_padding_goes_where_the_protocol_says(image: Tensor) -> None:
     assert seen.img0.shape == (1, 3, 48, 64)
     assert torch.equal(seen.img0[..., :37, :50], image)
     assert torch.equal(seen.img0[..., 40, :50], image[..., -1, :])
+    grey, seen = run(Settings(padding="grey"), image)
+    assert grey.shape == image.shape
+    assert bool((seen.img0[..., 37:, :] == 0.5).all())
+    assert bool((seen.img0[..., 50:] == 0.5).all())
+    assert torch.equal(seen.img0[..., :37, :50], image)
     centred, seen = run(Settings(placement="centre", padding="zero", multiple=32), image)
     assert centred.shape == image.shape
     assert seen.img0.shape == (1, 3, 64, 64)
@@ -110,6 +115,7 @@ def test_every_official_protocol_runs_its_baseline_on_every_benchmark() -> None:
     from harness.registry.options import parse_choice
 
     of = {"official-rife": "rife", "official-ifrnet": "ifrnet-s", "official-amt": "amt-s", "official-ema": "ema"}
+    of |= {"official-uprnet": "uprnet"}
     found = {entry.spec.name: entry.spec for entry in catalog().entries(Protocol)}
     assert set(found) == {*of, "official-ema-base", "unified"}
     for name, baseline in of.items():

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 TOYVFI = Path(__file__).parent / "third_party" / "toyvfi"
-RUN = ("run", "--baseline", "toy", "--with", "hce,hir", "--recipe", "smoke", "--masks", "toy-halves")
+RUN = ("run", "--baseline", "toy", "--with", "hce,hir", "--recipe", "toy-short", "--masks", "toy-halves")
+METRICS = ("--metrics", "psnr,ssim,toy-light,toy-colour")
 
 
 class Broken(NamedTuple):
@@ -68,6 +69,10 @@ BROKEN = {
         "@hookimpl\ndef harness_commands(cli):\n    @cli.command('list')\n    def mine(): raise SystemExit(9)\n",
         "harness_commands: the command 'list' is taken",
     ),
+    "newer-contract": Broken(
+        "from harness import WhatIsNotThereYet\nHARNESS_CONTRACT = '1.99'\n",
+        "was written for contract 1.99, and this harness has 1.1: update vfi-harness, or install an older",
+    ),
     "zz-same-module": Broken("", "toyvfi is already registered by toyvfi 1.2.3"),
     "zz-collides": Broken(
         "from harness import BaselineSpec, hookimpl\n"
@@ -83,6 +88,19 @@ LATE = {
         "from harness import BaselineSpec, hookimpl\n"
         "class Net:\n    def __init__(self): raise RuntimeError('out of\\nluck')\n"
         "@hookimpl\ndef harness_baselines(): return [BaselineSpec('late', 'raising_factory:Net', summary='raises')]\n"
+    ),
+    "telling-observer": (
+        "import json\n"
+        "from harness import hookimpl\n"
+        "def tell(info, **facts):\n"
+        "    with (info.folder / 'told.jsonl').open('a') as file:\n"
+        "        name = {'name': info.name, 'label': info.record['label'], 'steps': info.steps}\n"
+        "        file.write(json.dumps(name | facts) + '\\n')\n"
+        "@hookimpl\ndef harness_run_started(info, step): tell(info, started=step)\n"
+        "@hookimpl\ndef harness_step_done(info, step, loss, learning_rate):"
+        " tell(info, step=step, loss=loss, learning_rate=learning_rate)\n"
+        "@hookimpl\ndef harness_eval_done(info, done, total, means): tell(info, done=done, total=total, means=means)\n"
+        "@hookimpl\ndef harness_run_finished(info): tell(info, finished=True)\n"
     ),
     "raising-observer": (
         "from harness import hookimpl\n"
@@ -100,19 +118,19 @@ class Fresh(NamedTuple):
     python: Path
     work: Path
 
-    def run(self, *command: str, beside: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Runs the interpreter; `beside` is one more folder with distributions."""
+    def run(self, *command: str, beside: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+        """Runs the interpreter; `beside` is one more folder with distributions, `more` further environment."""
         env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "HARNESS_"))}
-        env |= {"HARNESS_CACHE": str(self.work / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
+        env |= {"HARNESS_CACHE": str(self.work / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "300", **more}
         if beside:
             env["PYTHONPATH"] = str(beside)
         return subprocess.run(
             [str(self.python), *command], cwd=self.work, env=env, capture_output=True, text=True, timeout=300
         )
 
-    def harness(self, *arguments: str, beside: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def harness(self, *arguments: str, beside: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs the command line."""
-        return self.run("-c", "from harness.cli.main import main; main()", *arguments, beside=beside)
+        return self.run("-c", "from harness.cli.main import main; main()", *arguments, beside=beside, **more)
 
 
 def succeeded(done: subprocess.CompletedProcess[str]) -> str:
@@ -170,7 +188,9 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pair(fresh: Fresh, videos: Path) -> tuple[str, Path]:
     """What a run of the toy's pair printed, and the results folder."""
     results = fresh.work / "results"
-    return succeeded(fresh.harness(*RUN, "--data", f"clips:root={videos}", "--results", str(results))), results
+    return succeeded(
+        fresh.harness(*RUN, *METRICS, "--data", f"clips:root={videos}", "--results", str(results))
+    ), results
 
 
 def distribution(folder: Path, name: str, source: str | None, entry: str | None = None) -> None:
@@ -216,6 +236,8 @@ def test_list_names_the_toys_and_their_distribution(fresh: Fresh) -> None:
     for kind, name in (("baseline", "toy"), ("baseline", "toy-plain"), ("plug-in", "toy-mean")):
         assert (kind, name, "toyvfi", "1.2.3") in rows
     assert ("mask", "source", "toy-halves", "toyvfi") in rows
+    assert ("recipe", "toy-short", "toyvfi", "Two") in rows
+    assert succeeded(fresh.harness("show", "toy-short")).startswith("# Two seconds")
     assert ("baseline", "ifrnet-s", "vfi-ifrnet", "0.1.0") in rows
     assert not done.stderr
 
@@ -247,8 +269,9 @@ def test_a_pair_with_hce_and_hir_on_the_toy(pair: tuple[str, Path]) -> None:
         assert (run / "checkpoints" / "step-00000004" / "model.safetensors").is_file()
         rows = list(csv.DictReader((run / "curve.csv").open()))
         assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
-        levels = [row["level"] for row in csv.DictReader((run / "rows.csv").open())]
-        assert levels == ["easy", "medium", "hard", "extreme"]
+        rows = list(csv.DictReader((run / "rows.csv").open()))
+        assert [row["level"] for row in rows] == 2 * ["easy", "medium", "hard", "extreme"]
+        assert [bool(row["psnr"]) for row in rows] == 4 * [True] + 4 * [False]
     plain, full = (json.loads((runs[arm] / "run.json").read_text())["record"] for arm in ("toy", "toy+hce+hir"))
     assert plain["fingerprint"]["initial_weights"] == full["fingerprint"]["initial_weights"]
     assert [plugin["name"] for plugin in full["fingerprint"]["arm"]] == ["hce", "hir"]
@@ -270,6 +293,29 @@ print(torch.equal(plain.interpolate(*image).frame, alike.interpolate(*image).fra
 print(alike.plugin["toy-mean"].across)
 """
     assert succeeded(fresh.run("-c", script)).split() == ["True", "False", "True"]
+
+
+def test_its_metrics_are_in_rows_and_tables(pair: tuple[str, Path]) -> None:
+    """One that needs the inputs and the time, and one of whole sets."""
+    printed, results = pair
+    assert "toy-light" in printed
+    assert "toy-colour" in printed
+    (figures,) = (results / "figures").glob("toy+hce+hir*")
+    table = (figures / "table.md").read_text()
+    assert table.count("One value for all triplets of a level together: it has no interval.") == 1
+    _, light, colour = (part.partition("\n")[0] for part in table.split("**toy-")[:1] + table.split("**toy-")[1:])
+    assert light.startswith("light")
+    assert colour.startswith("colour")
+    for run in (results / "runs").iterdir():
+        by_level: dict[str, list[dict[str, str]]] = {}
+        for row in csv.DictReader((run / "rows.csv").open()):
+            by_level.setdefault(row["level"], []).append(row)
+        for triplet, whole in by_level.values():
+            (name,) = (each for each in triplet if each.startswith("toy-light"))
+            assert 0 <= float(triplet[name]) < 0.5
+            (name,) = (each for each in triplet if each.startswith("toy-colour"))
+            assert triplet[name] == ""
+            assert 0 <= float(whole[name]) < 1
 
 
 # --- broken ones
@@ -310,11 +356,20 @@ def test_a_factory_that_raises_is_named(fresh: Fresh, beside: Path, videos: Path
     assert not (tmp_path / "results" / "runs").exists()
 
 
-def test_all_else_runs_and_observers_alter_nothing(
-    pair: tuple[str, Path], fresh: Fresh, beside: Path, videos: Path, tmp_path: Path
-) -> None:
-    done = fresh.harness(*RUN, "--data", f"clips:root={videos}", "--results", str(tmp_path), beside=beside)
+@pytest.fixture(scope="module")
+def watched(fresh: Fresh, beside: Path, videos: Path) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """The same run with every observer, and its results folder."""
+    results = fresh.work / "watched"
+    where = ("--data", f"clips:root={videos}", "--results", str(results))
+    done = fresh.harness(*RUN, *where, beside=beside, HARNESS_TENSORBOARD="1")
     succeeded(done)
+    return done, results
+
+
+def test_all_else_runs_and_observers_alter_nothing(
+    pair: tuple[str, Path], watched: tuple[subprocess.CompletedProcess[str], Path], beside: Path
+) -> None:
+    done, watched_results = watched
     for moment in ("starts", "steps", "tests", "ends"):
         assert f"observer of {moment}" in done.stderr
     assert f"observer raising-observer 0.9 ({beside / 'raising_observer.py'}): harness_step_done failed" in done.stderr
@@ -323,6 +378,46 @@ def test_all_else_runs_and_observers_alter_nothing(
             run.name: [row["total"] for row in csv.DictReader((run / "curve.csv").open())]
             for run in (results / "runs").iterdir()
         }
-        for results in (pair[1], tmp_path)
+        for results in (pair[1], watched_results)
     )
     assert before == after
+
+
+def test_observers_are_told_what_the_files_say(watched: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """The record and its folder, the curve with its learning rates, and the means of the table."""
+    for run in (watched[1] / "runs").iterdir():
+        told = [json.loads(line) for line in (run / "told.jsonl").read_text().splitlines()]
+        label = json.loads((run / "run.json").read_text())["record"]["label"]
+        assert {(each["name"], each["label"], each["steps"]) for each in told} == {(run.name, label, 4)}
+        assert told[0]["started"] == 0
+        assert told[-1]["finished"]
+        curve = [
+            (int(row["step"]), float(row["loss"]), float(row["learning_rate"]))
+            for row in csv.DictReader((run / "curve.csv").open())
+        ]
+        assert [(each["step"], each["loss"], each["learning_rate"]) for each in told if "loss" in each] == curve
+        *early, last = [each for each in told if "means" in each]
+        assert early
+        assert not any(each["means"] for each in early)
+        assert (last["done"], last["total"]) == (4, 4)
+        rows = {row["level"]: row for row in csv.DictReader((run / "rows.csv").open())}
+        assert {at: values["psnr"] for at, values in last["means"].items()} == {
+            f"clips {level}": float(row["psnr"]) for level, row in rows.items()
+        }
+
+
+def test_tensorboard_is_told_too(watched: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    pytest.importorskip("vfi_tensorboard")
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for run in (watched[1] / "runs").iterdir():
+        found = events.EventAccumulator(str(run / "tensorboard"))
+        found.Reload()
+        curve = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader((run / "curve.csv").open())]
+        scalars = [(each.step, each.value) for each in found.Scalars("train/loss")]
+        assert [step for step, _ in scalars] == [step for step, _ in curve]
+        assert [loss for _, loss in scalars] == pytest.approx([loss for _, loss in curve], rel=1e-6)
+        rows = {row["level"]: row for row in csv.DictReader((run / "rows.csv").open())}
+        for level, row in rows.items():
+            (value,) = found.Scalars(f"clips {level}/psnr")
+            assert (value.step, value.value) == (4, pytest.approx(float(row["psnr"]), rel=1e-6))
+    assert "tensorboard" not in watched[0].stderr

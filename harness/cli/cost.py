@@ -57,7 +57,7 @@ def cost(
     elif form == "csv":
         writer = csv.DictWriter(sys.stdout, list(records[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(records)
+        writer.writerows(record | {"unseen": " ".join(record["unseen"])} for record in records)
     else:
         _draw(records)
 
@@ -71,7 +71,7 @@ def _record(arm: Arm, size: tuple[int, int], runs: int, device: Any) -> dict[str
     speed = asdict(measure(model, size, runs)) if runs else {}
     return {
         "arm": arm.label,
-        **cost(model, size).model_dump(),
+        **cost(model, size).model_dump(mode="json"),
         "published_tera": published()["cost"].get(arm.label) if size == SIZE else None,
         "latency_ms": speed.get("latency_ms"),
         "latency_spread_ms": speed.get("spread_ms"),
@@ -91,20 +91,33 @@ def _row(record: dict[str, Any]) -> list[str]:
         record["arm"],
         f"{record['parameters'] / 1e6:.3f}",
         f"{record['parameters_plugins'] / 1e6:.3f}" if record["parameters_plugins"] else "",
-        f"{record['macs'] / 1e9:.1f}",
-        f"{record['macs_thop'] / 1e9:.1f}",
+        _billions(record["macs"], 1),
+        _billions(record["macs_thop"], 1),
         f"{paper:.2f}" if paper else "",
-        f"{record['macs_warp'] / 1e9:.2f}",
+        _billions(record["macs_warp"], 2),
         f"{latency:.0f} ±{record['latency_spread_ms'] / 2:.0f}" if latency else "",
         f"{memory / 2**20:.0f}" if memory else "",
     ]
+
+
+def _billions(macs: int | None, digits: int) -> str:
+    return "not counted" if macs is None else f"{macs / 1e9:.{digits}f}"
+
+
+def _uncounted(record: dict[str, Any]) -> str:
+    """What is not known of the multiply-accumulates of an arm; "" where all is."""
+    if record["not_counted"]:
+        return f" {record['arm']} is not counted: {record['not_counted'].rstrip('.')}."
+    if record["unseen"]:
+        return f" MACs of {record['arm']} leave out {', '.join(record['unseen'])}, of which there is no formula."
+    return ""
 
 
 def _note(records: list[dict[str, Any]]) -> str:
     counted = (
         f"One pair of {records[0]['size']}. thop: transposed convolutions counted over their output and attention left "
         "out, the convention that the costs printed in the paper follow."
-    )
+    ) + "".join(map(_uncounted, records))
     if records[0]["latency_ms"] is None:
         return counted
     return (

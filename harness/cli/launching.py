@@ -30,7 +30,7 @@ def _pairs(context: click.Context, option: click.Parameter, value: Sequence[str]
 
 OPTIONS = (
     click.option(
-        "--launcher", default="local", show_default=True, metavar="NAME", help="local, slurm, or one that is installed."
+        "--launcher", default="local", show_default=True, metavar="NAME", help="E.g. slurm:partition=gpu,gpus=2."
     ),
     click.option("--partition", default=None, metavar="NAME", help="Of the cluster."),
     click.option("--time", default=None, metavar="TIME", help="Limit of a job, e.g. 12:00:00; it then queues again."),

@@ -23,7 +23,7 @@ def list_all(results: Path) -> None:
 
     from harness.registry.catalog import HOOKS, catalog
     from harness.results.store import Store
-    from harness.train.recipe import names, summary
+    from harness.train.library import recipe_files, summary
 
     known = catalog()
     installed = Table("kind", "name", "from", "what it is", box=None, pad_edge=False)
@@ -31,8 +31,9 @@ def list_all(results: Path) -> None:
         for entry in known.entries(kind):
             spec, origin, summary_of = entry.spec, entry.origin, getattr(entry.spec, "summary", "")
             installed.add_row(spec.kind, f"[bold]{spec.name}", f"{origin.distribution} {origin.version}", summary_of)
-    for name in names():
-        installed.add_row("recipe", f"[bold]{name}", "vfi-harness", summary(name))
+    for name, claims in recipe_files(known.plugins).items():
+        for distribution, path in claims:
+            installed.add_row("recipe", f"[bold]{name}", distribution, summary(path))
     console = output()
     console.print(installed)
     runs = Store(results).runs()
@@ -61,17 +62,17 @@ def show(name: str) -> None:
     from harness.errors import HarnessError, suggestion
     from harness.registry.catalog import HOOKS, Entry, catalog
     from harness.registry.specs import Spec
-    from harness.train.recipe import FOLDER
-    from harness.train.recipe import names as recipes
+    from harness.train.library import recipe_files
 
     known = catalog()
     warn_broken(known)
     entries = [entry for kind in HOOKS.values() for entry in known.entries(kind)]
     found = [known.find(kind, name) for kind in HOOKS.values() if known.claims(kind, name)]
-    if name in recipes():  # beside a benchmark of that name
-        click.echo((FOLDER / f"{name}.yaml").read_text(), nl=False)
-    elif not found:
-        names = {entry.spec.name for entry in entries} | set(recipes())
+    recipes = recipe_files(known.plugins)
+    for _, path in recipes.get(name, []):  # beside a benchmark of that name
+        click.echo(path.read_text(), nl=False)
+    if not found and name not in recipes:
+        names = {entry.spec.name for entry in entries} | set(recipes)
         raise HarnessError(
             f"nothing is called '{name}'{suggestion(name, names)} (harness list shows what is installed)"
         )
@@ -118,15 +119,21 @@ def _costs(entry: Entry[Spec]) -> dict[str, str]:
     counted = cost(Composed(baseline))
     facts = {
         "parameters": f"{counted.parameters:,}",
-        "MACs": f"{counted.macs / 1e9:.1f} G at {SIZE[1]}x{SIZE[0]}; as in the paper {counted.macs_thop / 1e9:.1f} G",
+        "MACs": f"{counted.macs / 1e9:.1f} G at {SIZE[1]}x{SIZE[0]}; as in the paper {counted.macs_thop / 1e9:.1f} G"
+        if counted.macs is not None and counted.macs_thop is not None
+        else f"not counted: {counted.not_counted}",
+        "left out": f"{', '.join(counted.unseen)}: no formula" if counted.unseen else "",
         "sizes": f"multiples of {baseline.size_multiple}; others are padded",
     }
     offers = baseline.offers
     if offers is None:
         return facts | {"seam": "none: takes no plug-ins"}
     facts["features"] = f"{offers.channels} channels at stride {offers.stride}"
-    if offers.motion:
+    if offers.motion is None:
+        facts["motion"] = "none: takes no motion plug-ins"
+    else:
         facts["motion"] = (
-            f"flows and a latent {offers.motion.latent} of {offers.motion.channels} at stride {offers.motion.stride}"
+            f"{'forward ' if offers.motion.kind == 'forward' else ''}flows and a latent {offers.motion.latent} of "
+            f"{offers.motion.channels} at stride {offers.motion.stride}"
         )
     return facts

@@ -19,6 +19,7 @@ import click
 
 from harness import __version__
 from harness.cli.audit import audit
+from harness.cli.check import check
 from harness.cli.common import say
 from harness.cli.cost import cost
 from harness.cli.curves import curves
@@ -27,6 +28,7 @@ from harness.cli.evaluate import evaluate
 from harness.cli.gallery import gallery
 from harness.cli.listing import list_all, show
 from harness.cli.masks import masks
+from harness.cli.new import new
 from harness.cli.run import run
 from harness.cli.streams import drop_unwritten, open_streams, unread
 from harness.cli.suite import suite
@@ -57,7 +59,8 @@ def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-for command in (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights, list_all, show):
+WORK = (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights)
+for command in (*WORK, list_all, show, check, new):
     cli.add_command(command)
 
 

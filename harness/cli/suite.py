@@ -24,6 +24,7 @@ from harness.cli.launching import launcher_options, launcher_words
 if TYPE_CHECKING:
     from harness.pair.plan import Plan
     from harness.registry.launching import Launched
+    from harness.registry.options import Choice
     from harness.results.records import Asked
     from harness.results.store import Store
     from harness.suites.suite import Suite
@@ -59,14 +60,20 @@ def suite(
     With --launcher slurm each pair is a job of a cluster, and this returns at once: given again, it says how they are.
     """
     from harness.errors import HarnessError, suggestion
+    from harness.launch.launchers import check_launcher
     from harness.pair.plan import settle
     from harness.registry.catalog import catalog
+    from harness.registry.options import parse_choice
     from harness.results.store import Store
     from harness.suites.plan import check_columns
     from harness.suites.suite import find_suite, suite_files
 
     known = catalog()
     warn_broken(known)
+    chosen_launcher, words = parse_choice(launcher), launcher_words(**cluster)
+    check_launcher(chosen_launcher, known)
+    if twice := words.keys() & chosen_launcher.options:
+        raise HarnessError(f"--launcher {launcher}: {min(twice)} is given twice, there and as an option of its own")
     found = find_suite(known.plugins, name)
     if found is None:
         names = suite_files(known.plugins)
@@ -78,23 +85,25 @@ def suite(
     if dry_run:
         _forecast(chosen, pairs, store, device, jobs)
         return
-    at = find_device(device if launcher == "local" else "cpu")  # a cluster's nodes are other machines
+    at = find_device(device if chosen_launcher.name == "local" else "cpu")  # a cluster's nodes are other machines
     # what is misspelt is refused now, not hours later
     plans = [settle(asked, known, at, store=store) for asked in pairs]
     for plan in plans:
         check_columns(chosen, plan)
-    if launcher != "local":
+    if chosen_launcher.name != "local":
         plans = _unfinished(plans, store)
     more = [*(["--device", device] if device else []), *(["--workers", str(workers)] if workers else [])]
     how = {
-        "launcher": launcher,
-        "options": launcher_words(**cluster),
+        "launcher": chosen_launcher.name,
+        "options": words,
         "wait": wait,
         "workers": workers,
         "at_once": jobs,
     }
     with stoppable() as received:
-        launched = _launch(plans, results, more, _gpus(device), lambda: received[0] if received else 0, how)
+        launched = _launch(
+            plans, results, more, _gpus(device), lambda: received[0] if received else 0, how, chosen_launcher
+        )
     _finish(found, store, launched, received[0] if received else 0)
 
 
@@ -117,6 +126,7 @@ def _launch(
     gpus: Sequence[str],
     stop: Callable[[], int],
     how: Mapping[str, Any],
+    launcher: Choice,
 ) -> Launched:
     """`more` are words for every command; `how` is the rest of a plan."""
     from harness.launch.launchers import launch
@@ -126,7 +136,7 @@ def _launch(
 
     jobs = jobs_of(plans, results, more)
     wanted = LaunchPlan(jobs=tuple(jobs), results=results.absolute(), note=_note, stop=stop, gpus=tuple(gpus), **how)
-    return launch(wanted, catalog().plugins)
+    return launch(wanted, launcher, catalog())
 
 
 def _unfinished(plans: Sequence[Plan], store: Store) -> list[Plan]:

@@ -30,8 +30,9 @@ from harness.data.video import Shown, decoder, images
 from harness.errors import HarnessError
 from harness.files import replacing
 
-VERSION = 4
-"""Part of every key: raise it when frames, their times, repeats, shots or prints come out otherwise than before."""
+VERSION = 5
+"""Part of every key: raise it when frames, their times, repeats, shots or prints come out otherwise than before, or
+another video is refused."""
 
 log = logging.getLogger(__name__)
 

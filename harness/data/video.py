@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ SUFFIXES = frozenset(
 _REFERRING = {b"ffconcat": "an ffconcat list", b"#EXTM3U": "an HLS playlist", b"<?xml": "XML", b"v=0": "an SDP file"}
 _TEXT = {"tty", "bin", "xbin", "adf", "idf"}  # demuxers that make pictures of text
 _BUFFER = 1 << 18  # bytes that are read at once
+_SOUND = Fraction(1, 10)  # seconds of a packet of sound that does not say how long it is
 
 OLDEST = 17
 """Of PyAV, the first version that goes by a video's own colour matrix: those before take BT.709 for BT.601."""
@@ -135,28 +137,47 @@ def film(container: InputContainer) -> VideoStream | None:
 def _whole(container: InputContainer, stream: VideoStream, path: Path, threads: int) -> Iterator[VideoFrame]:
     """All frames, and HarnessError where the video ends before its container says it does.
 
-    Decoders stop early without a word, so the times of the packets are held against the duration; a number of
-    frames alone proves nothing, since edit lists leave some of them out."""
+    Decoders and demuxers stop early without a word, so the times of the packets are held against the duration; a number
+    of frames alone proves nothing, since edit lists leave some of them out. What states one for all streams together
+    (Matroska, WebM) has the packets of all of them looked at: sound may last longer than pictures."""
     if stream.codec_context is None:
         raise HarnessError(f"{path}: this PyAV has no decoder for its video; re-encode it as H.264")
+    if container.format.name == "asf" and container.duration is None:  # FFmpeg ignores it where the size is another
+        raise HarnessError(f"{path}: is shorter than its header says; cut off, copy it anew")
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = threads
-    last = count = 0
-    for packet in container.demux(stream):
-        if packet.is_corrupt:
-            raise HarnessError(f"{path}: breaks off after {count} frames; cut off or damaged, copy it anew")
+    together = container.format.name == "matroska,webm" and not stream.codec_context.bit_rate  # else it is a guess
+    end: Fraction | None = None
+    count = 0
+    for packet in container.demux() if together else container.demux(stream):
         if packet.pts is not None:
-            last = max(last, packet.pts + (packet.duration or 0))
-        for frame in packet.decode():
+            until = (packet.pts + (packet.duration or 0)) * packet.time_base
+            end = until if end is None else max(end, until)
+        if packet.stream.index != stream.index:
+            continue
+        if packet.is_corrupt:
+            raise HarnessError(
+                f"{path}: breaks off after {count} frames; cut off or damaged, copy it anew; of parts that were "
+                "joined give each by itself"
+            )
+        if packet.pts is not None and not packet.size:  # of Theora: the frame before it is shown for longer
+            continue
+        for frame in stream.decode(packet):
             count += 1
             yield frame
-    if stream.frames and stream.duration and stream.time_base and last:
-        tolerance = 2 * stream.duration / stream.frames
-        if last - (stream.start_time or 0) < stream.duration - tolerance:
-            seconds, stated = (float(x * stream.time_base) for x in (last, stream.duration))
-            raise HarnessError(
-                f"{path}: breaks off after {seconds:.2f} of {stated:.2f} seconds ({count} frames); copy it anew"
-            )
+    if end is None:  # a raw stream, that states no times
+        return
+    if together:
+        stated, tolerance = Fraction(container.duration or 0, 1_000_000), 2 * end / max(count, 1) + _SOUND
+    elif stream.frames and stream.duration and stream.time_base:
+        stated, tolerance = stream.duration * stream.time_base, 2 * stream.duration * stream.time_base / stream.frames
+        end -= (stream.start_time or 0) * stream.time_base
+    else:
+        return
+    if end < stated - tolerance:
+        raise HarnessError(
+            f"{path}: breaks off after {float(end):.2f} of {float(stated):.2f} seconds ({count} frames); copy it anew"
+        )
 
 
 def _progressive(frames: Iterable[VideoFrame], path: Path) -> Iterator[tuple[VideoFrame, VideoFrame]]:

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,16 +26,19 @@ from harness.data.names import check_name
 from harness.data.truth import Truth
 from harness.distributed import World
 from harness.errors import HarnessError
-from harness.evaluate.plan import EvalPlan
+from harness.evaluate.given import Surroundings
+from harness.evaluate.plan import EvalPlan, WideMetric
 from harness.evaluate.protocol import Predict, protocol_id
-from harness.evaluate.regions import Grouping
+from harness.evaluate.regions import ByMasks, Grouping
 from harness.evaluate.testset import TripletSet
+from harness.evaluate.whole import up_to_date, value_row
 from harness.masks.cache import MaskCache
 from harness.masks.source import maps_hash
 from harness.metrics.given import Motion
 from harness.registry.blame import breach_of
 from harness.registry.protocol import Settings
-from harness.results.rows import SEEN, Row, append_row, merged, prepare, read_rows, write_rows
+from harness.results.features import Features, read_features, write_features
+from harness.results.rows import SEEN, Key, Row, append_row, merged, prepare, read_rows, write_rows
 
 AGAIN = "move it away; the same command makes it anew"
 
@@ -69,7 +73,12 @@ class Evaluation:
     def columns(self) -> list[str]:
         """Names of all values of a row."""
         regions = [name for grouping in self.groupings for name in grouping.columns]
-        return [*self.plan.of_frames, *regions, *(self.plan.motion_columns if self.tests.knows_truth else ())]
+        return [*self.plan.columns, *regions, *(self.plan.motion_columns if self.tests.knows_truth else ())]
+
+    @property
+    def region_masks(self) -> MaskCache | None:
+        """Those behind `regions`."""
+        return next((grouping.masks for grouping in self.groupings if isinstance(grouping, ByMasks)), None)
 
     def row(
         self,
@@ -94,13 +103,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a thread reads: uint8 frames (3, H, W, 3), label maps for the network, the groups of each pixel, and what
-    the benchmark knows of the frames."""
+    """What a thread reads: uint8 frames (3, H, W, 3), label maps for the network, the groups of each pixel, what the
+    benchmark knows of the frames, and label maps for metrics that need them."""
 
     frames: NDArray[np.uint8]
     maps: NDArray[np.integer] | None
     groups: list[Tensor]
     truth: Truth | None
+    labels: NDArray[np.integer] | None = None
 
 
 def evaluate(
@@ -129,8 +139,11 @@ def evaluate(
     for count, (triplet, sample) in enumerate(_read_ahead(evaluation, mine), start=1):
         if stopped := stop():
             break
-        values = measure(evaluation, predict, triplet, sample)
-        append_row(own, columns, evaluation.row(triplet, values, seen(sample, triplet)))
+        values, features = measure(evaluation, predict, triplet, sample)
+        row = evaluation.row(triplet, values, seen(sample, triplet))
+        for name, of_frame in features.items():
+            write_features(path, row, name, of_frame)
+        append_row(own, columns, row)
         progress(min(total - len(missing) + count * world.size, total), total)
     stopped = any(world.any_of([stopped]))
     world.from_first(lambda: _gather(evaluation, path, wanted))
@@ -139,14 +152,40 @@ def evaluate(
             f"{path}: {len(lost)} of {total} rows cannot be read back, the first of {lost[0].level} {lost[0].id}; "
             "move the file away, it is made anew"
         )
+    if not stopped and evaluation.plan.of_sets:
+        world.from_first(lambda: _add_wholes(evaluation, path))
     return not stopped
 
 
 def _missing(evaluation: Evaluation, path: Path) -> list[Triplet]:
-    """Triplets of which a hash or a value is not in the file. What is not finite is a value, what is empty is not."""
+    """Triplets of which a hash or a value is not in the file. What is not finite is a value, what is empty is not.
+    Where metrics of whole sets are wanted, of which there is no value yet, also those without features."""
     known = merged(read_rows(path, AGAIN))
     done = {of for of, row in known.items() if all(row.seen) and row.has(evaluation.columns)}
+    if of_sets := evaluation.plan.of_sets:
+        for keys in _by_level(evaluation):
+            if not (done.issuperset(keys) and up_to_date([known[key] for key in keys], known, of_sets)):
+                there = [key for key in keys if key in done]
+                done -= {key for key in there if any(read_features(path, known[key], name) is None for name in of_sets)}
     return [triplet for triplet in evaluation.tests.triplets if evaluation.row(triplet).key not in done]
+
+
+def _by_level(evaluation: Evaluation) -> list[list[Key]]:
+    """Keys of the rows of each level."""
+    levels: dict[str, list[Key]] = {}
+    for triplet in evaluation.tests.triplets:
+        levels.setdefault(triplet.level, []).append(evaluation.row(triplet).key)
+    return list(levels.values())
+
+
+def _add_wholes(evaluation: Evaluation, path: Path) -> None:
+    """The row of each whole level, where there is none of what was measured last. All triplets have theirs."""
+    known, of_sets = merged(read_rows(path, AGAIN)), evaluation.plan.of_sets
+    columns = prepare(path, [*evaluation.columns, *of_sets])
+    for keys in _by_level(evaluation):
+        rows = [known[key] for key in keys]
+        if not up_to_date(rows, known, of_sets):
+            append_row(path, columns, value_row(rows, of_sets, path))
 
 
 def seen(sample: Sample, triplet: Triplet) -> dict[str, str]:
@@ -187,8 +226,10 @@ def _gather(evaluation: Evaluation, path: Path, wanted: Sequence[str]) -> None:
             part.unlink()
 
 
-def measure(evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: Sample) -> dict[str, float]:
-    """Every value of a triplet; one transfer from the device."""
+def measure(
+    evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: Sample
+) -> tuple[dict[str, float], dict[str, Features]]:
+    """Every value of a triplet, by one transfer from the device; and its features, of metrics of whole sets."""
     img0, truth, img1 = (to_image(frame, evaluation.world.device) for frame in sample.frames)
     try:
         # on CUDA convolutions are rounded to 10 bits by default
@@ -200,15 +241,34 @@ def measure(evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: 
         frame = predicted.frame
         if evaluation.settings.rounding:
             frame = (frame * 255).round() / 255
+        true = motion_of(sample.truth, evaluation.world.device) if sample.truth is not None else None
+        labels = None
+        if sample.labels is not None:
+            labels = torch.from_numpy(sample.labels.astype(np.int64))[:, None].to(evaluation.world.device)
+        given = Surroundings(
+            frame=frame,
+            truth=truth,
+            img0=img0,
+            img1=img1,
+            t=frame.new_full((1,), triplet.t),
+            predicted=predicted,
+            labels=labels,
+            motion=true,
+        )
+
+        def asked(metric: WideMetric) -> Any:
+            return metric.measure(**given.by_name(metric.needs))
+
         values = [metric(frame, truth).double() for metric in evaluation.plan.of_frames.values()]
+        values += [asked(metric).double() for metric in evaluation.plan.of_more.values()]
         for grouping, groups in zip(evaluation.groupings, sample.groups, strict=True):
             values.append(grouping.psnr(frame, truth, groups.to(evaluation.world.device)))
-        if sample.truth is not None:
-            true = motion_of(sample.truth, evaluation.world.device)
+        if true is not None:
             for of_motion in evaluation.plan.of_motion.values():
-                found = of_motion.measure(predicted, true)
+                found = asked(of_motion) if isinstance(of_motion, WideMetric) else of_motion.measure(predicted, true)
                 values += [found[part].double() for part in of_motion.parts]
-        return dict(zip(evaluation.columns, torch.cat(values).tolist(), strict=True))
+        features = {name: asked(metric)[0].cpu().numpy() for name, metric in evaluation.plan.of_sets.items()}
+        return dict(zip(evaluation.columns, torch.cat(values).tolist(), strict=True)), features
 
 
 def read(evaluation: Evaluation, triplet: Triplet) -> Sample:
@@ -221,7 +281,10 @@ def read(evaluation: Evaluation, triplet: Triplet) -> Sample:
         what = f"it knows the truth of some triplets and not of others: {triplet.level} {triplet.id}"
         raise breach_of("benchmark", benchmark, what)
     groups = [grouping.groups(frames[0], frames[2], truth) for grouping in evaluation.groupings]
-    return Sample(frames, maps, groups, truth)
+    labels = None
+    if evaluation.region_masks and evaluation.plan.needs("labels"):
+        labels = masks_of(evaluation.region_masks, benchmark, triplet, frames).maps
+    return Sample(frames, maps, groups, truth, labels)
 
 
 def motion_of(truth: Truth, device: torch.device) -> Motion:

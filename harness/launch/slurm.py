@@ -28,12 +28,35 @@ OWN = ("array", "dependency", "error", "job_name", "nodes", "ntasks", "ntasks_pe
 DURATION = re.compile(r"(?:([0-9]{1,9})-)?([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?")
 
 
-def slurm(plan: LaunchPlan, cluster: str = "slurm") -> Launched:
+def slurm(
+    plan: LaunchPlan,
+    *,
+    partition: str = "",
+    time: str = TIME,
+    gpus: int = 1,
+    account: str = "",
+    qos: str = "",
+    constraint: str = "",
+    mem: str = "",
+    setup: str = "",
+) -> Launched:
     """Submit every job that is not queued or running already; jobs that share one of `holds` follow each other.
 
-    The options are `time`, `partition`, `gpus`, and any other of sbatch. `cluster` is a name of submitit's.
+    partition, account, qos, constraint, mem  as sbatch takes them
+    time                                      limit of a job, e.g. 90 (minutes), 12:00:00 or 2-00; it then queues again
+    gpus                                      of a job, which train together
+    setup                                     a line of shell before the job
+
+    `plan.options` are any further ones of sbatch, and overrule these.
     Raises HarnessError where submitit or Slurm is missing, or where Slurm refuses a job.
     """
+    own = {"account": account, "qos": qos, "constraint": constraint, "mem": mem, "setup": setup, "partition": partition}
+    given = {key: value for key, value in own.items() if value}
+    return submit(replace(plan, options={"time": time, "gpus": str(gpus), **given, **plan.options}), "slurm")
+
+
+def submit(plan: LaunchPlan, cluster: str) -> Launched:
+    """The same with all options in the plan, on a cluster by submitit's name."""
     try:
         import submitit  # noqa: F401
     except ImportError:

@@ -1,37 +1,83 @@
-"""What a network costs: parameters and multiply-accumulates, counted by torch's flop counter without any data."""
+"""What a network costs: parameters and multiply-accumulates, counted by torch's flop counter without any data.
+
+A cost that cannot be counted is told as such, with the reason: no run ends for want of it.
+"""
 
 from __future__ import annotations
 
+import copy
+import gc
+import logging
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Size
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.model.compose import Composed
 from harness.model.contracts import Frames
 from harness.model.regions import Regions
+from harness.registry.plugins import FAULTS, discover, in_one_line
 from harness.results.records import Cost
 
+log = logging.getLogger("harness")
+
 SIZE = (720, 1280)  # the size of every cost in the paper
+
+OWN = ("aten", "prim", "prims", "profiler")
+"""Namespaces of torch's own operators."""
+
+PRODUCTS = {
+    *("mv", "addmv", "dot", "vdot", "addr", "addbmm", "_int_mm", "_trilinear"),
+    *("_cdist_forward", "_euclidean_dist", "_pdist_forward", "grid_sampler_3d"),
+    *("mkldnn_rnn_layer", "_cudnn_rnn", "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell"),
+}
+"""Of torch's operators those that are matrix products and the like, and that its counter may have no formula for."""
+
+NO_PRODUCTS = {"linalg_vector_norm", "linalg_cross", "_linalg_check_errors"}
+"""Nobody in the field counts what is done value by value."""
 
 
 def cost(model: Composed, size: tuple[int, int] = SIZE) -> Cost:
     """Count for frames of `size` (H, W), padded to the network's size multiple, with one region (the dearest case)."""
-    aten = torch.ops.aten
-    true = _flops(model, size, {aten.grid_sampler_2d: _sampling})
-    thop = _flops(model, size, {aten.convolution: _thop_convolution})
+    parameters = sum(p.numel() for p in model.parameters())
+    of_plugins = sum(p.numel() for p in model.plugin.parameters())
+    aten, fake = torch.ops.aten, FakeTensorMode(allow_non_fake_inputs=True)
+    try:
+        # a copy: what a network keeps of its last frames would have no values in it
+        counted = copy.deepcopy(model)
+        true, unseen = _flops(counted, size, {aten.grid_sampler_2d: _sampling, **_brought()}, fake)
+        thop, _ = _flops(counted, size, {aten.convolution: _thop_convolution}, fake)
+    except FAULTS as error:
+        return Cost(
+            parameters=parameters,
+            parameters_plugins=of_plugins,
+            macs=None,
+            macs_thop=None,
+            macs_warp=None,
+            not_counted=_reason(error),
+        )
+    finally:
+        _forget(fake)
     sampling = true.pop(aten.grid_sampler_2d, 0)
     return Cost(
-        parameters=sum(p.numel() for p in model.parameters()),
-        parameters_plugins=sum(p.numel() for p in model.plugin.parameters()),
+        parameters=parameters,
+        parameters_plugins=of_plugins,
         macs=sum(true.values()) // 2,
         macs_thop=sum(thop.get(layer, 0) for layer in (aten.convolution, aten.addmm, aten.mm)) // 2,
         macs_warp=sampling // 2,
+        unseen=tuple(sorted(unseen)),
     )
 
 
@@ -49,19 +95,94 @@ def example(model: Composed, size: tuple[int, int]) -> tuple[Frames, torch.Tenso
     )
 
 
-def _flops(model: Composed, size: tuple[int, int], formulas: dict[Any, Any]) -> dict[Any, int]:
-    """Flops, twice the multiply-accumulates, by operator."""
+def _flops(
+    model: Composed, size: tuple[int, int], formulas: Mapping[Any, Any], fake: FakeTensorMode
+) -> tuple[dict[Any, int], set[str]]:
+    """Flops, twice the multiply-accumulates, by operator; and the names of those that may multiply, and have no formula
+    here."""
     frames, t, regions = example(model, size)
     with (
         # as matrix products: the counter does not know the fused kernel that a CPU would run
         sdpa_kernel(SDPBackend.MATH),
-        FakeTensorMode(allow_non_fake_inputs=True) as fake,
-        FlopCounterMode(display=False, custom_mapping=formulas) as counter,
+        fake,
+        _Seen() as seen,
+        FlopCounterMode(display=False, custom_mapping=dict(formulas)) as counter,
         torch.no_grad(),
     ):
         img0, img1, time = (fake.from_tensor(x) for x in (frames.img0, frames.img1, t))
         model(Frames(img0=img0, img1=img1), time, regions)
-    return dict(counter.get_flop_counts()["Global"])
+    unknown = {name for packet, name in seen.operators.items() if packet not in counter.flop_registry}
+    return dict(counter.get_flop_counts()["Global"]), {name for name in unknown if _multiplies(name)}
+
+
+def _forget(fake: FakeTensorMode) -> None:
+    """Networks keep grids and the like in a dict of their module, by size: there, those of a count have no values."""
+    for tensor in [each for each in gc.get_objects() if type(each) is FakeTensor and each.fake_mode is fake]:
+        for holder in gc.get_referrers(tensor):
+            if type(holder) is dict:
+                for key in [key for key, value in holder.items() if value is tensor]:
+                    del holder[key]
+
+
+class _Seen(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes every operator that runs, with its name, `aten::mm`."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operators: dict[Any, str] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        schema = getattr(func, "_schema", None)
+        self.operators[getattr(func, "_overloadpacket", func)] = schema.name if schema else f"higher_order::{func}"
+        return func(*args, **(kwargs or {}))
+
+
+def _multiplies(operator: str) -> bool:
+    """Whether it may do as much as a layer does: whatever is not torch's own, since nobody knows."""
+    namespace, _, name = operator.partition("::")
+    if namespace not in OWN:
+        return True
+    return name in PRODUCTS or (name.startswith(("_fft_", "linalg_", "_linalg_")) and name not in NO_PRODUCTS)
+
+
+def _brought() -> dict[Any, Callable[..., int]]:
+    """The formulas that distributions bring, by operator, of those operators that are here. Torch's own stay as they
+    are: costs of different networks would not compare."""
+    found: dict[Any, Callable[..., int]] = {}
+    for origin, formulas in discover().brought("harness_costs", dict):
+        for name, formula in formulas.items():
+            namespace, _, operator = str(name).partition("::")
+            if namespace in OWN or not operator:
+                log.warning("left out: %s: harness_costs: '%s' is no operator of its own, as mine::splat", origin, name)
+            elif packet := getattr(getattr(torch.ops, namespace), operator, None):
+                found.setdefault(packet, _whole(name, formula))
+    return found
+
+
+def _whole(name: str, formula: Callable[..., int]) -> Callable[..., int]:
+    """The same, whose failures name it."""
+
+    def flops(*given: Any, **named: Any) -> int:
+        try:
+            found = formula(*given, **named)
+            if not isinstance(found, int) or found < 0:
+                raise TypeError(f"it gives {found!r}, where a whole number is needed")
+        except FAULTS as error:
+            raise ValueError(f"the formula of {name}: {in_one_line(error)}") from error
+        return found
+
+    return flops
+
+
+def _reason(error: BaseException) -> str:
+    """Why nothing is counted, in one line."""
+    if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
+        return f"its code asks for values ({error.func}, as .item() and masks do), and a count has shapes alone"
+    if ".numpy()" in str(error):
+        return "its code leaves torch by .numpy(), where nothing is counted"
+    return in_one_line(error)
 
 
 def _thop_convolution(

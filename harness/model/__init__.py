@@ -1,4 +1,5 @@
-"""What a network builds on: the seam's contracts, warping, regions and blocks. Importing this imports torch."""
+"""What a network builds on: the seam's contracts, warping both ways, correlation, regions and blocks. Importing this
+imports torch."""
 
 from harness.model.blocks import PyramidEncoder, ResBlock, conv_prelu, decoder_body
 from harness.model.compose import Composed
@@ -12,13 +13,17 @@ from harness.model.contracts import (
     Prediction,
     take_up,
 )
+from harness.model.correlation import Correlation, local_correlation
+from harness.model.flows import backward_flows, forward_flows
 from harness.model.regions import Regions, pool_and_copy, region_attention
+from harness.model.splatting import splat
 from harness.model.torchvision_ops import import_torchvision
 from harness.model.warping import pixel_grid, resize, resize_flow, warp
 
 __all__ = [
     "Baseline",
     "Composed",
+    "Correlation",
     "FeaturePlugin",
     "Features",
     "Frames",
@@ -28,14 +33,18 @@ __all__ = [
     "PyramidEncoder",
     "Regions",
     "ResBlock",
+    "backward_flows",
     "conv_prelu",
     "decoder_body",
+    "forward_flows",
     "import_torchvision",
+    "local_correlation",
     "pixel_grid",
     "pool_and_copy",
     "region_attention",
     "resize",
     "resize_flow",
+    "splat",
     "take_up",
     "warp",
 ]

@@ -110,17 +110,12 @@ class Composed(nn.Module):
         time = torch.full((batch, 1, 1, 1), t, dtype=img0.dtype, device=img0.device)
         regions = self.regions(padding.pad_maps(masks), padding.size, scale) if len(self.plugin) else None
         out = self(frames, time, regions)
-        if not all(bool(x.isfinite().all()) for x in (out.frame, out.flow_t0, out.flow_t1)):
+        if not all(bool(x.isfinite().all()) for x in (out.frame, out.flow_t0, out.flow_t1) if x is not None):
             raise ValueError(
                 f"the result is not finite: {img0.dtype} overflowed, or the weights are broken; try float32"
             )
-        crop = padding.crop
-        return Prediction(
-            frame=crop(out.frame),
-            flow_t0=crop(out.flow_t0),
-            flow_t1=crop(out.flow_t1),
-            blend=None if out.blend is None else crop(out.blend),
-        )
+        flow_t0, flow_t1, blend = (x if x is None else padding.crop(x) for x in (out.flow_t0, out.flow_t1, out.blend))
+        return Prediction(frame=padding.crop(out.frame), flow_t0=flow_t0, flow_t1=flow_t1, blend=blend)
 
     def multiple(self, scale: float = 1.0) -> int:
         """The smallest size that the working scale brings to a multiple of what the network takes."""

@@ -108,7 +108,9 @@ def _check_start(
         started = Composed(model.baseline, {name: plugin})(frames, t, regions)  # type: ignore[dict-item]
         for what in ("frame", "flow_t0", "flow_t1", "blend"):
             one, other = getattr(plain, what), getattr(started, what)
-            if one is not None and (one - other).abs().max() > ROUNDING * one.abs().max():
+            if (one is None) != (other is None) or (
+                one is not None and (one - other).abs().max() > ROUNDING * one.abs().max()
+            ):
                 owner = plugins[name]
                 raise breach(
                     owner,
@@ -177,10 +179,12 @@ def _check_prediction(given: Any, frames: Frames, fault: Fault) -> None:
     batch, _, height, width = frames.img0.shape
     for name, channels in (("frame", 3), ("flow_t0", 2), ("flow_t1", 2), ("blend", 1)):
         value = getattr(given, name)
-        if name == "blend" and value is None:
+        if name != "frame" and value is None:
             continue
         if wrong := _tensor_fault(value, (batch, channels, height, width)):
             raise fault(f"predicts a {name} {wrong}")
+    if (given.flow_t0 is None) != (given.flow_t1 is None):
+        raise fault("predicts one flow of two: give both, or neither where it estimates none")
     if given.frame.dtype != frames.img0.dtype:
         raise fault(f"predicts a frame of {given.frame.dtype} from frames of {frames.img0.dtype}")
     for name in ("frame", "blend"):

@@ -2,6 +2,7 @@
 
 Conventions, everywhere: images are RGB float in [0, 1], (B, 3, H, W); a flow (B, 2, h, w) points from the frame
 to be made to a source frame (t->0, t->1), in pixels of its own grid, channel 0 = x; t is (B, 1, 1, 1) in (0, 1).
+Flows between the source frames (0->1, 1->0) are called so: flow_01, flow_10.
 Records of tensors take them by keyword only: two of one shape that change places would be seen nowhere.
 """
 
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from harness.model.flows import forward_flows
 from harness.model.regions import Regions
 from harness.registry.specs import Offers
 
@@ -65,36 +67,44 @@ class MotionPrior:
 
 
 Stage = tuple[Tensor, Tensor, Tensor]
-"""What a first decoder stage emits: flow_t0, flow_t1, latent."""
+"""What a first decoder stage emits: two flows and the latent. Of a backward seam flow_t0 and flow_t1; of a forward one
+flow_01 and flow_10."""
 
 
-def take_up(prior: MotionPrior | None, first_stage: Callable[[], Stage]) -> Stage:
+def take_up(prior: MotionPrior | None, first_stage: Callable[[], Stage], offers: Offers | None = None) -> Stage:
     """The first decoder stage with a prior taken up: the stage alone, their sum, or, unrun, the prior in its place.
+
+    A prior comes with backward flows from whatever plug-in. A network whose seam is "forward" gives its `offers`, and
+    here, once, gets them as forward ones (decided: see `harness.model.forward_flows`. HIR's own long-range flows are
+    between the frames, but what follows acts at time t, and Eq. 13's loss looks the prior's frame up; so there is one
+    kind of plug-in for both kinds of network). A prior of zeros stays one.
 
     Raises ValueError where they are not of one shape: their sum would be of a third, in silence.
     """
     if prior is None:
         return first_stage()
+    given = prior.flow_t0, prior.flow_t1, prior.latent
+    if offers is not None and offers.motion is not None and offers.motion.kind == "forward":
+        given = *forward_flows(prior.flow_t0, prior.flow_t1), prior.latent
     if prior.inject == "replace":
-        return prior.flow_t0, prior.flow_t1, prior.latent
-    flow_t0, flow_t1, latent = first_stage()
-    emitted, given = (
-        [tuple(x.shape) for x in of]
-        for of in ((flow_t0, flow_t1, latent), (prior.flow_t0, prior.flow_t1, prior.latent))
-    )
-    if emitted != given:
-        raise ValueError(f"the first decoder stage emits {emitted}, where the motion seam says {given}")
-    return flow_t0 + prior.flow_t0, flow_t1 + prior.flow_t1, latent + prior.latent
+        return given
+    emitted = first_stage()
+    shapes, needed = ([tuple(x.shape) for x in stage] for stage in (emitted, given))
+    if shapes != needed:
+        raise ValueError(f"the first decoder stage emits {shapes}, where the motion seam says {needed}")
+    return emitted[0] + given[0], emitted[1] + given[1], emitted[2] + given[2]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """`frame` (B, 3, H, W) in [0, 1]; full-size flows (B, 2, H, W); `blend` (B, 1, H, W), the weight of frame 0
-    in [0, 1], or the mean of several, None where the network has none; the prior that seeded it, if any."""
+    """`frame` (B, 3, H, W) in [0, 1]; full-size flows (B, 2, H, W), both None of a network that estimates none; `blend`
+    (B, 1, H, W), the weight of frame 0 in [0, 1], or the mean of several, None where the network has none; the prior
+    that seeded it, if any. Flows are measured, and looked at, and nothing else: a network that splats gives those that
+    `harness.model.backward_flows` makes of its own, a network without flows invents none."""
 
     frame: Tensor
-    flow_t0: Tensor
-    flow_t1: Tensor
+    flow_t0: Tensor | None = None
+    flow_t1: Tensor | None = None
     blend: Tensor | None = None
     prior: MotionPrior | None = None
 

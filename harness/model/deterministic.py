@@ -1,5 +1,6 @@
-"""Sampling and resizing with a backward pass that gives the same bits each time. On CUDA torch's own adds with
-atomics, in whatever order its threads come; forward passes have no such freedom, and are torch's own here too."""
+"""Sampling, resizing and spreading that give the same bits each time. On CUDA torch's own add with atomics, in whatever
+order its threads come: in the backward passes of the first two, whose forward passes are torch's own here too, and in
+the forward pass of the third, whose backward pass gathers."""
 
 from __future__ import annotations
 
@@ -28,6 +29,30 @@ def sample(source: Tensor, grid: Tensor) -> Tensor:
 def bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
     """`x` (B, C, H, W) at `size`: align_corners=False, no antialiasing."""
     return _Bilinear.apply(x, size) if applies(x) else _bilinear(x, size)  # type: ignore[no-untyped-call]
+
+
+def spread(values: Tensor, corner: Tensor, right: Tensor, below: Tensor, size: tuple[int, int]) -> Tensor:
+    """`values` (B, C, N) added to the four cells around their positions in a grid of `size` (H, W) -> (B, C, H, W).
+
+    A position is its upper left cell, the `corner` (B, N), a number below (H - 1) W - 1, and the fractions `right` and
+    `below` (B, N) beyond it.
+    """
+    batch, channels, _ = values.shape
+    height, width = size
+    if applies(values):
+        first = torch.arange(batch, device=corner.device)[:, None] * (height * width)
+        rows = values.transpose(1, 2).reshape(-1, channels)
+        right, below = right.reshape(-1, 1), below.reshape(-1, 1)
+        return _spread(rows, (corner + first).flatten(), right, below, torch.Size((batch, channels, *size)))
+    total = values.new_zeros(batch, channels, height * width)
+    for step, share in (
+        (0, (1 - right) * (1 - below)),
+        (1, right * (1 - below)),
+        (width, (1 - right) * below),
+        (width + 1, right * below),
+    ):
+        total.scatter_add_(2, (corner + step)[:, None].expand(-1, channels, -1), values * share[:, None])
+    return total.view(batch, channels, height, width)
 
 
 def _sample(source: Tensor, grid: Tensor) -> Tensor:

@@ -36,10 +36,12 @@ class Padding:
         """Height and width with padding."""
         return self.height + self.above + self.below, self.width + self.left + self.right
 
-    def pad(self, x: Tensor, mode: Literal["replicate", "zero"] = "replicate") -> Tensor:
-        """(B, C, H, W) with padding."""
+    def pad(self, x: Tensor, mode: Literal["replicate", "zero", "grey"] = "replicate") -> Tensor:
+        """(B, C, H, W) with padding; grey is 0.5."""
         sides = (self.left, self.right, self.above, self.below)
-        return F.pad(x, sides, mode="replicate") if mode == "replicate" else F.pad(x, sides)
+        if mode == "replicate":
+            return F.pad(x, sides, mode="replicate")
+        return F.pad(x, sides, value=0.5 if mode == "grey" else 0.0)
 
     def pad_maps(self, maps: NDArray[np.integer]) -> NDArray[np.integer]:
         """Label maps (..., H, W) with padding: the labels at the border go on."""

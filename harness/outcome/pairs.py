@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import HarnessError, suggestion
 from harness.results.records import Cost, Measured, PairRecord, Status, Tested, benchmark_of, slug_of
-from harness.results.rows import Row
+from harness.results.rows import Row, whole_row
 from harness.results.store import RunFolder, Store
 from harness.results.trail import Point
 
@@ -64,6 +64,11 @@ def means_of(rows: pd.DataFrame) -> Means:
     }
 
 
+def with_wholes(means: Means, wholes: Means) -> Means:
+    """The means of rows, and what is no mean."""
+    return {at: {**values, **wholes.get(at, {})} for at, values in means.items()}
+
+
 def gaps_of(rows: pd.DataFrame) -> Gaps:
     """What `means_of` has no mean of."""
     known = _known(rows)
@@ -87,7 +92,7 @@ def _known(rows: pd.DataFrame) -> Any:
 class ArmOutcome:
     """One arm. `rows` has a line per test triplet (test, level, triplet, clip, then every metric), none of a test set
     before all of it is measured; `frames` are the hashes of what each was measured on. `measured`, `status` and `cost`
-    are None for what is not there yet."""
+    are None for what is not there yet; `wholes` are the values of metrics of whole sets."""
 
     label: str
     run: RunFolder | None
@@ -96,14 +101,15 @@ class ArmOutcome:
     measured: Measured | None = None
     status: Status | None = None
     cost: Cost | None = None
+    wholes: Means = field(default_factory=dict)
 
     @property
     def evaluated(self) -> bool:
         return not self.rows.empty
 
     def means(self) -> Means:
-        """Mean of every metric, by column."""
-        return means_of(self.rows)
+        """Mean of every metric, by column; and the values of metrics of whole sets."""
+        return with_wholes(means_of(self.rows), self.wholes)
 
     def curve(self) -> pd.DataFrame:
         """step, epoch, loss, total, learning_rate, seconds."""
@@ -203,14 +209,15 @@ def readable(store: Store, records: Mapping[str, PairRecord]) -> Iterator[PairOu
 def read_evaluation(store: Store, name: str) -> Outcome:
     """What was measured of given weights. Raises HarnessError for a record that is damaged or of a newer version."""
     record = store.read_evaluation(name)
-    rows = store.evaluation_rows(name)
-    found = rows_of(rows, record, {"weights": record.weights, "masks": record.network_masks[0]})
-    arm = ArmOutcome(record.labels[0], None, *found, cost=record.cost)
+    rows, of = store.evaluation_rows(name), {"weights": record.weights, "masks": record.network_masks[0]}
+    found = rows_of(rows, record, of)
+    arm = ArmOutcome(record.labels[0], None, *found, cost=record.cost, wholes=wholes_of(rows, record, of))
     return Outcome(name, record, _reference(store, record), (arm,))
 
 
 def _reference(store: Store, record: Tested) -> ArmOutcome:
-    return ArmOutcome(MEAN, None, *rows_of(store.read_reference(), record, {"weights": "none", "masks": "none"}))
+    rows, of = store.read_reference(), {"weights": "none", "masks": "none"}
+    return ArmOutcome(MEAN, None, *rows_of(rows, record, of), wholes=wholes_of(rows, record, of))
 
 
 def _arm(run: RunFolder, label: str, masks: str, record: PairRecord) -> ArmOutcome:
@@ -218,8 +225,9 @@ def _arm(run: RunFolder, label: str, masks: str, record: PairRecord) -> ArmOutco
         run.record()  # which is to be whole, though nothing of it is shown
     measured = run.measured()
     rows = run.read_rows() if measured else []
-    found = rows_of(rows, record, {"weights": measured.weights if measured else "", "masks": masks})
-    return ArmOutcome(label, run, *found, measured, run.status(), measured.cost if measured else None)
+    of = {"weights": measured.weights if measured else "", "masks": masks}
+    found, wholes = rows_of(rows, record, of), wholes_of(rows, record, of)
+    return ArmOutcome(label, run, *found, measured, run.status(), measured.cost if measured else None, wholes)
 
 
 def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple[pd.DataFrame, dict[Triplet, Seen]]:
@@ -229,12 +237,7 @@ def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple
     `of` are further values that the rows must have: the network's weights and the masks that it was given."""
     import pandas as pd
 
-    wanted = {**of, "protocol": record.protocol, "regions": record.regions}
-    found = {
-        (row.data, row.level, row.triplet): row
-        for row in rows
-        if all(getattr(row, name) == value for name, value in wanted.items())
-    }
+    found = _found(rows, record, of)
     kept: list[Row] = []
     for tests in record.tests:
         keys = [(tests.data, level, triplet) for level, ids in tests.levels.items() for triplet in ids]
@@ -246,6 +249,32 @@ def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple
     table = pd.DataFrame(map(_line, kept))
     metrics = dict.fromkeys((*table.columns, "psnr", record.ssim, *record.metrics, *record.motion))
     return table.reindex(columns=list(metrics)), seen  # a metric that no row has yet is one that all lack
+
+
+def wholes_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> Means:
+    """The values of the record's metrics of whole sets, of levels that are measured; none that is of other rows."""
+    found, wholes = _found(rows, record, of), Means()
+    for tests in record.tests if record.of_sets else ():
+        for level, ids in tests.levels.items():
+            members = [found[at] for triplet in ids if (at := (tests.data, level, triplet)) in found]
+            if len(members) < len(ids) or not members:
+                continue
+            wanted = whole_row(members)
+            whole = found.get((tests.data, level, wanted.triplet))
+            if whole is not None and whole.seen == wanted.seen:
+                values = {name: whole.values[name] for name in record.of_sets if name in whole.values}
+                wholes[Column(tests.name, level)] = values
+    return wholes
+
+
+def _found(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> dict[tuple[str, str, str], Row]:
+    """Those of a network under the record's protocol, by data, level and triplet."""
+    wanted = {**of, "protocol": record.protocol, "regions": record.regions}
+    return {
+        (row.data, row.level, row.triplet): row
+        for row in rows
+        if all(getattr(row, name) == value for name, value in wanted.items())
+    }
 
 
 def _line(row: Row) -> dict[str, Any]:

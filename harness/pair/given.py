@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from filelock import FileLock
@@ -18,6 +19,7 @@ from harness.pair.seen import warn_of_seen
 from harness.pair.session import Session
 from harness.pair.start import Trained, state_hash
 from harness.pair.testset import Tests
+from harness.pair.told import means_told
 from harness.registry.catalog import Catalog, ChosenMasks, catalog
 from harness.registry.options import Choice, parse_choice, parse_choices
 from harness.registry.specs import BaselineSpec, MaskPartSpec, MaskSourceSpec, PluginSpec, Spec
@@ -118,10 +120,14 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
     rows.parent.mkdir(parents=True, exist_ok=True)
     model.to(tests.world.device)
 
+    tell = partial(session.notify, "harness_eval_done", run=f"{arm.slug}.weights.{sha}", info=None)
+
     def progress(done: int, total: int) -> None:
-        session.notify("harness_eval_done", run=f"{arm.slug}.weights.{sha}", done=done, total=total)
+        tell(done=done, total=total, means={})
 
     with FileLock(rows.with_suffix(".lock")):
         tests.evaluate(lambda settings: predictor(model, settings), rows, session, cache, sha, progress)
         write(session.store.evaluation(name), record)
+    total = sum(len(each.triplets) for each in tests.sets)
+    tell(done=total, total=total, means=means_told(session.store.evaluation_rows(name), record, sha))
     return name

@@ -22,8 +22,9 @@ from harness.registry.protocol import Protocol
 from harness.registry.specs import BenchmarkSpec
 from harness.results.records import Asked
 from harness.results.store import Store
+from harness.train.library import find_recipe
 from harness.train.plan import TrainPlan
-from harness.train.recipe import Recipe, load_recipe
+from harness.train.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0,
     wrong, and for masks that nobody knows. `store` is where a run to start from is looked for, None where there are no
     results yet."""
     arm = Arm.of(known, parse_choice(asked.baseline), parse_choices(asked.plugins))
-    recipe = load_recipe(asked.recipe)
+    recipe = find_recipe(asked.recipe, known.plugins)
     data = _training_sets(asked, recipe, known)
     metrics, unavailable = choose_metrics(known, parse_choices(asked.metrics))
     protocol = known.find(Protocol, asked.protocol).spec

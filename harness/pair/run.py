@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors.torch
@@ -35,6 +35,7 @@ from harness.pair.seen import warn_of_seen
 from harness.pair.session import Session
 from harness.pair.start import state_hash
 from harness.pair.testset import Tests, file_hash
+from harness.pair.told import means_told, telling
 from harness.registry.catalog import catalog
 from harness.registry.mask_choice import TRUTH
 from harness.results.comparison import Comparison, differences
@@ -162,7 +163,8 @@ def run_pair(plan: Plan, session: Session) -> str:
             if world.writes:
                 _mention_others(run, its_record, session)
                 run.claim(its_record, installation())
-            _run_arm(arm, plan, shared, run, session)
+            notify = telling(session.notify, run, its_record, plan.training.recipe, shared.steps)
+            _run_arm(arm, plan, shared, run, replace(session, notify=notify))
     if world.writes and len(runs) == 2:
         verdict = judge(runs[0][0], runs[1][0])
         session.store.write_pair(pair, record.model_copy(update={"verdict": verdict}))
@@ -237,7 +239,7 @@ def _evaluate(
     session: Session,
 ) -> None:
     def progress(done: int, total: int) -> None:
-        session.notify("harness_eval_done", run=run.name, done=done, total=total)
+        session.notify("harness_eval_done", run=run.name, done=done, total=total, means={})
 
     weights = file_hash(last.weights)[:12]
     tests.evaluate(lambda settings: predictor(model, settings), run.rows, session, masks, weights, progress)
@@ -255,6 +257,9 @@ def _evaluate(
         )
         run.set_measured(known)
     run.set_status(Status(state="evaluated", step=last.step, steps=last.step))
+    total = sum(len(each.triplets) for each in tests.sets)
+    means = means_told(run.read_rows(), tests.tested(run.name, masks), weights)
+    session.notify("harness_eval_done", run=run.name, done=total, total=total, means=means)
     session.notify("harness_run_finished", run=run.name)
 
 

@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from harness.distributed import World
 from harness.errors import HarnessError
-from harness.evaluate.conformance import check_metric, check_motion_metric
-from harness.evaluate.plan import EvalPlan, Metric, MotionMetric
+from harness.evaluate.conformance import check_metric, check_motion_metric, check_wide_metric
+from harness.evaluate.plan import EvalPlan, Metric, MotionMetric, WideMetric
 from harness.evaluate.protocol import Predict, mean_of_frames, protocol_id
 from harness.evaluate.regions import ByMasks, ByMotion, Grouping
 from harness.evaluate.runner import Evaluation, evaluate
@@ -27,7 +27,7 @@ from harness.registry.contract import ContractError
 from harness.registry.options import Choice
 from harness.registry.protocol import Settings
 from harness.registry.specs import MetricSpec
-from harness.results.records import METRICS
+from harness.results.records import METRICS, Tested
 from harness.train.loop import Interrupted
 
 
@@ -46,6 +46,8 @@ class Tests:
             raise HarnessError("no benchmark to test on: name one")
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise HarnessError(f"two test sets are called {twice}: their columns could not be told apart; test on one")
+        if self.region_masks is None and (wanting := self.plan.needs("labels")):
+            raise HarnessError(f"metric {wanting[0]} needs label maps: name a mask source with --masks")
 
     def record(self) -> dict[str, Any]:
         """Of a record what a table needs to find the rows again, and to say how they were made."""
@@ -53,11 +55,18 @@ class Tests:
             "tests": tuple(tests.record() for tests in self.sets),
             "protocol": protocol_id(self.plan.protocol),
             "ssim": self.plan.protocol.ssim,
-            "metrics": tuple(self.plan.of_frames),
+            "metrics": tuple(self.plan.columns),
             "motion": tuple(self.plan.motion_columns) if any(tests.knows_truth for tests in self.sets) else (),
+            "of_sets": tuple(self.plan.of_sets),
             "unavailable": {**self.plan.unavailable, **self._without_truth},
             "regions": self._regions,
         }
+
+    def tested(self, label: str, masks: MaskCache | None) -> Tested:
+        """The same as a record of one network, which is given these masks."""
+        return Tested(
+            title="", labels=(label,), network_masks=(masks.folder.name if masks else "none",), **self.record()
+        )
 
     @property
     def _without_truth(self) -> dict[str, str]:
@@ -140,9 +149,14 @@ def choose_metrics(known: Catalog, choices: Sequence[Choice]) -> tuple[dict[str,
             if spec.needs == "motion":
                 check_motion_metric(chosen.entry, built)
                 metrics[column] = MotionMetric(built, built.parts)
-            else:
+            elif spec.needs == "frame":
                 check_metric(chosen.entry, built)
                 metrics[column] = built
+            else:
+                check_wide_metric(chosen.entry, built, spec.needs)
+                parts = built.parts if "motion" in spec.needs else ()
+                result = built.result if "set" in spec.needs else None
+                metrics[column] = WideMetric(measure=built, needs=spec.needs, parts=parts, result=result)
     return metrics, unavailable
 
 

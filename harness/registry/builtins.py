@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.registry.hookspecs import hookimpl
 from harness.registry.metrics import metrics, weights
 from harness.registry.protocol import UNIFIED, Protocol
-from harness.registry.specs import BenchmarkSpec, MaskSourceSpec, MetricSpec, PluginSpec, WeightsSpec
+from harness.registry.specs import BenchmarkSpec, LauncherSpec, MaskSourceSpec, MetricSpec, PluginSpec, WeightsSpec
 
 
 @hookimpl
@@ -95,3 +95,11 @@ def harness_weights() -> list[WeightsSpec]:
 @hookimpl
 def harness_protocols() -> list[Protocol]:
     return [UNIFIED]
+
+
+@hookimpl
+def harness_launchers() -> list[LauncherSpec]:
+    return [
+        LauncherSpec("local", "harness.launch.launchers:local", summary="on this machine, --jobs at a time"),
+        LauncherSpec("slurm", "harness.launch.slurm:slurm", summary="a Slurm cluster, one job a pair; needs submitit"),
+    ]

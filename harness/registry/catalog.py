@@ -15,6 +15,7 @@ from harness.registry.protocol import Protocol
 from harness.registry.specs import (
     BaselineSpec,
     BenchmarkSpec,
+    LauncherSpec,
     MaskPartSpec,
     MaskSourceSpec,
     MetricSpec,
@@ -35,6 +36,7 @@ HOOKS: dict[str, type[Named]] = {
     "harness_benchmarks": BenchmarkSpec,
     "harness_metrics": MetricSpec,
     "harness_protocols": Protocol,
+    "harness_launchers": LauncherSpec,
 }
 
 PARTS = ("tagger", "detector", "segmenter")

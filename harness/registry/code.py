@@ -29,19 +29,19 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "training": (
         *("arm", "distributed"),
         *("data.augment", "data.benchmark", "data.known", "data.loader", "data.mixture", "data.order"),
-        *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
-        *("model.losses", "model.regions", "model.warping"),
+        *("model.blocks", "model.compose", "model.contracts", "model.correlation", "model.deterministic"),
+        *("model.flows", "model.losses", "model.regions", "model.splatting", "model.warping"),
         *("train.checkpoint", "train.engine", "train.freeze", "train.loop", "train.recipe", "train.step"),
         *("weights.content", "weights.fit", "weights.groups", "weights.read"),
     ),
     # the rows of given weights on given frames, of any benchmark; label maps are in each row's key
     "rows": (
         *("arm", "registry.protocol"),
-        *("evaluate.protocol", "evaluate.regions", "evaluate.runner"),
+        *("evaluate.given", "evaluate.protocol", "evaluate.regions", "evaluate.runner", "evaluate.whole"),
         *("metrics.epe", "metrics.lpips", "metrics.motion"),
         *("metrics.pixelwise", "metrics.regional", "metrics.ssim"),
-        *("model.blocks", "model.compose", "model.contracts", "model.deterministic"),
-        *("model.padding", "model.regions", "model.warping"),
+        *("model.blocks", "model.compose", "model.contracts", "model.correlation", "model.deterministic"),
+        *("model.flows", "model.padding", "model.regions", "model.splatting", "model.warping"),
         *("weights.content", "weights.fit", "weights.groups", "weights.read"),
     ),
     # the rows of frames of which the middle alone is tested
@@ -142,7 +142,10 @@ def _write(node: ast.AST, into: list[str]) -> None:
 
 
 def _computes_nothing(node: ast.AST) -> bool:
-    """A docstring, be it of a constant; `pass` and `...`, which stand where a docstring is all there is."""
+    """A docstring, be it of a constant; `pass` and `...`, which stand where a docstring is all there is; which contract
+    an adapter was written for."""
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+        return all(isinstance(target, ast.Name) and target.id == "HARNESS_CONTRACT" for target in node.targets)
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 

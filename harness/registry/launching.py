@@ -26,7 +26,7 @@ class LaunchPlan:
     results   the results folder, absolute
     note      says a line to the user
     stop      asked all the time: a signal's number once the user wants to stop, else 0
-    options   the launcher's own, as the user wrote them
+    options   as the user wrote them: `--partition` and alike, and all those of a launcher that declares none
     wait      whether to return once every job has ended, not at once
     workers   processes that read data, for each process that trains
     at_once   jobs that this machine runs at a time; `gpus` are handed out to them, each as CUDA_VISIBLE_DEVICES has it

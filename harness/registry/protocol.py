@@ -14,7 +14,7 @@ class Settings:
     """How a network is run on one benchmark's frames.
 
     channels      order in which the network sees the colours and gives them back
-    padding       how frames are brought to a size that the network takes: "replicate" or "zero"
+    padding       how frames are brought to a size that the network takes: "replicate", "zero" or "grey", which is 0.5
     placement     where the padding goes: "right-below", or "centre", half of it on either side
     multiple      of the padded sides, at full size; None for the smallest that the network takes at that scale
     scale         working scale of the network
@@ -23,7 +23,7 @@ class Settings:
     """
 
     channels: Literal["rgb", "bgr"] = "rgb"
-    padding: Literal["replicate", "zero"] = "replicate"
+    padding: Literal["replicate", "zero", "grey"] = "replicate"
     placement: Literal["right-below", "centre"] = "right-below"
     multiple: int | None = None
     scale: float = 1.0

@@ -156,6 +156,10 @@ class BenchmarkSpec(Spec):
     kind = "benchmark"
 
 
+NEEDS = ("frame", "inputs", "flows", "t", "labels", "motion", "set")
+"""What a metric may ask for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
     """What is measured of a prediction. `needs` says what the factory's callable is given:
@@ -166,11 +170,23 @@ class MetricSpec(Spec):
             there are none; `truth` has the true `flow_t0`, `flow_t1`, and `visible_t0`, `visible_t1`, `inside`
             (B, H, W) bool. The callable's `parts` names the parts: each is a column, `epe@inside`. It is asked on
             benchmarks alone that know the truth.
+    a tuple of words of NEEDS   `(**given)`, by keyword, what the words stand for:
+
+            "frame"   frame, truth      as above
+            "inputs"  img0, img1        as these
+            "flows"   flow_t0, flow_t1  (B, 2, H, W), as predicted; None of a network that has none
+            "t"       t                 (B,), the time between the inputs
+            "labels"  labels0, labels1  (B, H, W) int64, label maps of the inputs, of the masks that regions go by:
+                                        those of `--masks`, the same for every arm; refused where there are none
+            "motion"  motion            the truth as above, and so are `parts` and benchmarks
+            "set"     nothing: the callable gives features (B, D) of each frame, and its method `result(features)`,
+                      of all frames of a level (N, D) in float64, one number: the value of the level. It has no
+                      interval, and no value by triplet
 
     `digits` after the point are shown in tables. `version` is part of each row: raise it when values change.
     """
 
-    needs: Literal["frame", "motion"] = "frame"
+    needs: Literal["frame", "motion"] | tuple[str, ...] = "frame"
     unit: str = ""
     higher_is_better: bool = True
     digits: int = 3
@@ -180,8 +196,23 @@ class MetricSpec(Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.needs not in ("frame", "motion"):
-            raise ValueError(f"needs {self.needs!r} of {self.name!r} is neither 'frame' nor 'motion'")
+        if self.needs in ("frame", "motion"):
+            return
+        if not isinstance(self.needs, tuple):
+            raise ValueError(f"needs {self.needs!r} of {self.name!r} is neither 'frame' nor 'motion', nor a tuple")
+        odd = [word for word in self.needs if word not in NEEDS or self.needs.count(word) > 1]
+        if odd or not {*self.needs} - {"set"}:
+            what = f"has {odd[0]!r}" if odd else "has nothing to look at"
+            raise ValueError(f"needs {self.needs!r} of {self.name!r} {what}: words of {', '.join(NEEDS)}, each once")
+        if {"set", "motion"} <= {*self.needs}:
+            raise ValueError(f"needs {self.needs!r} of {self.name!r}: 'set' and 'motion' do not go together")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LauncherSpec(Spec):
+    """Where jobs run. Factory: a function `(plan: LaunchPlan, **options) -> Launched`."""
+
+    kind = "launcher"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,16 +222,28 @@ class MotionSeam:
     stride    input pixels per cell of that output; its flows are in pixels of that grid
     latent    "feature": an intermediate feature (IFRNet, AMT); "blend": the logit of the blend mask (RIFE, EMA-VFI)
     channels  of the latent: 1 for a blend logit
+    kind      of its flows: "backward", from the frame to be made to the frames given (t->0, t->1); "forward", from each
+              of these to the other (0->1, 1->0), for networks that splat. Plug-ins supply backward flows in either
+              case; `harness.model.take_up` turns them into what is declared here
+    adds      whether what comes after adds to these flows what it finds. False of a network that estimates them anew
+              from what they warp, as UPR-Net: with fresh weights its flows say nothing of a prior's
     """
 
     stride: int
     latent: Literal["feature", "blend"]
     channels: int
+    kind: Literal["backward", "forward"] = "backward"
+    adds: bool = True
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("backward", "forward"):
+            raise ValueError(f"motion seam: kind {self.kind!r} is neither 'backward' nor 'forward'")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offers:
-    """What a baseline hands to plug-ins: coarsest siamese features of `channels` at `stride`, and the motion seam."""
+    """What a baseline hands to plug-ins: coarsest siamese features of `channels` at `stride`, and the motion seam, None
+    for a network that estimates no flows: motion plug-ins cannot act on it."""
 
     channels: int
     stride: int

@@ -9,6 +9,9 @@ from harness.outcome.pairs import ArmOutcome, Column, Means, Outcome, PairOutcom
 from harness.outcome.refusals import refusals
 from harness.results.records import PairRecord
 
+NOT_COUNTED = "not counted"
+"""What a table says in place of multiply-accumulates that could not be counted."""
+
 
 def unmatched_notes(pairs: Sequence[PairOutcome]) -> list[str]:
     """Why a difference would be refused, where it is shown all the same."""
@@ -37,6 +40,17 @@ def tested_notes(outcome: Outcome) -> list[str]:
     ]
     notes += [f"{tests.data} is PARTIAL: {tests.partial}." for tests in data.tests if tests.partial]
     notes += [f"{name} is not available: {reason}" for name, reason in data.unavailable.items()]
+    return notes
+
+
+def cost_notes(arms: Iterable[ArmOutcome]) -> list[str]:
+    """Whose multiply-accumulates are not known, and why; and what is left out of them."""
+    notes = []
+    for label, cost in [(arm.label, arm.cost) for arm in arms if arm.cost]:
+        if cost.not_counted:
+            notes.append(f"{label}: MACs are {NOT_COUNTED}: {cost.not_counted.rstrip('.')}.")
+        if cost.unseen:
+            notes.append(f"{label}: MACs leave out {', '.join(cost.unseen)}, of which there is no formula.")
     return notes
 
 

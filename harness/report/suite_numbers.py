@@ -134,7 +134,8 @@ def _measured(
     if not evaluated:
         return ({},) * (len(suite.columns) + 1)
     scores = [_at(suite, means(each.arm), each.pair) for each in evaluated]
-    costs = [each.arm.cost.macs_thop / 1e12 for each in evaluated if each.arm.cost]
+    counted = [each.arm.cost.macs_thop for each in evaluated if each.arm.cost]
+    costs = [macs / 1e12 for macs in counted if macs is not None]
     return (*mean(scores), {"cost": costs[0]} if costs else {})
 
 

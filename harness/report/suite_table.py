@@ -11,7 +11,7 @@ from harness.outcome.exact import static_notes
 from harness.outcome.pairs import stem_of
 from harness.report.certainty import uncertainty_lines
 from harness.report.formats import ScoreCell
-from harness.report.notes import apart_notes, gap_notes, time_notes
+from harness.report.notes import apart_notes, cost_notes, gap_notes, time_notes
 from harness.report.published import PublishedTable, tables
 from harness.report.sheet import Cell, Line, Sheet, blank
 from harness.report.suite_certainty import floor_notes, judged_notes, p_values, proven
@@ -180,6 +180,7 @@ def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
         at: column.label if levels.count(at) == 1 else " ".join(at)
         for at, column in zip(levels, suite.columns, strict=True)
     }
+    yield from dict.fromkeys(cost_notes(replace(found.arm, label=label) for (label, _), found in _all(rows)))
     yield from (*gap_notes(arms, labels), *static_notes(arms, labels))
     yield from judged_notes(suite, of)
     for (label, seed), found in _all(rows):

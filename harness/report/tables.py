@@ -8,18 +8,39 @@ from dataclasses import replace
 from harness.outcome.control import judged
 from harness.outcome.difference import difference
 from harness.outcome.exact import exact_in, moving_difference, without_exact
-from harness.outcome.pairs import ArmOutcome, Column, Gaps, Means, Outcome, PairOutcome, gaps_of, means_of, stem_of
+from harness.outcome.pairs import (
+    ArmOutcome,
+    Column,
+    Gaps,
+    Means,
+    Outcome,
+    PairOutcome,
+    gaps_of,
+    means_of,
+    stem_of,
+    with_wholes,
+)
 from harness.outcome.seeds import certainty, estimates, floor, of_all_seeds
 from harness.registry.catalog import catalog
 from harness.registry.mask_choice import TRUTH
 from harness.registry.specs import MetricSpec
 from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
-from harness.report.notes import apart_notes, odd_notes, tested_notes, time_notes, unmatched_notes, untrained_notes
+from harness.report.notes import (
+    NOT_COUNTED,
+    apart_notes,
+    cost_notes,
+    odd_notes,
+    tested_notes,
+    time_notes,
+    unmatched_notes,
+    untrained_notes,
+)
 from harness.report.sheet import Cell, Line, Sheet, blank, scores
 from harness.results.records import PairRecord
 from harness.results.store import Store
 
 MOVING = "still < 2, slow < 8, fast < 24"
+OF_SETS = "One value for all triplets of a level together: it has no interval."
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 
 
@@ -44,7 +65,7 @@ def evaluation_sheets(outcome: Outcome) -> list[Sheet]:
     lines = [*_arm([outcome.reference], outcome.columns, outcome.record.ssim)]
     lines += _arm(outcome.arms, outcome.columns, outcome.record.ssim)
     labels = (*map(outcome.column_label, outcome.columns), *COSTS)
-    notes = (*tested_notes(outcome), *odd_notes([outcome]), *untrained_notes([outcome]))
+    notes = (*tested_notes(outcome), *cost_notes(outcome.arms), *odd_notes([outcome]), *untrained_notes([outcome]))
     return [Sheet(outcome.record.title, labels, tuple(lines), notes), *_further([outcome], {})]
 
 
@@ -57,13 +78,22 @@ def _further(outcomes: Sequence[Outcome], gained: Means) -> list[Sheet]:
     of_motion = dict.fromkeys(map(stem_of, first.record.motion))
     return [
         *(_metric(outcomes, gained, name) for name in names),
+        *(replace(_metric(outcomes, gained, name), notes=(OF_SETS,)) for name in first.record.of_sets),
         *(_motion(outcomes, gained, name) for name in of_motion),
     ]
 
 
 def _gains(pair: PairOutcome) -> Means:
     gained = difference(pair)
-    return {} if gained is None else means_of(gained)
+    if gained is None:
+        return {}
+    one, other = (arm.wholes for arm in pair.arms)
+    wholes = {
+        at: {name: other[at][name] - value for name, value in values.items() if name in other[at]}
+        for at, values in one.items()
+        if at in other
+    }
+    return with_wholes(means_of(gained), wholes)
 
 
 def _mean(of_seeds: Sequence[Means]) -> Means:
@@ -92,7 +122,7 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
         lines.append(Line("difference", (*cells, *_cost_difference(*pair.arms)), rule=True))
         lines += _difference_without_static(pairs)
     lines += uncertainty_lines(sure, columns, len(COSTS))
-    notes = tested_notes(pair)
+    notes = [*tested_notes(pair), *cost_notes(pair.arms)]
     labels = (*map(pair.column_label, columns), *COSTS)
     seeds = ", ".join(str(pair.record.seed) for pair in pairs)
     title = f"{pair.record.title}, {'mean over seeds' if len(pairs) > 1 else 'seed'} {seeds}"
@@ -133,8 +163,8 @@ def _costs(arm: ArmOutcome) -> list[Cell]:
     cost, seconds = arm.cost, arm.seconds_per_step
     return [
         _number(cost.parameters / 1e6, 3) if cost else Cell(),
-        _number(cost.macs / 1e9, 1) if cost else Cell(),
-        _number(cost.macs_thop / 1e9, 1) if cost else Cell(),
+        _billions(cost.macs) if cost else Cell(),
+        _billions(cost.macs_thop) if cost else Cell(),
         _number(seconds, 3) if seconds is not None else Cell(),
     ]
 
@@ -170,14 +200,18 @@ def _number(value: float, digits: int, sign: str = "") -> Cell:
     return Cell(f"{value:{sign}.{digits}f}", (("value", value),))
 
 
+def _billions(macs: int | None, sign: str = "") -> Cell:
+    return Cell(NOT_COUNTED) if macs is None else _number(macs / 1e9, 1, sign)
+
+
 def _cost_difference(one: ArmOutcome, other: ArmOutcome) -> list[Cell]:
     a, b = one.cost, other.cost
     if not a or not b:
         return list(blank(len(COSTS)))
     return [
         _number((b.parameters - a.parameters) / 1e6, 3, "+"),
-        _number((b.macs - a.macs) / 1e9, 1, "+"),
-        _number((b.macs_thop - a.macs_thop) / 1e9, 1, "+"),
+        _billions(None if a.macs is None or b.macs is None else b.macs - a.macs, "+"),
+        _billions(None if a.macs_thop is None or b.macs_thop is None else b.macs_thop - a.macs_thop, "+"),
         Cell(),  # the arms were not timed side by side: see harness cost
     ]
 

@@ -63,13 +63,17 @@ class Cost(Frozen):
     macs_thop          the convention behind the paper's cost column: transposed convolutions counted over their
                        output, which is 4 times too much at stride 2; attention not counted
     macs_warp          of bilinear sampling, 4 a value, in neither of the two: nobody in the field counts it
+    not_counted        why no multiply-accumulates are known; they are None then
+    unseen             operators that may multiply and have no formula, so that `macs` leaves them out
     """
 
     parameters: int
     parameters_plugins: int = 0
-    macs: int
-    macs_thop: int
-    macs_warp: int = 0
+    macs: int | None
+    macs_thop: int | None
+    macs_warp: int | None = 0
+    not_counted: str = ""
+    unseen: tuple[str, ...] = ()
 
 
 class Fingerprint(Frozen):
@@ -149,6 +153,7 @@ class Tested(Record):
 
     ssim           the metric that the protocol calls SSIM
     motion         columns of metrics of motion (`epe@inside`), which the test sets have that know the truth
+    of_sets        metrics of whole sets, which have one value for each level
     unavailable    metrics that could not be measured, with the reason
     regions        the masks that PSNR inside and outside of masks is measured by, as rows name them
     network_masks  those that the network of each arm was given, as rows name them
@@ -161,6 +166,7 @@ class Tested(Record):
     ssim: str
     metrics: tuple[str, ...]
     motion: tuple[str, ...] = ()
+    of_sets: tuple[str, ...] = ()
     unavailable: Mapping[str, str] = {}
     regions: str
     network_masks: tuple[str, ...]

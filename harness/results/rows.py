@@ -58,6 +58,20 @@ class Row(Frozen):
         return all(name in self.values for name in metrics)
 
 
+def whole_row(of_level: Sequence[Row]) -> Row:
+    """The row of all these triplets together, without values yet: of one level, measured alike. In place of a triplet's
+    name and of what was seen of it stand those of all."""
+    rows = sorted(of_level, key=lambda row: row.triplet)
+    seen = {name: _short(getattr(row, name) for row in rows) for name in SEEN}
+    return rows[0].model_copy(
+        update={"triplet": f"*{_short(row.triplet for row in rows)}", "clip": "*", "values": {}, **seen}
+    )
+
+
+def _short(words: Iterable[str]) -> str:
+    return sha256("\n".join(words).encode()).hexdigest()[:16]
+
+
 def read_rows(path: Path, remedy: str, checked: bool = True) -> list[Row]:
     """The whole rows; none where there is no file. Those of the landed schema are not `checked`.
 

@@ -1,7 +1,7 @@
 """Where results live: one folder a run, one file a pair, one a set of initial weights.
 
     runs/<arm>.s<seed>.<fingerprint8>/  run.json status.json measured.json env.json curve.csv audit.csv rows.csv
-                                        checkpoints/
+                                        checkpoints/ rows.features/ (beside any rows, of metrics of whole sets)
     pairs/<arm>.s<seed>.<fingerprint8>-<tested8>.json   the runs of a pair and its test triplets, named before they run
     reference/rows.csv                                  rows of what is no network
     init/<baseline>.s<seed>.<hash8>.safetensors         initial weights, shared by all arms

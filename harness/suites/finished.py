@@ -15,7 +15,7 @@ def finished(plan: Plan, store: Store) -> str:
     That its data is still the same is for the run to find out.
     """
     for pair in readable(store, records_of(plan, store)):  # running one that is damaged again repairs it
-        if all(pair.is_whole(arm, plan.testing.of_frames, plan.testing.of_motion) for arm in pair.arms):
+        if all(pair.is_whole(arm, plan.testing.measured, plan.testing.of_motion) for arm in pair.arms):
             return pair.name
     return ""
 

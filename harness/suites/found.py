@@ -50,9 +50,9 @@ def find_rows(suite: Suite, store: Store) -> Rows:
 
 def _wanted(suite: Suite, records: Mapping[str, PairRecord]) -> dict[str, list[str]]:
     """Pairs of the suite's recipe and of the words of each row."""
-    from harness.train.recipe import load_recipe  # imports numpy, which an empty store does not need
+    from harness.train.library import find_recipe  # imports numpy, which an empty store does not need
 
-    recipe = load_recipe(suite.recipe)
+    recipe = find_recipe(suite.recipe, catalog().plugins)
     settings, sets = recipe.compared(), recipe.sets(suite.data)
     return {
         row.label: [

@@ -22,13 +22,18 @@ def check_columns(suite: Suite, plan: Plan) -> None:
     """Raises HarnessError for a column of something that a plan of the suite does not measure: a part of no metric, a
     benchmark that is not tested on. What cannot be measured on this machine is left to the table."""
     tests = [chosen.name for chosen in plan.tests]
-    known = [*plan.testing.of_frames, *MASK_COLUMNS, *MOTION_COLUMNS, *plan.testing.motion_columns]
+    known = [*plan.testing.columns, *MASK_COLUMNS, *MOTION_COLUMNS, *plan.testing.motion_columns]
     metrics = comparison_of(plan).metrics
     for column in suite.columns:
         if column.test not in tests:
             hint = suggestion(column.test, tests) or f"; it is tested on {', '.join(tests)}"
             raise HarnessError(f"{suite.title}: column '{column.label}' is of no test set: '{column.test}'{hint}")
         name = column.filled_by(metrics)
+        if name in plan.testing.of_sets:
+            raise HarnessError(
+                f"{suite.title}: column '{column.label}' shows '{name}', one value of a whole set, and no interval: "
+                "leave the column out; the table of each pair has it"
+            )
         if name not in known and column.leading.partition("@")[0] in metrics:
             hint = suggestion(name, known) or f"; there are: {', '.join(known)}"
             raise HarnessError(f"{suite.title}: column '{column.label}' shows '{name}', which nothing measures{hint}")

@@ -86,7 +86,7 @@ def _states(
     tested = set()
     for pair in readable(store, records_of(plan, store)):
         if pair.record.runs == tuple(run.name for run in runs):
-            wanted = plan.testing.of_frames, plan.testing.of_motion
+            wanted = plan.testing.measured, plan.testing.of_motion
             tested |= {arm.run for arm in pair.arms if pair.is_whole(arm, *wanted)}
     return [
         ArmState(arm, min(_step(run), steps), steps, run in tested, tests)

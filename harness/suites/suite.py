@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import HarnessError, suggestion
 from harness.registry.options import parse_choices
-from harness.registry.plugins import FAULTS, Plugins, in_one_line
+from harness.registry.plugins import Plugins
 from harness.results.records import METRICS, Asked
 from harness.yamlfile import load_yaml
 
@@ -19,8 +18,6 @@ FOLDER = Path(__file__).parent
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
-
-log = logging.getLogger("harness")
 
 
 class _Record(BaseModel):
@@ -198,18 +195,11 @@ def suite_files(plugins: Plugins) -> dict[str, Path]:
     A hook that fails is named and left out. Raises HarnessError for a name that two files claim.
     """
     found: dict[str, Path] = {}
-    for path in (*sorted(FOLDER.glob("*.yaml")), *_brought(plugins)):
+    brought = plugins.brought("harness_tables", lambda paths: [Path(path) for path in paths])
+    for path in (*sorted(FOLDER.glob("*.yaml")), *(path for _, paths in brought for path in paths)):
         if found.setdefault(path.stem, path).resolve() != path.resolve():
             raise HarnessError(f"the suite '{path.stem}' is claimed by {found[path.stem]} and by {path}")
     return found
-
-
-def _brought(plugins: Plugins) -> Iterator[Path]:
-    for origin, implementation in plugins.implementations("harness_tables"):
-        try:
-            yield from [Path(path) for path in implementation()]
-        except FAULTS as error:
-            log.warning("left out: %s: harness_tables: %s", origin, in_one_line(error))
 
 
 def load_suite(path: Path) -> Suite:

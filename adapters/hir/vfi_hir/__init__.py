@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness import PluginSpec, hookimpl
 
+HARNESS_CONTRACT = "1.1"
+
 __all__ = ["harness_plugins"]
 
 

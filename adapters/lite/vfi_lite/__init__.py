@@ -6,6 +6,8 @@ from __future__ import annotations
 from harness import MaskPartSpec, MaskSourceSpec, WeightsSpec, hookimpl
 from vfi_lite.weights import EFFICIENTNET, MOBILE_SAM, YOLO
 
+HARNESS_CONTRACT = "1.1"
+
 
 @hookimpl
 def harness_weights() -> list[WeightsSpec]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from harness import MaskPartSpec, MaskSourceSpec, WeightsSpec, hookimpl
 from vfi_openworld.specs import GROUNDING_DINO, HQ_SAM, RAM, RAM_PLUS, TAGS, THRESHOLDS
 
+HARNESS_CONTRACT = "1.1"
+
 
 @hookimpl
 def harness_mask_sources() -> list[MaskSourceSpec]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness import WeightsSpec, hookimpl
 
+HARNESS_CONTRACT = "1.1"
+
 __all__ = ["harness_weights"]
 
 LICENCE = "that of this project; trained on photographs of scikit-image and on the bundled clips, see each card"

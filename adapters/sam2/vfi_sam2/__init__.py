@@ -5,6 +5,8 @@ from __future__ import annotations
 from harness import MaskPartSpec, MaskSourceSpec, WeightsSpec, hookimpl
 from vfi_sam2.specs import SAM2
 
+HARNESS_CONTRACT = "1.1"
+
 REFERENCE = "Ravi et al., SAM 2: Segment Anything in Images and Videos, ICLR 2025, arXiv:2408.00714"
 
 

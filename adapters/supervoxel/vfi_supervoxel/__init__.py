@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness import MaskSourceSpec, hookimpl
 
+HARNESS_CONTRACT = "1.1"
+
 
 @hookimpl
 def harness_mask_sources() -> list[MaskSourceSpec]:

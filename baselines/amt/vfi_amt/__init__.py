@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness import BaselineSpec, Protocol, Settings, hookimpl
 
+HARNESS_CONTRACT = "1.1"
+
 REFERENCE = (
     "Li et al., AMT: All-Pairs Multi-Field Transforms for Efficient Frame Interpolation, CVPR 2023, "
     "https://arxiv.org/abs/2304.09790"

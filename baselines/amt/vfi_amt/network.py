@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from harness import MotionSeam, Offers
 from harness.model import (
     Baseline,
+    Correlation,
     Features,
     Frames,
     MotionPrior,
@@ -28,10 +29,9 @@ from harness.model import (
     take_up,
     warp,
 )
-from vfi_amt.correlation import Correlation
 from vfi_amt.decoders import InitDecoder, IntermediateDecoder, Motion, MultiFieldDecoder, repeated
 from vfi_amt.encoders import MatchingEncoder
-from vfi_amt.sizes import SIZES, Variant
+from vfi_amt.sizes import LEVELS, RADIUS, SIZES, Variant
 from vfi_amt.update import UpdateBlock
 
 
@@ -114,7 +114,7 @@ class AMT(Baseline):
 
     def _refine(self, motion: Motion, kept: Kept, t: Tensor) -> Motion:
         """From decoder4's motion to that of level 1. The correlation ends here, before the sizes that cost memory."""
-        correlation = Correlation(kept.fmap0, kept.fmap1)
+        correlation = Correlation(kept.fmap0, kept.fmap1, levels=LEVELS, radius=RADIUS)
         motion = self._update(4, motion, correlation, t)
         for level, decoder in ((3, self.decoder3), (2, self.decoder2)):
             motion = decoder(motion, kept.finer0[level - 1], kept.finer1[level - 1])

@@ -7,6 +7,9 @@ from typing import Literal
 
 Variant = Literal["s", "l", "g"]
 
+LEVELS, RADIUS = 4, 3
+"""Of the correlation: its pyramid's levels, and the cells that a lookup sees on either side."""
+
 
 @dataclass(frozen=True)
 class MatchingSize:

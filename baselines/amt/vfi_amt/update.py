@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from harness.model import resize, resize_flow
-from vfi_amt import correlation
 from vfi_amt.decoders import Motion
-from vfi_amt.sizes import UpdateSize
+from vfi_amt.sizes import LEVELS, RADIUS, UpdateSize
+
+CORRELATIONS = 2 * LEVELS * (2 * RADIUS + 1) ** 2
+"""Channels of a lookup: both directions, all levels, a 7x7 window."""
 
 
 class UpdateBlock(nn.Module):
@@ -21,7 +23,7 @@ class UpdateBlock(nn.Module):
     def __init__(self, channels: int, size: UpdateSize) -> None:
         super().__init__()
         hidden = size.hidden
-        self.convc1 = nn.Conv2d(correlation.CHANNELS, size.corr[0], 1)
+        self.convc1 = nn.Conv2d(CORRELATIONS, size.corr[0], 1)
         self.convc2 = nn.Conv2d(size.corr[0], size.corr[1], 3, 1, 1) if len(size.corr) == 2 else None
         self.convf1 = nn.Conv2d(4, size.flow[0], 7, 1, 3)
         self.convf2 = nn.Conv2d(size.flow[0], size.flow[1], 3, 1, 1)

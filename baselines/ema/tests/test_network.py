@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -87,11 +85,9 @@ def test_layer_norms_have_the_published_eps() -> None:
     assert norms == {name: 1e-5 if "patch_embed" in name else 1e-6 for name in norms}
 
 
-def test_specs_name_the_variants_and_import_no_torch() -> None:
+def test_specs_name_the_variants() -> None:
     specs = vfi_ema.harness_baselines()
     assert {spec.name: spec.preset["variant"] for spec in specs} == {"ema": "small", "ema-base": "base"}
-    code = "import sys, vfi_ema; vfi_ema.harness_baselines(); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("variant", ["small", "base"])
@@ -118,13 +114,6 @@ def test_the_plug_ins_cost_what_the_paper_says_at_most() -> None:
 
 
 # --- the prior ---
-
-
-@pytest.mark.parametrize("scale", [1.0, 0.5])
-def test_a_zero_residual_is_the_plain_network(scale: float, network: Any, frames: Any) -> None:
-    net, pair = network("small"), frames(64, 96, scale)
-    zero = prior_of(torch.zeros_like(x) for x in head0(net, pair))
-    assert_same(predict(net, pair, zero), predict(net, pair))
 
 
 def test_a_residual_is_added_to_what_the_first_head_gives(network: Any, frames: Any) -> None:
@@ -278,15 +267,6 @@ def test_gradients_reach_every_parameter(network: Any, frames: Any) -> None:
     assert {n for n in without if not n.endswith("cor_embed.bias")} == set()
 
 
-def test_gradients_reach_the_prior_and_the_coarsest_features(network: Any, frames: Any) -> None:
-    net, pair = network("small"), frames(64, 96)
-    features = net.encode(pair)
-    f0, f1 = features.f0.clone().requires_grad_(), features.f1.clone().requires_grad_()
-    seeds = [torch.zeros_like(x).requires_grad_() for x in head0(net, pair)]
-    net.decode(pair, features.refined(f0, f1), HALF, prior_of(seeds)).frame.square().mean().backward()
-    assert all(x.grad is not None and x.grad.abs().sum() > 0 for x in (f0, f1, *seeds))
-
-
 # --- composition, batches ---
 
 
@@ -337,20 +317,6 @@ def test_an_untrained_hir_starts_at_the_baseline(network: Any, frames: Any) -> N
     plain = Composed(network("small")).interpolate(pair.img0, pair.img1)
     out = model.interpolate(pair.img0, pair.img1)
     assert torch.equal(out.frame, plain.frame)
-
-
-def test_samples_of_a_batch_do_not_meet(network: Any, frames: Any) -> None:
-    """Attention swaps the halves of the batch. In double precision, where other kernels for another batch size do not
-    blur the answer."""
-    net, pair = copy.deepcopy(network("small")).double(), frames(64, 96)
-    img0 = torch.cat([pair.img0, 0.5 * pair.img1.flip(3), pair.img1.flip(2)]).double()
-    img1 = torch.cat([pair.img1, 0.5 * pair.img0.flip(3), pair.img0.flip(2)]).double()
-    t = torch.tensor([0.5, 0.3, 0.8], dtype=torch.float64).view(3, 1, 1, 1)
-    batch = predict(net, Frames(img0=img0, img1=img1), t=t)
-    for i in range(3):
-        single = predict(net, Frames(img0=img0[i : i + 1], img1=img1[i : i + 1]), t=t[i : i + 1])
-        torch.testing.assert_close(batch.frame[i], single.frame[0], atol=1e-6, rtol=0)
-        torch.testing.assert_close(batch.flow_t0[i], single.flow_t0[0], atol=1e-6, rtol=0)
 
 
 def test_time_and_the_order_of_the_frames_matter(network: Any, frames: Any) -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from harness import BaselineSpec, Protocol, Settings, hookimpl
 
+HARNESS_CONTRACT = "1.1"
+
 REFERENCE = (
     "Zhang et al., Extracting Motion and Appearance via Inter-Frame Attention for Efficient Video Frame Interpolation, "
     "CVPR 2023, https://arxiv.org/abs/2303.00440"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness import BaselineSpec, Protocol, Settings, hookimpl
 
+HARNESS_CONTRACT = "1.1"
+
 REFERENCE = (
     "Kong et al., IFRNet: Intermediate Feature Refine Network for Efficient Frame Interpolation, CVPR 2022, "
     "https://arxiv.org/abs/2205.14620"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness import BaselineSpec, Protocol, Settings, hookimpl
 
+HARNESS_CONTRACT = "1.1"
+
 REFERENCE = (
     "Huang et al., Real-Time Intermediate Flow Estimation for Video Frame Interpolation, ECCV 2022, "
     "https://arxiv.org/abs/2011.06294"

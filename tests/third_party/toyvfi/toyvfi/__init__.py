@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from harness import BaselineSpec, MaskSourceSpec, PluginSpec, hookimpl
+from harness import BaselineSpec, MaskSourceSpec, MetricSpec, PluginSpec, hookimpl
+
+HARNESS_CONTRACT = "1.1"
 
 
 @hookimpl
@@ -51,6 +55,33 @@ def harness_mask_sources() -> list[MaskSourceSpec]:
             preference=-2,
         )
     ]
+
+
+@hookimpl
+def harness_metrics() -> list[MetricSpec]:
+    """`toy-light`, which needs more than the frame, and `toy-colour`, of whole sets."""
+    return [
+        MetricSpec(
+            name="toy-light",
+            factory="toyvfi.metrics:ToyLight",
+            summary="how far the frame's brightness is from that between the inputs' at its time",
+            needs=("frame", "inputs", "t"),
+            higher_is_better=False,
+        ),
+        MetricSpec(
+            name="toy-colour",
+            factory="toyvfi.metrics:ToyColour",
+            summary="distance between the mean colours of all frames and of all truths",
+            needs=("frame", "set"),
+            higher_is_better=False,
+        ),
+    ]
+
+
+@hookimpl
+def harness_recipes() -> list[Path]:
+    """`toy-short`."""
+    return [Path(__file__).parent / "toy-short.yaml"]
 
 
 @hookimpl

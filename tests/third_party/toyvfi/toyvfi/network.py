@@ -64,7 +64,7 @@ class Toy(Baseline):
 
 
 class ToyPlain(Baseline):
-    """No motion and no features to share: `offers` stays None, and plug-ins are refused."""
+    """No motion and no features to share: `offers` stays None, plug-ins are refused, and it predicts no flows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,5 +78,4 @@ class ToyPlain(Baseline):
         """The mean of the frames, weighted by time, plus what the convolutions find missing."""
         mean = (1 - t) * features.f0 + t * features.f1
         frame = mean + self.body(torch.cat([features.f0, features.f1], 1))
-        still = frame.new_zeros(len(frame), 2, *frame.shape[-2:])
-        return Prediction(frame=frame.clamp(0, 1), flow_t0=still, flow_t1=still)
+        return Prediction(frame=frame.clamp(0, 1))

@@ -1,0 +1,9 @@
+"""It keeps the contract of a plug-in."""
+
+from __future__ import annotations
+
+from harness.testing import PluginTests
+
+
+class TestHIR(PluginTests):
+    name = "hir"

@@ -1,0 +1,9 @@
+"""What finds regions here keeps the contract of a mask source; where weights are not here, most is skipped."""
+
+from __future__ import annotations
+
+from harness.testing import MaskSourceTests
+
+
+class TestSAM2Video(MaskSourceTests):
+    name = "sam2-video"

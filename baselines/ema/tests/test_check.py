@@ -1,0 +1,9 @@
+"""EMA-VFI small keeps the contract of a baseline; `harness check ema-base` says the same of the other."""
+
+from __future__ import annotations
+
+from harness.testing import BaselineTests
+
+
+class TestEMA(BaselineTests):
+    name = "ema"
