@@ -3,7 +3,7 @@
 What a fence is, its language says; a caption is the name of the file that it is.
 
     python     with a caption it is written to that file; else it runs, in one namespace a page (`>>>`: as a doctest)
-    console    each `$ harness ...` runs, as does `$ pip install -e .`; printed must be what the page shows, if anything,
+    console    each `$ harness ...` runs, as does `$ pip install -e FOLDER`; printed must be what the page shows, if anything,
                where `...` stands for any text. It ends well, or in the one line of an error that the page shows
     yaml       written to the file, and read as what its name ends in: recipe, suite, clips or config
     toml, text  written to the file; toml must be that
@@ -62,7 +62,8 @@ def blocks(page: Path) -> Iterator[Block]:
             directive, _, language = token.info.strip().partition(" ")
             if directive == "{code-block}":
                 caption = re.match(r":caption: (.*)\n+", token.content)
-                yield Block(where, language, caption[1] if caption else "", token.content[caption.end() if caption else 0 :])
+                text = token.content[caption.end() :] if caption else token.content
+                yield Block(where, language, caption[1].strip('"') if caption else "", text)
             elif not directive.startswith("{"):
                 yield Block(where, directive, "", token.content)
 
@@ -132,8 +133,8 @@ class _Reader:
             command, _, shown = part.partition("\n")
             words = [word for each in shlex.split(command) for word in (glob.glob(each) if "*" in each else [each])]
             if words[:2] == ["pip", "install"]:
-                assert words[2:] == ["-e", "."], f"{command}: only `pip install -e .` can be tried here"
-                _installed(self.folder)
+                assert words[2] == "-e", f"{command}: only `pip install -e FOLDER` can be tried here"
+                _installed(self.folder / words[3])
                 continue
             assert words[0] == "harness", f"{command}: is no command of the harness"
             log = self.folder / ".command.log"
@@ -194,7 +195,8 @@ def _forget() -> None:
 
 
 def _installed(folder: Path) -> None:
-    """What `pip install -e .` leaves behind, here in the folder itself."""
+    """What `pip install -e` leaves behind, here in the folder itself."""
+    folder = folder.resolve()
     project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
     info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir(exist_ok=True)
@@ -204,4 +206,6 @@ def _installed(folder: Path) -> None:
     entries = project["entry-points"]["harness"]
     (info / "entry_points.txt").write_text("[harness]\n" + "".join(f"{key} = {entries[key]}\n" for key in entries))
     (info / "direct_url.json").write_text(json.dumps({"url": folder.as_uri(), "dir_info": {"editable": True}}))
+    if str(folder) not in map(os.path.abspath, sys.path):
+        sys.path.insert(0, str(folder))
     importlib.invalidate_caches()

@@ -19,7 +19,11 @@ import pytest
 from tests.pages import DOCS, NOT_RUN, RUN, Block, blocks, matches, pages, run_page
 
 ROOT = DOCS.parent
-LOADED = ("matplotlib.pyplot", "torch._dynamo", "torch.utils.flop_counter", "skimage.data", "harness.pair.run", "harness.report.figures")
+LOADED = (
+    *("matplotlib.pyplot", "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg", "scipy.stats"),
+    *("skimage.data", "skimage.segmentation", "torch._dynamo", "torch.utils.flop_counter", "torch._decomp"),
+    *("harness.pair.run", "harness.report.figures", "harness.statistics.estimate", "harness.testing"),
+)
 """What most commands import: once, here, and not anew in each."""
 
 BLOCKS = [block for page in pages() for block in blocks(page)]

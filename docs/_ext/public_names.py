@@ -12,9 +12,15 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = Path("reference/names")
+DATA = {
+    "harness.CONTRACT": "What this harness keeps to adapters, `major.minor` as text. CHANGELOG.md says what each has changed.",
+    "harness.hookimpl": "Stands above a function that implements the hook which it is called after.",
+}
+"""Public names that have no docstring of their own."""
 
 
 def public_modules() -> list[str]:
@@ -43,6 +49,9 @@ def _write_pages(app: Sphinx) -> None:
     wanted = {"index.md": f"# Public names\n\n{text}\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"}
     for module in public_modules():
         directive = f".. automodule:: {module}\n   :members:\n"
+        for name, text in DATA.items():
+            if public_names().get(name) == module:
+                directive += f"\n.. py:data:: {name.rpartition('.')[2]}\n\n   {text.replace('`', '``')}\n"
         wanted[f"{module}.md"] = f"# {module}\n\n```{{eval-rst}}\n{directive}```\n"
     for page in folder.glob("*.md"):
         if page.name not in wanted:
@@ -73,8 +82,15 @@ def _public_bases(app: Sphinx, name: str, obj: type, options: Any, bases: list[A
     bases[:] = [base for base in bases if not base.__module__.startswith("harness") or base.__name__ in shown]
 
 
+def _all_are_there(app: Sphinx, env: BuildEnvironment) -> None:
+    """A public name without an entry in the reference is an error, as a link without a target is."""
+    for name in sorted(public_names().keys() - env.domains["py"].objects.keys()):  # type: ignore[attr-defined]
+        logging.getLogger(__name__).warning("%s is public, and has no entry in the reference", name)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", _write_pages)
+    app.connect("env-check-consistency", _all_are_there)
     app.connect("missing-reference", _resolve)
     app.connect("autodoc-process-bases", _public_bases)
     return {"parallel_read_safe": True}
