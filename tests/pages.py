@@ -2,9 +2,9 @@
 
 What a fence is, its language says; a caption is the name of the file that it is.
 
-    python     with a caption it is written to that file; else it runs, in one namespace a page (`>>>`: as a doctest)
-    console    each `$ harness ...` runs, as does `$ pip install -e FOLDER`; printed must be what the page shows, if anything,
-               where `...` stands for any text. It ends well, or in the one line of an error that the page shows
+    python     with a caption it is written to that file; else it runs, in one namespace a page (`>>>`: as doctests)
+    console    each `$ harness ...` runs, as does `$ pip install -e FOLDER`; printed must be what the page shows, if it
+               shows any, where `...` stands for any text. It ends well, or in the one line of an error that is shown
     yaml       written to the file, and read as what its name ends in: recipe, suite, clips or config
     toml, text  written to the file; toml must be that
     sh         not run: its caption says why
@@ -13,7 +13,6 @@ What a fence is, its language says; a caption is the name of the file that it is
 from __future__ import annotations
 
 import doctest
-import glob
 import importlib
 import json
 import logging
@@ -52,20 +51,31 @@ def pages() -> list[Path]:
     return sorted(path for path in found if not path.as_posix().startswith(GENERATED))
 
 
-def blocks(page: Path) -> Iterator[Block]:
-    """Every code block, in order; what is in other directives, such as a toctree, is no code."""
-    for token in MarkdownIt().parse((DOCS / page).read_text("utf-8")):
-        where = f"docs/{page}:{(token.map or [0])[0] + 1}"
+def blocks(page: Path) -> list[Block]:
+    """Every code block of a page, in order."""
+    return list(parsed((DOCS / page).read_text("utf-8"), f"docs/{page}"))
+
+
+def sections(page: Path) -> dict[str, str]:
+    """The text below each heading of the second level, by that heading."""
+    _, *parts = re.split(r"^## (.*)\n", (DOCS / page).read_text("utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def parsed(text: str, where: str) -> Iterator[Block]:
+    """The code blocks of a text; what is in other directives, such as a toctree, is no code."""
+    for token in MarkdownIt().parse(text):
+        at = f"{where}:{(token.map or [0])[0] + 1}"
         if token.type == "code_block":
-            yield Block(where, "indented", "", token.content)
+            yield Block(at, "indented", "", token.content)
         elif token.type == "fence":
             directive, _, language = token.info.strip().partition(" ")
             if directive == "{code-block}":
                 caption = re.match(r":caption: (.*)\n+", token.content)
-                text = token.content[caption.end() :] if caption else token.content
-                yield Block(where, language, caption[1].strip('"') if caption else "", text)
+                code = token.content[caption.end() :] if caption else token.content
+                yield Block(at, language, caption[1].strip('"') if caption else "", code)
             elif not directive.startswith("{"):
-                yield Block(where, directive, "", token.content)
+                yield Block(at, directive, "", token.content)
 
 
 def run_page(page: Path, folder: Path) -> str:
@@ -131,7 +141,9 @@ class _Reader:
         assert block.text.startswith("$ "), "a console block begins with $"
         for part in re.split(r"^\$ ", block.text.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
-            words = [word for each in shlex.split(command) for word in (glob.glob(each) if "*" in each else [each])]
+            words = []
+            for word in shlex.split(command):
+                words += map(str, Path().glob(word)) if "*" in word else [word]
             if words[:2] == ["pip", "install"]:
                 assert words[2] == "-e", f"{command}: only `pip install -e FOLDER` can be tried here"
                 _installed(self.folder / words[3])
@@ -153,7 +165,8 @@ class _Reader:
 
         kinds = {"recipe": Recipe, "suite": Suite, "clips": Manifest, "config": Config}
         kind = re.search(r"(\w+)\.yaml$", block.file)
-        assert kind and kind[1] in kinds, f"caption '{block.file}' ends in none of {', '.join(kinds)}.yaml"
+        assert kind, f"caption '{block.file}' names no YAML file"
+        assert kind[1] in kinds, f"caption '{block.file}' ends in none of {', '.join(kinds)}.yaml"
         load_yaml(self._write(block), kinds[kind[1]])
 
     def toml(self, block: Block) -> None:

@@ -61,7 +61,7 @@ def default_of(name: str, schema: Schema, required: bool) -> str:
 
 
 class Keys(SphinxDirective):
-    """The prose of the docstring, then each key. `:prefix:` stands before the names in references: {key}`recipe.steps`."""
+    """The prose of the docstring, then each key. `:prefix:` stands before names in references: {key}`recipe.steps`."""
 
     required_arguments = 1
     option_spec: ClassVar[dict[str, Any]] = {"prefix": directives.unchanged_required}

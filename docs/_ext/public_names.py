@@ -17,7 +17,7 @@ from sphinx.util import logging
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = Path("reference/names")
 DATA = {
-    "harness.CONTRACT": "What this harness keeps to adapters, `major.minor` as text. CHANGELOG.md says what each has changed.",
+    "harness.CONTRACT": "What adapters are written for, `major.minor` as text. CHANGELOG.md says what each changed.",
     "harness.hookimpl": "Stands above a function that implements the hook which it is called after.",
 }
 """Public names that have no docstring of their own."""
@@ -34,9 +34,7 @@ def public_modules() -> list[str]:
 def public_names() -> dict[str, str]:
     """Every public name, as `harness.model.Features`, with the module that it is imported from."""
     return {
-        f"{module}.{name}": module
-        for module in public_modules()
-        for name in importlib.import_module(module).__all__
+        f"{module}.{name}": module for module in public_modules() for name in importlib.import_module(module).__all__
     }
 
 
@@ -63,8 +61,8 @@ def _write_pages(app: Sphinx) -> None:
 
 
 def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.Element) -> Any:
-    """A type in a signature: one that is public under another module than that which defines it is a link to there; what
-    belongs to torch, numpy or Python is plain text. A private name of the harness stays unresolved, which is an error."""
+    """A type in a signature: one that is public under another module than its own is a link to there; what belongs to
+    torch, numpy or Python is plain text. A private name of the harness stays unresolved, which is an error."""
     if node.get("refdomain") != "py":
         return None
     target = node["reftarget"]
