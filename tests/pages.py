@@ -73,7 +73,7 @@ def parsed(text: str, where: str) -> Iterator[Block]:
             if directive == "{code-block}":
                 caption = re.match(r":caption: (.*)\n+", token.content)
                 code = token.content[caption.end() :] if caption else token.content
-                yield Block(at, language, caption[1].strip('"') if caption else "", code)
+                yield Block(at, language, caption[1].strip('"`') if caption else "", code)
             elif not directive.startswith("{"):
                 yield Block(at, directive, "", token.content)
 
