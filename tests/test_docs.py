@@ -262,7 +262,7 @@ def test_what_is_installed_is_told() -> None:
 
 
 def test_a_public_name_has_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`make docs` makes entries of what has a docstring: of the other names the text is beside that code. It fails where
+    """`make docs` makes entries of what has a docstring: the text of other names is beside that code. It fails where
     one is missing after all, as for a link without a target, a page without a place and a key without a text."""
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
     names: Any = importlib.import_module("public_names")
