@@ -91,6 +91,28 @@ def _rewrite(app: Sphinx, what: str, name: str, obj: object, options: object, li
     lines[:] = written
 
 
+def _readable(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """A default that a dataclass makes anew each time is written as what can be parsed."""
+    return signature and signature.replace("<factory>", "..."), returns
+
+
+def _no_repr(app: Sphinx, context: object, lines: list[str]) -> None:
+    """Of a command's default that is a path."""
+    lines[:] = [re.sub(r"PosixPath\('(.*)'\)", r"\1", line) for line in lines]
+
+
+def _no_empty_bases(app: Sphinx, tree: nodes.document) -> None:
+    """That a class stands on `object` is no news."""
+    for paragraph in list(tree.findall(nodes.paragraph)):
+        if paragraph.astext() in ("Bases:", "Bases: object"):
+            paragraph.parent.remove(paragraph)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _rewrite)
+    app.connect("autodoc-process-signature", _readable)
+    app.connect("sphinx-click-process-options", _no_repr)
+    app.connect("doctree-read", _no_empty_bases)
     return {"parallel_read_safe": True}
