@@ -1,6 +1,7 @@
 # make demo     set up, then train and compare one matched pair on the bundled clips (minutes on two CPU cores)
 # make test     set up, then every test
 # make lint     set up, then ruff, mypy and the import rules
+# make docs     set up, then the site of docs/, into docs/_build; offline, and a warning is an error
 # make torture  set up, then the tests of reliability at full size, into results/reliability.md
 # make bench    set up, then the harness loop against a bare torch loop, and what looking at footage takes beside decoding
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := harness $(wildcard baselines/*/vfi_* adapters/*/vfi_*)
 
-.PHONY: demo test lint bench torture clean
+.PHONY: demo test lint docs bench torture clean
 
 demo: $(READY)
 	$(BIN)/harness run --baseline ifrnet-s --with hce,hir --recipe demo --start ifrnet-s-own --test clips
@@ -23,6 +24,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet docs docs/_build
 
 bench: $(READY)
 	$(BIN)/python tests/bench_loop.py
@@ -38,4 +42,4 @@ $(READY): requirements.txt constraints.txt pyproject.toml $(wildcard baselines/*
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache docs/_build docs/reference/names

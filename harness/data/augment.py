@@ -20,7 +20,8 @@ class Augment(BaseModel):
     """What may happen to a sample.
 
     crop     side in pixels of the square that is cut out
-    hflip    probability that left and right are swapped; vflip the same for up and down
+    hflip    probability that left and right are swapped
+    vflip    probability that up and down are swapped
     reverse  probability that time runs backwards
     rotate   probability of a rotation by 90, 180 or 270 degrees, each as likely
     """

@@ -27,7 +27,12 @@ class _Frozen(BaseModel):
 
 
 class Source(_Frozen):
-    """Where a clip was taken from."""
+    """Where a clip was taken from.
+
+    package  that holds it
+    version  of the package
+    path     in the package
+    """
 
     package: str = ""
     version: str = ""
@@ -49,7 +54,10 @@ class Entry(_Frozen):
     scale       1, 1/2 or 1/4, whatever the size of its frames
     matrix      of colours: bt601, bt709 or bt2020, where the video states none, or a wrong one
     times       `even`: frames in use are evenly spaced, whatever the time stamps say and without those that repeat
+    licence     of the clip, for the reader
+    source      where it was taken from, for the reader
     sha256      of the file: another one is refused
+    content     what is to be seen, for the reader
     """
 
     split: Literal["train", "test"] | None = None
@@ -74,7 +82,10 @@ class Entry(_Frozen):
 
 
 class Manifest(_Frozen):
-    """`clips.yaml`: an entry per video, by its path in the folder."""
+    """`clips.yaml` in a folder of videos.
+
+    clips  an entry per video that has something to state, by its path in the folder
+    """
 
     clips: Mapping[str, Entry] = {}
 

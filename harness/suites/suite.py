@@ -25,8 +25,13 @@ class _Record(BaseModel):
 
 
 class SuiteColumn(_Record):
-    """A level of a benchmark, what the table calls it, and what it shows: a metric, of which `epe@inside` is a part;
-    empty for PSNR and SSIM."""
+    """A column of the table.
+
+    test    the benchmark
+    level   of that benchmark
+    label   what the table calls it
+    metric  what it shows, of which `epe@inside` is a part; empty for PSNR and SSIM
+    """
 
     test: str
     level: str
@@ -52,6 +57,8 @@ class SuiteColumn(_Record):
 class SuiteRow(_Record):
     """An arm, in the words of the command line.
 
+    label       what the table calls it
+    baseline    the network, with its options
     with        plug-ins, with their options; empty for the plain baseline
     test_masks  what the network is given when it is tested; empty for the masks of training
     start       what both arms start from; that of the suite where none is given, empty for drawn weights
@@ -69,16 +76,34 @@ class SuiteRow(_Record):
 
 
 class Expected(_Record):
-    """Triplets of a set and their (width, height): for a plan that is made where the data is not."""
+    """Of a set, for a plan that is made where the data is not.
+
+    triplets  how many
+    size      width and height of the frames
+    """
 
     triplets: Count
     size: tuple[Count, Count]
 
 
 class Suite(_Record):
-    """`recipe`, `data` (to train on; empty for the recipe's), `test`, `protocol`, `masks`, `metrics` and `start` are
-    those of `harness run`; `published` names a table of published numbers. `expected` is by benchmark, that of training
-    under "train"."""
+    """A table: what all of its pairs share, its columns and its rows.
+
+    title      the table's heading
+    summary    what it is for
+    recipe     as `--recipe` of `harness run`
+    data       to train on, as `--data`; empty for the recipe's
+    test       benchmarks, as `--test`; empty for those of `data`
+    protocol   as `--protocol`
+    masks      as `--masks`; empty for the best source that is installed
+    metrics    as `--metrics`
+    start      as `--start`, for all rows that have none of their own; empty for drawn weights
+    seeds      each pair is trained once with each
+    published  a table of published numbers that stand beside the measured ones; empty where there is none
+    columns    from left to right
+    rows       from top to bottom
+    expected   how large the sets are, by benchmark, that of training under "train"
+    """
 
     title: str
     summary: str

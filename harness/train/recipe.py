@@ -23,15 +23,29 @@ Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)]
 class Recipe(BaseModel):
     """Length is given in steps or in epochs of the global batch, never in epochs times GPUs.
 
+    steps          optimiser steps of a whole training; either these or `epochs`
+    epochs         times that the training set is gone through
     batch          the global batch: samples of one optimiser step, over all devices
     accumulate     parts that the global batch is taken in, so that it fits in memory: a device takes at most
                    batch/accumulate samples at a time; the gradients are added up, and the step is that of the batch
+    learning_rate  of AdamW at its full height
+    final_learning_rate  that of the last step, which a cosine leads to
     warmup         steps over which the learning rate rises to its full height, before the cosine begins
     clip_norm      the longest that the gradient of a step may be, over all parameters of an arm; longer ones are scaled
-    data           training sets, as `--data` takes them, each with how often it is drawn; `--data` overrules it
-    test_crop      side in pixels of the square in the middle of each test frame that is looked at; all where not given
+    weight_decay   of AdamW
+    augment        what may happen to a sample
+    precision      of autocast; weights, the loss and the optimiser stay float32
+    channels_last  how images lie in memory; faster on some GPUs
+    compile        whether encoder and decoder go through torch.compile
     deterministic  on CUDA: only operations that give the same bits each time; slower. A CPU does so anyway
     freeze         `baseline`: held as it started, in both arms alike, for `freeze_steps` steps; for good without them
+    freeze_steps   for how long, where not for good
+    curve_every    steps of one row of the training curve, which has their mean loss
+    audit_every    steps from one line of the audit trail to the next; the last step has one in any case
+    checkpoint_every  steps from one checkpoint to the next; the last step has one in any case
+    data           training sets, as `--data` takes them, each with how often it is drawn; `--data` overrules it
+    test_triplets  of each level, evenly spread; all where not given
+    test_crop      side in pixels of the square in the middle of each test frame that is looked at; all where not given
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
