@@ -133,7 +133,10 @@ def _inputs(model: Composed, size: tuple[int, int]) -> tuple[Frames, Tensor, Reg
     half.round_()
     maps = np.zeros((BATCH, 2, *size), np.uint8)
     maps[..., size[1] // 2 :] = 1
-    return Frames(img0=noise[0], img1=noise[1]), torch.full((BATCH, 1, 1, 1), 0.5), model.regions(maps, size)
+    # drawn after the others, which are the same for either number of inputs
+    before, after = torch.rand(2, BATCH, 3, *size, generator=generator) if model.inputs == 4 else (None, None)
+    frames = Frames(img0=noise[0], img1=noise[1], before=before, after=after)
+    return frames, torch.full((BATCH, 1, 1, 1), 0.5), model.regions(maps, size)
 
 
 def _check_features(given: Any, model: Composed, frames: Frames, fault: Fault) -> None:

@@ -9,7 +9,7 @@ Records of tensors take them by keyword only: two of one shape that change place
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -22,7 +22,10 @@ from harness.registry.specs import Offers
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """The two inputs, with sides that the baseline takes at that scale.
+    """The inputs, with sides that the baseline takes at that scale.
+
+    `before` and `after` are the frames at times -1 and 2, where I0 is at 0 and I1 at 1: given to a network of which the
+    spec says `inputs=4`, None for all others. Features, flows and plug-ins are of I0 and I1 for either.
 
     `scale` is the working scale: motion and features are estimated on frames resized by it, the result is
     blended at full size (official protocols use it on large frames).
@@ -31,6 +34,20 @@ class Frames:
     img0: Tensor
     img1: Tensor
     scale: float = 1.0
+    before: Tensor | None = None
+    after: Tensor | None = None
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Frames:
+        """The same with each of the two or four frames changed alike."""
+        before, after = (None if frame is None else change(frame) for frame in (self.before, self.after))
+        return replace(self, img0=change(self.img0), img1=change(self.img1), before=before, after=after)
+
+
+def inputs_and_truth(images: Sequence[Tensor]) -> tuple[Frames, Tensor]:
+    """What a network sees, and what it is to make, of I0, It, I1, or of I-1, I0, It, I1, I2."""
+    middle = len(images) // 2
+    before, after = (images[0], images[-1]) if middle == 2 else (None, None)
+    return Frames(img0=images[middle - 1], img1=images[middle + 1], before=before, after=after), images[middle]
 
 
 @dataclass(frozen=True, kw_only=True)

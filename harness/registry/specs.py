@@ -63,11 +63,20 @@ class BaselineSpec(Spec):
 
     `times` are those at which it can make a frame: any between its inputs, or the middle alone, whatever it is asked
     for. It is trained and tested on no others.
+
+    `inputs` is how many frames it sees: 2, or 4, evenly spaced: one more before them, I-1, and one after, I2
+    (`harness.model.Frames`). It is trained and tested on triplets that have these, and on no others.
     """
 
     times: Literal["middle", "any"] = field(default="middle", kw_only=True)
+    inputs: Literal[2, 4] = field(default=2, kw_only=True)
 
     kind = "baseline"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inputs not in (2, 4):
+            raise ValueError(f"inputs {self.inputs!r} of {self.name!r}: a network takes 2 frames or 4")
 
 
 @dataclass(frozen=True, kw_only=True)
