@@ -158,7 +158,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("weights.groups", "DEEPEST = 8", "DEEPEST = 2", NETWORK),
     ("weights.read", "len(meant) == 1", "len(meant) >= 1", NETWORK),
     ("evaluate.given", "of.labels[0]", "of.labels[1]", {"rows"}),
-    ("evaluate.protocol", "(1 - t) * img0", "t * img0", {"rows"}),
+    ("evaluate.protocol", "(1 - t) * frames.img0", "t * frames.img0", {"rows"}),
     ("evaluate.regions", "regional_psnr(frame, truth", "regional_psnr(truth, frame", {"rows"}),
     ("evaluate.runner", "(frame * 255)", "(frame * 256)", {"rows"}),
     ("evaluate.whole", "np.stack(found)", "np.stack(found[1:])", {"rows"}),
