@@ -72,6 +72,13 @@ class Arm:
         assert isinstance(spec, BaselineSpec)
         return spec.inputs
 
+    @property
+    def own_loss(self) -> bool:
+        """Whether the baseline is trained with a loss of its own."""
+        spec = self.baseline.entry.spec
+        assert isinstance(spec, BaselineSpec)
+        return spec.loss == "own"
+
     def check_times(self, label: str, triplets: Iterable[Triplet]) -> None:
         """Raises HarnessError where a network for the middle frame is asked for another by a benchmark."""
         other = next((each.t for each in triplets if each.t != 0.5), None) if self.middle_only else None

@@ -352,7 +352,7 @@ def test_a_pair_on_a_network_of_four_frames(four: tuple[subprocess.CompletedProc
     assert "Audit: the same initial weights, and the same batch" in done.stdout
     rows = rows_of(results)
     assert sorted(rows) == ["toy-four", "toy-four+hir"]
-    plain, full = rows.values()
+    plain, full = rows["toy-four"], rows["toy-four+hir"]
     assert [level for level, _ in plain] == ["easy", "medium"]
     assert {at: row["frames"] for at, row in plain.items()} == {at: row["frames"] for at, row in full.items()}
     said = [line for line in done.stderr.splitlines() if "the network takes four" in line]
@@ -360,6 +360,21 @@ def test_a_pair_on_a_network_of_four_frames(four: tuple[subprocess.CompletedProc
         "24 of 48 train",
         "8 of 16 test",
     ]
+
+
+def test_both_arms_are_trained_with_the_networks_own_loss(
+    pair: tuple[str, Path], four: tuple[subprocess.CompletedProcess[str], Path]
+) -> None:
+    """L1, which is less than the recipe's; a prior adds to it. Records and the table's title say whose loss it was."""
+    assert "recipe toy-short (4 steps), toy-four's own loss, seed 0" in " ".join(four[0].stdout.split())
+    assert "own loss" not in pair[0]
+    for results, own in ((pair[1], None), (four[1], "own")):
+        for run in (results / "runs").iterdir():
+            fingerprint = json.loads((run / "run.json").read_text())["record"]["fingerprint"]
+            assert fingerprint["baseline"].get("loss") == own
+    (plain,) = (four[1] / "runs").glob("toy-four.s*")
+    for row in csv.DictReader((plain / "curve.csv").open()):
+        assert 0 < float(row["total"]) < float(row["loss"])
 
 
 def test_its_rows_are_of_other_frames_than_those_of_two(
@@ -371,7 +386,9 @@ def test_its_rows_are_of_other_frames_than_those_of_two(
 
 
 def test_show_and_check_know_how_many_frames_it_takes(fresh: Fresh) -> None:
-    assert "inputs       four frames: one more before and one after" in succeeded(fresh.harness("show", "toy-four"))
+    shown = succeeded(fresh.harness("show", "toy-four"))
+    assert "inputs       four frames: one more before and one after" in shown
+    assert "loss         its own, in both arms of a pair" in shown
     assert "inputs       two frames\n" in succeeded(fresh.harness("show", "toy"))
     checked = succeeded(fresh.harness("check", "toy-four"))
     assert "  passed   inputs\n" in checked

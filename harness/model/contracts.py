@@ -117,13 +117,15 @@ class Prediction:
     """`frame` (B, 3, H, W) in [0, 1]; full-size flows (B, 2, H, W), both None of a network that estimates none; `blend`
     (B, 1, H, W), the weight of frame 0 in [0, 1], or the mean of several, None where the network has none; the prior
     that seeded it, if any. Flows are measured, and looked at, and nothing else: a network that splats gives those that
-    `harness.model.backward_flows` makes of its own, a network without flows invents none."""
+    `harness.model.backward_flows` makes of its own, a network without flows invents none. `kept` is for a loss of the
+    network's own."""
 
     frame: Tensor
     flow_t0: Tensor | None = None
     flow_t1: Tensor | None = None
     blend: Tensor | None = None
     prior: MotionPrior | None = None
+    kept: Any = None
 
 
 class Baseline(nn.Module, ABC):
@@ -147,6 +149,14 @@ class Baseline(nn.Module, ABC):
     @abstractmethod
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         """Motion, coarse to fine, and synthesis. `prior=None` is the plain network, bit for bit."""
+
+    def loss(self, prediction: Prediction, frames: Frames, truth: Tensor) -> Tensor | None:
+        """A scalar that this network is trained with in place of the recipe's loss, None for the recipe's.
+
+        It is that of both arms of a pair; what a motion plug-in's prior adds to the loss is added to this one, too. The
+        spec of a network that has one says `loss="own"`.
+        """
+        return None
 
     def working_size(self, frames: Frames) -> tuple[int, int]:
         """Height and width of the frames at their working scale.

@@ -296,9 +296,11 @@ def _mention_others(run: RunFolder, record: RunRecord, session: Session) -> None
 def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared, untrained: Composed) -> PairRecord:
     caches = [shared.test_masks if arm.needs_masks else None for arm in plan.arms]
     recipe, crop = plan.asked.recipe, plan.training.recipe.test_crop
+    loss = f", {plan.arm.baseline.name}'s own loss" if plan.arm.own_loss else ""
     tested = f", tested on the middle {crop}x{crop}" if crop else ""
+    how = f"recipe {recipe} ({shared.steps} steps){loss}{plan.origin}{tested}"
     return PairRecord(
-        title=f"{plan.arm.label} on {plan.data_label}, recipe {recipe} ({shared.steps} steps){plan.origin}{tested}",
+        title=f"{plan.arm.label} on {plan.data_label}, {how}",
         runs=tuple(run.name for run in runs),
         labels=tuple(arm.label for arm in plan.arms),
         seed=plan.training.seed,

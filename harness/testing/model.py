@@ -151,7 +151,8 @@ def _trained(subject: ModelSubject, start: Composed) -> Trained:
         for _ in range(STEPS):
             optimizer.zero_grad()
             made = predict(model, frames, grad=True)
-            loss = losses(made, frames, truth, offers.motion if offers else None)[1]
+            own_loss = model.baseline.loss(made, seen_by(model, frames), truth)
+            loss = losses(made, frames, truth, offers.motion if offers else None, own_loss)[1]
             seen.append(loss.item())
             if not loss.requires_grad or not math.isfinite(seen[-1]):
                 break

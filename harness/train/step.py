@@ -64,7 +64,8 @@ def _backward(model: Composed, batch: Batch, engine: Engine) -> Tensor:
     with engine.autocast():
         prediction = model(frames, t, regions)
     offers = model.baseline.offers
-    reconstruction, total = losses(prediction, frames, truth, offers.motion if offers else None)
+    own = model.baseline.loss(prediction, frames, truth)
+    reconstruction, total = losses(prediction, frames, truth, offers.motion if offers else None, own)
     if total.requires_grad and (engine.device.type != "cpu" or total.isfinite()):
         (total * (engine.loss_scale * batch.weight)).backward()  # type: ignore[no-untyped-call]
     return torch.stack([reconstruction.detach(), total.detach()]) * batch.weight

@@ -28,6 +28,7 @@ def harness_baselines() -> list[BaselineSpec]:
             summary="toy with velocity and acceleration, from two frames before and two after the one to be made",
             times="any",
             inputs=4,
+            loss="own",
         ),
         BaselineSpec(
             name="toy-plain",
