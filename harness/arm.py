@@ -65,6 +65,20 @@ class Arm:
         assert isinstance(spec, BaselineSpec)
         return spec.times == "middle"
 
+    @property
+    def inputs(self) -> int:
+        """How many frames the network sees, 2 or 4."""
+        spec = self.baseline.entry.spec
+        assert isinstance(spec, BaselineSpec)
+        return spec.inputs
+
+    @property
+    def own_loss(self) -> bool:
+        """Whether the baseline is trained with a loss of its own."""
+        spec = self.baseline.entry.spec
+        assert isinstance(spec, BaselineSpec)
+        return spec.loss == "own"
+
     def check_times(self, label: str, triplets: Iterable[Triplet]) -> None:
         """Raises HarnessError where a network for the middle frame is asked for another by a benchmark."""
         other = next((each.t for each in triplets if each.t != 0.5), None) if self.middle_only else None
@@ -97,7 +111,7 @@ class Arm:
                     )
                 torch.manual_seed(stream(seed, plugin.name))
                 plugins[plugin.name] = plugin.build(baseline.offers)
-        return Composed(baseline, plugins, middle_only=self.middle_only)
+        return Composed(baseline, plugins, middle_only=self.middle_only, inputs=self.inputs)
 
     def check(self, model: Composed, untrained: bool = False) -> None:
         """One small forward pass of a model that was built here, held against the seam's contract; an `untrained` one

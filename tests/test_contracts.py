@@ -288,7 +288,7 @@ def test_null_reproduces_a_network_without_a_seam_bit_for_bit(wrong: Wrong, tmp_
         start = {name: value.clone() for name, value in model.state_dict().items()}
         files.append(train(model, training, RunFolder(tmp_path / arm.slug)).weights.read_bytes())
         assert all(not torch.equal(value, start[name]) for name, value in model.state_dict().items())
-        frames.append(predictor(model, UNIFIED.settings)(img0, img1, 0.5, None).frame)
+        frames.append(predictor(model, UNIFIED.settings)(Frames(img0=img0, img1=img1), 0.5, None).frame)
     assert files[0] == files[1]
     assert torch.equal(frames[0], frames[1])
 
@@ -319,7 +319,10 @@ def test_a_network_without_flows_gets_feature_plug_ins_alone(wrong: Wrong, tmp_p
     train(model, training, RunFolder(tmp_path))
     assert not torch.equal(model.plugin["hce"].spatial.aggregate[0].weight, before)  # type: ignore[union-attr,index]
     img0, img1 = torch.rand(2, 1, 3, 20, 30, generator=torch.Generator().manual_seed(0))
-    made, predicted = model.interpolate(img0, img1), predictor(model, UNIFIED.settings)(img0, img1, 0.5, None)
+    made, predicted = (
+        model.interpolate(img0, img1),
+        predictor(model, UNIFIED.settings)(Frames(img0=img0, img1=img1), 0.5, None),
+    )
     assert torch.equal(made.frame, predicted.frame)
     for flow in (made.flow_t0, made.flow_t1, made.blend, predicted.flow_t0, predicted.flow_t1):
         assert flow is None
@@ -787,11 +790,12 @@ def test_a_frame_that_is_none_is_named_when_it_is_measured(made: str, words: str
     predict = predictor(model, UNIFIED.settings)
     img0, img1 = torch.zeros(1, 3, 10, 20), torch.zeros(1, 3, 10, 20)
     img0[..., 5:, :], img1[..., 5:, :] = 1, 1
+    frames = Frames(img0=img0, img1=img1)
     if not words:
-        assert torch.equal(predict(img0, img1, 0.5, None).frame, 1.05 * mean_of_frames(img0, img1, 0.5, None).frame)
+        assert torch.equal(predict(frames, 0.5, None).frame, 1.05 * mean_of_frames(frames, 0.5, None).frame)
         return
     with pytest.raises(HarnessError) as error:
-        predict(img0, img1, 0.5, None)
+        predict(frames, 0.5, None)
     assert words in line(error, tmp_path, "baseline ours_one:Net")
 
 

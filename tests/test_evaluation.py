@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from harness.cli.devices import launch
 from harness.data import Benchmark, Triplet
@@ -30,6 +29,7 @@ from harness.masks.source import MaskSource, maps_hash
 from harness.metrics.given import Predicted
 from harness.metrics.pixelwise import PSNR, psnr
 from harness.metrics.ssim import SSIM
+from harness.model import Frames
 from harness.registry.protocol import UNIFIED, Settings
 from harness.results.lines import text_of
 from harness.results.rows import KEYS, SEEN, Row, append_row, merged, prepare, read_rows, write_rows
@@ -198,9 +198,9 @@ def test_rows_of_something_else_are_never_reused(
 def test_masks_that_the_network_is_given_are_in_the_key(evaluation: Evaluation, tmp_path: Path) -> None:
     path, seen = tmp_path / "rows.csv", []
 
-    def predict(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Predicted:
+    def predict(frames: Frames, t: float, maps: NDArray[np.integer] | None) -> Predicted:
         seen.append(maps)
-        return Predicted(frame=img0)
+        return Predicted(frame=frames.img0)
 
     masks = replace(evaluation, masks=MaskCache(LeftHalf(), "left"))
     first = evaluation.tests.triplets[0]

@@ -40,7 +40,7 @@ class Probe(Baseline):
 
 def run(settings: Settings, img0: Tensor) -> tuple[Tensor, Frames]:
     probe = Probe()
-    frame = predictor(Composed(probe), settings)(img0, img0, 0.5, None).frame
+    frame = predictor(Composed(probe), settings)(Frames(img0=img0, img1=img0), 0.5, None).frame
     return frame, probe.seen[0]
 
 

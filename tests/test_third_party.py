@@ -233,7 +233,8 @@ def test_the_wheel_is_what_runs(fresh: Fresh) -> None:
 def test_list_names_the_toys_and_their_distribution(fresh: Fresh) -> None:
     done = fresh.harness("list")
     rows = {tuple(line.split()[:4]) for line in succeeded(done).splitlines()}
-    for kind, name in (("baseline", "toy"), ("baseline", "toy-plain"), ("plug-in", "toy-mean")):
+    named = (("baseline", "toy"), ("baseline", "toy-four"), ("baseline", "toy-plain"), ("plug-in", "toy-mean"))
+    for kind, name in named:
         assert (kind, name, "toyvfi", "1.2.3") in rows
     assert ("mask", "source", "toy-halves", "toyvfi") in rows
     assert ("recipe", "toy-short", "toyvfi", "Two") in rows
@@ -316,6 +317,114 @@ def test_its_metrics_are_in_rows_and_tables(pair: tuple[str, Path]) -> None:
             (name,) = (each for each in triplet if each.startswith("toy-colour"))
             assert triplet[name] == ""
             assert 0 <= float(whole[name]) < 1
+
+
+# --- one that takes four frames
+
+
+FOUR = ("run", "--baseline", "toy-four", "--with", "hir", "--recipe", "toy-short", "--masks", "toy-halves")
+
+
+@pytest.fixture(scope="module")
+def four(fresh: Fresh, videos: Path) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """The pair of toy-four on the same clips, and its results folder."""
+    results = fresh.work / "four"
+    done = fresh.harness(*FOUR, "--data", f"clips:root={videos},gaps=1-3", "--results", str(results))
+    succeeded(done)
+    return done, results
+
+
+def rows_of(results: Path) -> dict[str, dict[tuple[str, str], dict[str, str]]]:
+    """By the run's arm, and by level and triplet."""
+    return {
+        run.name.split(".s")[0]: {
+            (row["level"], row["triplet"]): row for row in csv.DictReader((run / "rows.csv").open()) if row["psnr"]
+        }
+        for run in (results / "runs").iterdir()
+    }
+
+
+def test_a_pair_on_a_network_of_four_frames(four: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """Both arms see the same four frames; clips of 20 frames have room around gaps of 2 and 4 alone, and that is said
+    once for training and once for the test."""
+    done, results = four
+    assert "toy-four+hir" in done.stdout
+    assert "Audit: the same initial weights, and the same batch" in done.stdout
+    rows = rows_of(results)
+    assert sorted(rows) == ["toy-four", "toy-four+hir"]
+    plain, full = rows["toy-four"], rows["toy-four+hir"]
+    assert [level for level, _ in plain] == ["easy", "medium"]
+    assert {at: row["frames"] for at, row in plain.items()} == {at: row["frames"] for at, row in full.items()}
+    said = [line for line in done.stderr.splitlines() if "the network takes four" in line]
+    assert [line.partition("): ")[2].partition(" triplets are left out")[0] for line in said] == [
+        "24 of 48 train",
+        "8 of 16 test",
+    ]
+
+
+def test_both_arms_are_trained_with_the_networks_own_loss(
+    pair: tuple[str, Path], four: tuple[subprocess.CompletedProcess[str], Path]
+) -> None:
+    """L1, which is less than the recipe's; a prior adds to it. Records and the table's title say whose loss it was."""
+    assert "recipe toy-short (4 steps), toy-four's own loss, seed 0" in " ".join(four[0].stdout.split())
+    assert "own loss" not in pair[0]
+    for results, own in ((pair[1], None), (four[1], "own")):
+        for run in (results / "runs").iterdir():
+            fingerprint = json.loads((run / "run.json").read_text())["record"]["fingerprint"]
+            assert fingerprint["baseline"].get("loss") == own
+    (plain,) = (four[1] / "runs").glob("toy-four.s*")
+    for row in csv.DictReader((plain / "curve.csv").open()):
+        assert 0 < float(row["total"]) < float(row["loss"])
+
+
+def test_its_rows_are_of_other_frames_than_those_of_two(
+    pair: tuple[str, Path], four: tuple[subprocess.CompletedProcess[str], Path]
+) -> None:
+    of_two, of_four = rows_of(pair[1])["toy"], rows_of(four[1])["toy-four"]
+    assert not {row["data"] for row in of_two.values()} & {row["data"] for row in of_four.values()}
+    assert not {row["frames"] for row in of_two.values()} & {row["frames"] for row in of_four.values()}
+
+
+def test_show_and_check_know_how_many_frames_it_takes(fresh: Fresh) -> None:
+    shown = succeeded(fresh.harness("show", "toy-four"))
+    assert "inputs       four frames: one more before and one after" in shown
+    assert "loss         its own, in both arms of a pair" in shown
+    assert "inputs       two frames\n" in succeeded(fresh.harness("show", "toy"))
+    checked = succeeded(fresh.harness("check", "toy-four"))
+    assert "  passed   inputs\n" in checked
+    assert "  failed" not in checked
+
+
+def test_what_has_no_frames_around_its_triplets_is_refused_before_training(
+    fresh: Fresh, videos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text("level,clip,frame0,frame_gt,frame1\neasy,clip1,0,1,2\n")
+    where = ("--data", f"clips:root={videos},gaps=1", "--results", str(tmp_path / "results"))
+    done = fresh.harness(*FOUR, *where, "--test", f"clips:root={videos},list={tmp_path / 'list.csv'}")
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("harness: error: clips(")
+    assert ": no test triplet has a frame before and one after its inputs, and the network takes four" in line
+    assert not (tmp_path / "results" / "runs").exists()
+
+
+def test_it_is_loaded_and_called_with_four(fresh: Fresh) -> None:
+    script = """
+import torch, harness
+torch.manual_seed(0)
+before, first, last, after = torch.rand(4, 1, 3, 33, 47)
+model = harness.load("toy-four", plugins=["hce"])
+torch.nn.init.normal_(model.baseline.motion[-1].weight)
+frame = model.interpolate(first, last, 0.25, before=before, after=after).frame
+mirrored = model.interpolate(first, last, 0.25, before=after, after=before).frame
+print(tuple(frame.shape), torch.equal(frame, mirrored))
+try:
+    model.interpolate(first, last)
+except ValueError as error:
+    print(error)
+"""
+    done = succeeded(fresh.run("-c", script)).splitlines()
+    assert done == ["(1, 3, 33, 47) False", "before: a network of 4 inputs takes one"]
 
 
 # --- broken ones

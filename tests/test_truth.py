@@ -134,7 +134,7 @@ def test_no_flow_and_no_such_pixel_is_nan() -> None:
         *(part for part in EPE.parts if part.startswith("attended-")),
     }
     image = torch.zeros(1, 3, SIZE, SIZE)
-    without = EPE()(mean_of_frames(image, image, 0.5, None), true)
+    without = EPE()(mean_of_frames(Frames(img0=image, img1=image), 0.5, None), true)
     assert all(value.isnan().all() for value in without.values())
 
 
@@ -199,7 +199,7 @@ def test_flows_are_cropped_as_the_frame_is_and_are_of_the_first_pass() -> None:
         Settings(flip_average=True),
         Settings(channels="bgr"),
     ):
-        made = predictor(Composed(Flowing()), settings)(image, image, 0.5, None)
+        made = predictor(Composed(Flowing()), settings)(Frames(img0=image, img1=image), 0.5, None)
         left, above = (7, 5) if settings.placement == "centre" else (0, 0)
         assert made.flow_t0 is not None
         assert made.flow_t1 is not None
@@ -214,7 +214,7 @@ def test_flows_are_cropped_as_the_frame_is_and_are_of_the_first_pass() -> None:
 
 def test_attended_flows_are_brought_to_full_size() -> None:
     image = torch.rand(1, 3, 37, 50)
-    made = predictor(Attending(Flowing()), Settings())(image, image, 0.5, None)
+    made = predictor(Attending(Flowing()), Settings())(Frames(img0=image, img1=image), 0.5, None)
     assert made.attended_t0 is not None
     assert made.attended_t1 is not None
     assert made.attended_t0.shape == (1, 2, 37, 50)

@@ -25,6 +25,7 @@ from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.metrics.given import Motion, Predicted
 from harness.metrics.pixelwise import PSNR
+from harness.model import Frames
 from harness.outcome.pairs import Column, Means, read_pair, wholes_of
 from harness.pair import testset
 from harness.pair.plan import settle
@@ -93,8 +94,8 @@ def test_each_word_is_what_it_stands_for(tmp_path: Path) -> None:
     noise.test = [replace(triplet, t=0.25) for triplet in noise.test[:2]]
     flow = torch.rand(1, 2, 24, 32)
 
-    def predict(img0: Tensor, *rest: object) -> Predicted:
-        return Predicted(frame=img0 / 2, flow_t0=flow, flow_t1=flow + 1)
+    def predict(frames: Frames, *rest: object) -> Predicted:
+        return Predicted(frame=frames.img0 / 2, flow_t0=flow, flow_t1=flow + 1)
 
     wide = WideMetric(measure=measure, needs=("frame", "inputs", "flows", "t", "labels"))
     rows = done(

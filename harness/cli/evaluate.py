@@ -67,7 +67,8 @@ def evaluate(
     own = masks_of(given, known) if masks is None else None
     source = own or known.mask_source(masks, needed=arm.needs_masks)
     cache = cache_of(source) if source else None
-    sets = tuple(TripletSet.of(known.choose(BenchmarkSpec, choice), triplets) for choice in parse_choices(data))
+    benchmarks = [known.choose(BenchmarkSpec, choice) for choice in parse_choices(data)]
+    sets = tuple(TripletSet.of(each, triplets, inputs=arm.inputs) for each in benchmarks)
     if source:
         for each in sets:
             refuse_footage(source.name, each.name, each.benchmark, each.triplets[0], "--masks")

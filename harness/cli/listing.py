@@ -103,20 +103,22 @@ def _describe(entry: Entry[Spec]) -> None:
         facts[f"option {option.name}"] = f"{option.values}, " + ("must be given" if must else f"by default {default}")
     if isinstance(spec, BaselineSpec):
         facts["times"] = "any" if spec.times == "any" else "the middle frame alone"
+        facts["loss"] = "its own, in both arms of a pair" if spec.loss == "own" else "the recipe's"
+        facts["inputs"] = "two frames" if spec.inputs == 2 else "four frames: one more before and one after"
     if isinstance(spec, BaselineSpec) and all(o.default is not o.empty for o in entry.options().values()):
-        facts |= _costs(entry)
+        facts |= _costs(entry, spec.inputs)
     for key, value in facts.items():
         if value:
             say(f"  {key:<12} {value}")
 
 
-def _costs(entry: Entry[Spec]) -> dict[str, str]:
+def _costs(entry: Entry[Spec], inputs: int) -> dict[str, str]:
     from harness.measure.cost import SIZE, cost
     from harness.model import Composed
     from harness.registry.catalog import Chosen
 
     baseline = Chosen(entry, dict(entry.spec.preset), {}).build()
-    counted = cost(Composed(baseline))
+    counted = cost(Composed(baseline, inputs=inputs))
     facts = {
         "parameters": f"{counted.parameters:,}",
         "MACs": f"{counted.macs / 1e9:.1f} G at {SIZE[1]}x{SIZE[0]}; as in the paper {counted.macs_thop / 1e9:.1f} G"

@@ -42,7 +42,7 @@ def sample_rng(seed: int, epoch: int, stream: int) -> np.random.Generator:
 
 
 def check_size(frames: NDArray[np.uint8], augment: Augment) -> None:
-    """Raises HarnessError where the frames (3, H, W, 3) are smaller than the crop."""
+    """Raises HarnessError where the frames (n, H, W, 3) are smaller than the crop."""
     height, width = frames.shape[1:3]
     if min(height, width) < augment.crop:
         raise HarnessError(
@@ -53,9 +53,11 @@ def check_size(frames: NDArray[np.uint8], augment: Augment) -> None:
 def augmented(
     frames: NDArray[np.uint8], maps: NDArray[np.uint16] | None, t: float, augment: Augment, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]:
-    """Crops, flips, reverses and rotates I0, It, I1 (3, H, W, 3) and their label maps M0, M1 (2, H, W) alike.
+    """Crops, flips, reverses and rotates frames (3 or 5, H, W, 3), in order of time, and label maps M0, M1 (2, H, W) of
+    I0 and I1 alike.
 
-    Returns contiguous frames (3, crop, crop, 3), maps (2, crop, crop) or None, and t in 0 to 1, where reversed 1 - t.
+    Returns as many contiguous frames (crop, crop, 3), maps (2, crop, crop) or None, and t in 0 to 1, where reversed
+    1 - t.
     Takes the same seven numbers from `rng` whatever the options are and whether or not there are maps. Raises
     HarnessError where the frames are smaller than the crop.
     """

@@ -27,6 +27,8 @@ class Triplet:
     frames  positions of I0, It, I1 in the clip
     t       position of It between I0 (0) and I1 (1)
     within  what the positions count in, where that is not the clip: each triplet of Vimeo90K has its frames 1 to 3
+    around  positions of I-1 and I2, as far before I0 and after I1 as these are apart, in the same shot; None where
+            there are none. Networks that take four frames see the triplets alone that have them
     """
 
     id: str
@@ -36,10 +38,11 @@ class Triplet:
     frames: tuple[int, int, int]
     t: float = 0.5
     within: str = ""
+    around: tuple[int, int] | None = None
 
 
 def frames_hash(frames: NDArray[np.uint8], t: float) -> str:
-    """16 hexadecimal digits over I0, It, I1 (3, H, W, 3), their shape, and t: equal where two arms saw the same."""
+    """16 hexadecimal digits over frames (3 or 5, H, W, 3), their shape, and t: equal where two arms saw the same."""
     digest = sha256(f"{frames.shape} {frames.dtype} {float(t)!r} ".encode())
     digest.update(frames.tobytes())
     return digest.hexdigest()[:16]
@@ -57,12 +60,14 @@ class Benchmark(ABC):
     """Triplets and their frames. An instance can be pickled; reading is safe from several threads and processes.
 
     `partial` tells what is missing of the whole, in one line, where the user allowed a partial dataset; else "".
+    `inputs` is how many frames a network sees of each triplet that `read` gives: 4 of `harness.data.around` alone.
     """
 
     levels: tuple[str, ...]
     train: Sequence[Triplet]
     test: Sequence[Triplet]
     partial: str = ""
+    inputs: int = 2
 
     @abstractmethod
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
@@ -71,6 +76,11 @@ class Benchmark(ABC):
     @abstractmethod
     def digest(self, split: Literal["train", "test"]) -> str:
         """Hash over all that decides the triplets of a split and their frames: content of clips, settings."""
+
+    def read_around(self, triplet: Triplet) -> NDArray[np.uint8]:
+        """I-1, I2 as RGB (2, H, W, 3), of a triplet that says in `around` where they are. They are part of the
+        digest. Raises HarnessError as `read`."""
+        raise NotImplementedError
 
     def truth(self, triplet: Triplet) -> Truth | None:
         """Labels, motion and occlusion as they are; None, then of every triplet, where nobody knows them, as of all

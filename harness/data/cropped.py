@@ -29,6 +29,7 @@ class Cropped(Benchmark):
     def __init__(self, whole: Benchmark, side: int) -> None:
         self.whole, self.side = whole, side
         self.levels, self.train, self.test, self.partial = whole.levels, whole.train, whole.test, whole.partial
+        self.inputs = whole.inputs
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
         return np.moveaxis(self._cut(np.moveaxis(frames_of(self.whole, triplet), 3, 1)), 1, 3).copy()

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 def masks_of(cache: MaskCache, benchmark: Benchmark, triplet: Triplet, frames: NDArray[np.uint8]) -> Masks:
-    """M0, M1 of a triplet, of whose `frames` the first and the last are I0 and I1, whoever knows them: the benchmark,
-    or a source that looks at the frames. Raises HarnessError where nobody does."""
+    """M0, M1 of a triplet, whoever knows them: the benchmark, or a source that looks at I0 and I1. `frames` are these
+    two, with It or without, or five. Raises HarnessError where nobody does."""
     if not isinstance(cache.source, Known):
-        return cache.masks(frames[0], frames[-1])
+        middle = len(frames) // 2
+        return cache.masks(frames[middle - 1], frames[-middle])
     labels = benchmark.labels(triplet)
     if labels is None:
         raise _footage(f"{triplet.level} {triplet.id}", "another source")

@@ -25,7 +25,8 @@ from harness.masks.cache import MaskCache
 
 @dataclass(frozen=True)
 class Batch:
-    """`frames` uint8 (B, 3, 3, H, W): I0, It, I1 of each sample as RGB; `t` (B,); `maps` (B, 2, H, W), on the host.
+    """`frames` uint8 (B, 3, 3, H, W): I0, It, I1 of each sample as RGB, or (B, 5, 3, H, W) with I-1 and I2 around them;
+    `t` (B,); `maps` (B, 2, H, W), on the host.
 
     It may be a part of the global batch, which has `whole` samples.
     """

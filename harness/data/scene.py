@@ -96,9 +96,9 @@ class Layer:
         left, top = max(math.floor(x.min()) - 1, 0), max(math.floor(y.min()) - 1, 0)
         return left, top, min(math.ceil(x.max()) + 2, size), min(math.ceil(y.max()) + 2, size)
 
-    def paint(self, pose: Pose, box: Box) -> Image.Image:
-        """RGB of the pixels in a box, bilinear."""
-        shown = np.asarray(_read(self.texture, pose, box, self.origin, self.mirror))
+    def paint(self, pose: Pose, box: Box, mirrored: bool = False) -> Image.Image:
+        """RGB of the pixels in a box, bilinear. Beyond a texture's edge there is nothing, or it goes on `mirrored`."""
+        shown = np.asarray(_read(self.texture, pose, box, self.origin, self.mirror, mirrored))
         return Image.fromarray(self.colours.ravel().take(shown + TABLES))
 
     def covers(self, pose: Pose, box: Box) -> Image.Image:
@@ -127,8 +127,10 @@ def _read(
     box: Box,
     origin: tuple[float, float],
     mirror: tuple[tuple[int, int], tuple[int, int]],
+    goes_on: bool = False,
 ) -> Image.Image:
-    """What `image` shows at each pixel of a box: its own place there, times DENSITY, mirrored, from `origin` on."""
+    """What `image` shows at each pixel of a box: its own place there, times DENSITY, mirrored, from `origin` on. Beyond
+    its edge that is nothing, unless it `goes_on`, mirrored there."""
     scale = DENSITY / (pose.c**2 + pose.s**2)
     inverse = ((scale * pose.c, scale * pose.s), (-scale * pose.s, scale * pose.c))
     (a, b), (d, e) = (
@@ -141,7 +143,26 @@ def _read(
         for along, down, at in zip((a, d), (b, e), origin, strict=True)
     )
     size = box[2] - box[0], box[3] - box[1]
+    if goes_on:
+        corners = [(x, y) for x in (0, size[0]) for y in (0, size[1])]
+        columns = _going_on([a * x + b * y + c for x, y in corners])
+        rows = _going_on([d * x + e * y + f for x, y in corners])
+        texels = np.asarray(image)
+        c, f = c - columns[0], f - rows[0]
+        image = Image.fromarray(texels[_folded(rows, len(texels))][:, _folded(columns, texels.shape[1])])
     return image.transform(size, Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR)
+
+
+def _going_on(places: Sequence[float]) -> NDArray[np.int64]:
+    """All texels from the first to the last of these places, with two more at either end for the bilinear reading."""
+    return np.arange(math.floor(min(places)) - 2, math.ceil(max(places)) + 2)
+
+
+def _folded(texels: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Of texels of an image that goes on mirrored, again and again, those of the image itself."""
+    within = texels % (2 * length)
+    folded: NDArray[np.int64] = np.minimum(within, 2 * length - 1 - within)
+    return folded
 
 
 def cover_of(outline: Floats) -> Image.Image:
@@ -164,10 +185,12 @@ class Scene:
     size: int
 
     def frame(self, time: float) -> NDArray[np.uint8]:
-        """RGB (size, size, 3)."""
+        """RGB (size, size, 3), at any time: what is further away than a texture goes is a mirror image of it."""
         image = Image.new("RGB", (self.size, self.size))
         for _, layer, pose, box in self._shown(time):
-            image.paste(layer.paint(pose, box), box, None if layer.cover is None else layer.covers(pose, box))
+            # between the input frames no texture ends inside of a frame
+            painted = layer.paint(pose, box) if 0 <= time <= 1 else layer.paint(pose, box, mirrored=True)
+            image.paste(painted, box, None if layer.cover is None else layer.covers(pose, box))
         return np.asarray(image)
 
     def labels(self, time: float) -> NDArray[np.uint16]:

@@ -22,8 +22,8 @@ from harness.registry.blame import breach_of
 from harness.registry.code import core
 from harness.registry.protocol import Protocol, Settings
 
-# (img0, img1, t, label maps (2, H, W) or None) -> what is predicted, images as float (1, 3, H, W) in [0, 1]
-Predict = Callable[[Tensor, Tensor, float, NDArray[np.integer] | None], Predicted]
+# (frames, t, label maps (2, H, W) or None) -> what is predicted, images as float (1, 3, H, W) in [0, 1]
+Predict = Callable[[Frames, float, NDArray[np.integer] | None], Predicted]
 
 OVERSHOOT = 0.1
 """Beyond this, values of a frame are of another range than [0, 1]."""
@@ -35,9 +35,10 @@ def protocol_id(protocol: Protocol) -> str:
     return f"{protocol.name}-v{protocol.version}-{digest[:6]}"
 
 
-def mean_of_frames(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Predicted:
-    """The row that is no network: what an arm must beat before it can be said to have learnt motion. No flows."""
-    return Predicted(frame=(1 - t) * img0 + t * img1)
+def mean_of_frames(frames: Frames, t: float, maps: NDArray[np.integer] | None) -> Predicted:
+    """The row that is no network: what an arm must beat before it can be said to have learnt motion. No flows, and of
+    four frames those in the middle alone."""
+    return Predicted(frame=(1 - t) * frames.img0 + t * frames.img1)
 
 
 def predictor(model: Composed, settings: Settings) -> Predict:
@@ -57,19 +58,17 @@ def predictor(model: Composed, settings: Settings) -> Predict:
             f"{name} takes multiples of {needed} at scale {settings.scale:g}, the protocol pads to {multiple}"
         )
 
-    def once(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Predicted:
-        height, width = img0.shape[-2:]
+    def once(given: Frames, t: float, maps: NDArray[np.integer] | None) -> Predicted:
+        height, width = given.img0.shape[-2:]
         padding = Padding.to_multiple(height, width, multiple, settings.placement)
-        frames = Frames(
-            img0=padding.pad(img0, settings.padding), img1=padding.pad(img1, settings.padding), scale=settings.scale
-        )
+        frames = replace(given.changed(lambda image: padding.pad(image, settings.padding)), scale=settings.scale)
         regions = None
         if len(model.plugin):
-            given = np.zeros((2, height, width), np.uint8) if maps is None else maps
-            regions = model.regions(padding.pad_maps(given)[None], padding.size, settings.scale)
-        made = model(frames, img0.new_full((1, 1, 1, 1), t), regions)
+            labels = np.zeros((2, height, width), np.uint8) if maps is None else maps
+            regions = model.regions(padding.pad_maps(labels)[None], padding.size, settings.scale)
+        made = model(frames, given.img0.new_full((1, 1, 1, 1), t), regions)
         frame, prior = made.frame, made.prior
-        if frame.shape != frames.img0.shape or frame.dtype != img0.dtype:
+        if frame.shape != frames.img0.shape or frame.dtype != given.img0.dtype:
             found, wanted = (f"{x.dtype} {tuple(x.shape)}" for x in (frame, frames.img0))
             raise breach_of("baseline", model.baseline, f"it predicts a frame of {found} from frames of {wanted}")
 
@@ -85,14 +84,14 @@ def predictor(model: Composed, settings: Settings) -> Predict:
         )
 
     @torch.inference_mode()
-    def predict(img0: Tensor, img1: Tensor, t: float, maps: NDArray[np.integer] | None) -> Predicted:
+    def predict(frames: Frames, t: float, maps: NDArray[np.integer] | None) -> Predicted:
         if settings.channels == "bgr":
-            img0, img1 = img0.flip(1), img1.flip(1)
-        predicted = once(img0, img1, t, maps)
+            frames = frames.changed(lambda image: image.flip(1))
+        predicted = once(frames, t, maps)
         frame = predicted.frame
         if settings.flip_average:
             turned = None if maps is None else maps[:, ::-1, ::-1].copy()
-            frame = (frame + once(img0.flip(2, 3), img1.flip(2, 3), t, turned).frame.flip(2, 3)) / 2
+            frame = (frame + once(frames.changed(lambda image: image.flip(2, 3)), t, turned).frame.flip(2, 3)) / 2
         if settings.channels == "bgr":
             frame = frame.flip(1)
         low, high = torch.stack(frame.aminmax()).tolist()  # one transfer; NaN stays NaN

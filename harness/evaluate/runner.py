@@ -35,6 +35,7 @@ from harness.evaluate.whole import up_to_date, value_row
 from harness.masks.cache import MaskCache
 from harness.masks.source import maps_hash
 from harness.metrics.given import Motion
+from harness.model.contracts import inputs_and_truth
 from harness.registry.blame import breach_of
 from harness.registry.protocol import Settings
 from harness.results.features import Features, read_features, write_features
@@ -103,8 +104,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a thread reads: uint8 frames (3, H, W, 3), label maps for the network, the groups of each pixel, what the
-    benchmark knows of the frames, and label maps for metrics that need them."""
+    """What a thread reads: uint8 frames (3 or 5, H, W, 3), label maps for the network, the groups of each pixel, what
+    the benchmark knows of the frames, and label maps for metrics that need them."""
 
     frames: NDArray[np.uint8]
     maps: NDArray[np.integer] | None
@@ -231,11 +232,11 @@ def measure(
     evaluation: Evaluation, predict: Predict, triplet: Triplet, sample: Sample
 ) -> tuple[dict[str, float], dict[str, Features]]:
     """Every value of a triplet, by one transfer from the device; and its features, of metrics of whole sets."""
-    img0, truth, img1 = (to_image(frame, evaluation.world.device) for frame in sample.frames)
+    frames, truth = inputs_and_truth([to_image(frame, evaluation.world.device) for frame in sample.frames])
     try:
         # on CUDA convolutions are rounded to 10 bits by default
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            predicted = predict(img0, img1, triplet.t, sample.maps)
+            predicted = predict(frames, triplet.t, sample.maps)
     except ValueError as error:
         raise HarnessError(f"{evaluation.tests.data_id}, {triplet.level} {triplet.id}: {error}") from error
     with torch.inference_mode():
@@ -249,8 +250,8 @@ def measure(
         given = Surroundings(
             frame=frame,
             truth=truth,
-            img0=img0,
-            img1=img1,
+            img0=frames.img0,
+            img1=frames.img1,
             t=frame.new_full((1,), triplet.t),
             predicted=predicted,
             labels=labels,
@@ -281,7 +282,8 @@ def read(evaluation: Evaluation, triplet: Triplet) -> Sample:
     if (truth is not None) != evaluation.tests.knows_truth:
         what = f"it knows the truth of some triplets and not of others: {triplet.level} {triplet.id}"
         raise breach_of("benchmark", benchmark, what)
-    groups = [grouping.groups(frames[0], frames[2], truth) for grouping in evaluation.groupings]
+    middle = len(frames) // 2
+    groups = [grouping.groups(frames[middle - 1], frames[middle + 1], truth) for grouping in evaluation.groupings]
     labels = None
     if evaluation.region_masks and evaluation.plan.needs("labels"):
         labels = masks_of(evaluation.region_masks, benchmark, triplet, frames).maps

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.data.around import seen_by
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.cropped import cropped
 from harness.errors import HarnessError
@@ -26,10 +27,10 @@ class TripletSet:
     triplets: list[Triplet]
 
     @classmethod
-    def of(cls, chosen: Chosen, per_level: int | None, crop: int | None = None) -> TripletSet:
-        """Build the benchmark, and take at most `per_level` triplets of each level; of their frames the square of
-        `crop` pixels in the middle, or all."""
-        benchmark = cropped(chosen.build(), crop)
+    def of(cls, chosen: Chosen, per_level: int | None, crop: int | None = None, inputs: int = 2) -> TripletSet:
+        """Build the benchmark, as a network of so many `inputs` sees it, and take at most `per_level` triplets of each
+        level; of their frames the square of `crop` pixels in the middle, or all."""
+        benchmark = cropped(seen_by(chosen.build(), inputs, chosen.label, "test"), crop)
         if not benchmark.test:
             raise HarnessError(f"{chosen.label} has no test triplets; name another benchmark with --test")
         content = {"content": benchmark.digest("test"), "code": chosen.entry.code()}

@@ -88,8 +88,9 @@ def example(model: Composed, size: tuple[int, int]) -> tuple[Frames, torch.Tenso
     device = next(model.parameters()).device
     image = torch.full((1, 3, height, width), 0.5, device=device)
     maps = np.zeros((1, 2, height, width), np.uint8) if len(model.plugin) else None
+    around = image if model.inputs == 4 else None
     return (
-        Frames(img0=image, img1=image),
+        Frames(img0=image, img1=image, before=around, after=around),
         torch.full((1, 1, 1, 1), 0.5, device=device),
         model.regions(maps, (height, width)),
     )
@@ -109,8 +110,7 @@ def _flops(
         FlopCounterMode(display=False, custom_mapping=dict(formulas)) as counter,
         torch.no_grad(),
     ):
-        img0, img1, time = (fake.from_tensor(x) for x in (frames.img0, frames.img1, t))
-        model(Frames(img0=img0, img1=img1), time, regions)
+        model(frames.changed(fake.from_tensor), fake.from_tensor(t), regions)
     unknown = {name for packet, name in seen.operators.items() if packet not in counter.flop_registry}
     return dict(counter.get_flop_counts()["Global"]), {name for name in unknown if _multiplies(name)}
 

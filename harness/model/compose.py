@@ -21,7 +21,8 @@ class Composed(nn.Module):
     """encode -> feature plug-ins, in order -> motion plug-in -> decode.
 
     Weights live under `baseline.` and `plugin.<name>.`. Without plug-ins it is the baseline, bit for bit. One of
-    `middle_only` makes the frame at t = 1/2, whatever t it gets, and so `interpolate` takes no other.
+    `middle_only` makes the frame at t = 1/2, whatever t it gets, and so `interpolate` takes no other. One of 4 `inputs`
+    sees the frames before and after, too.
     """
 
     def __init__(
@@ -30,13 +31,17 @@ class Composed(nn.Module):
         plugins: Mapping[str, FeaturePlugin | MotionPlugin] | None = None,
         *,
         middle_only: bool = False,
+        inputs: int = 2,
     ) -> None:
         super().__init__()
         self.baseline = baseline
         self.middle_only = middle_only
+        self.inputs = inputs
         self.plugin = nn.ModuleDict(dict(plugins or {}))
 
     def forward(self, frames: Frames, t: Tensor, regions: Regions | None = None) -> Prediction:
+        if self.inputs == 4 and (frames.before is None or frames.after is None):
+            raise ValueError("the baseline takes four frames: give those before and after, too")
         features = self.baseline.encode(frames)
         prior = None
         for plugin in self.plugin.values():
@@ -88,14 +93,25 @@ class Composed(nn.Module):
         t: float = 0.5,
         masks: NDArray[np.integer] | None = None,
         scale: float = 1.0,
+        *,
+        before: Tensor | None = None,
+        after: Tensor | None = None,
     ) -> Prediction:
         """The frame at time `t` between `img0` and `img1`, RGB float (B, 3, H, W) in [0, 1], of any H, W >= 2.
 
         `masks` are label maps (B, 2, H, W); without them everything is one region. The frames are padded by
-        replication, right and below, to the network's size multiple, and the result is cropped back.
+        replication, right and below, to the network's size multiple, and the result is cropped back. `before` and
+        `after` are the frames as far before and after these as these are apart, for a network of four inputs.
         Raises ValueError for anything else, and for a result that is not finite.
         """
         _check(img0, img1, t, masks)
+        for name, image in (("before", before), ("after", after)):
+            if (image is None) != (self.inputs == 2):
+                raise ValueError(
+                    f"{name}: a network of {self.inputs} inputs takes {'none' if image is not None else 'one'}"
+                )
+            if image is not None:
+                _check(img0, image, t, masks, name)
         if self.middle_only and t != 0.5:
             raise ValueError(f"t: this network makes the frame at 0.5 alone, got {t}")
         if img0.dtype != (own := next(self.parameters()).dtype):
@@ -106,7 +122,8 @@ class Composed(nn.Module):
         padding = Padding.to_multiple(height, width, self.multiple(scale))
         if masks is None:
             masks = np.zeros((batch, 2, height, width), np.uint8)
-        frames = Frames(img0=padding.pad(img0), img1=padding.pad(img1), scale=scale)
+        given = Frames(img0=img0, img1=img1, scale=scale, before=before, after=after)
+        frames = given.changed(padding.pad)
         time = torch.full((batch, 1, 1, 1), t, dtype=img0.dtype, device=img0.device)
         regions = self.regions(padding.pad_maps(masks), padding.size, scale) if len(self.plugin) else None
         out = self(frames, time, regions)
@@ -124,8 +141,8 @@ class Composed(nn.Module):
         return math.lcm(multiple, needed) if self.baseline.fits_full_size else multiple
 
 
-def _check(img0: Tensor, img1: Tensor, t: float, masks: NDArray[np.integer] | None) -> None:
-    for name, img in (("img0", img0), ("img1", img1)):
+def _check(img0: Tensor, img1: Tensor, t: float, masks: NDArray[np.integer] | None, called: str = "img1") -> None:
+    for name, img in (("img0", img0), (called, img1)):
         if not isinstance(img, Tensor):
             raise ValueError(f"{name}: expected a tensor, got {type(img).__name__}")
         if img.ndim != 4 or img.shape[1] != 3 or min(img.shape[-2:]) < 2:
@@ -136,7 +153,7 @@ def _check(img0: Tensor, img1: Tensor, t: float, masks: NDArray[np.integer] | No
             raise ValueError(f"{name}: expected values in [0, 1], got NaN or values outside")
     if img0.shape != img1.shape or img0.dtype != img1.dtype:
         raise ValueError(
-            f"img0 and img1 differ: {tuple(img0.shape)} {img0.dtype} against {tuple(img1.shape)} {img1.dtype}"
+            f"img0 and {called} differ: {tuple(img0.shape)} {img0.dtype} against {tuple(img1.shape)} {img1.dtype}"
         )
     if not 0 < t < 1:
         raise ValueError(f"t: expected a time strictly between 0 and 1, got {t}")

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from harness.model.compose import Composed
-from harness.model.contracts import Features, Frames, MotionPlugin, MotionPrior, Prediction
+from harness.model.contracts import Baseline, Features, Frames, MotionPlugin, MotionPrior, Prediction
 from harness.model.regions import Regions
 from harness.registry.contract import ContractError, breach, called, name_of
 from harness.registry.entry import Entry
-from harness.registry.specs import Named
+from harness.registry.specs import BaselineSpec, Named
 
 SMALLEST, BATCH = 16, 2
 """Pixels of the shorter side of its frames, or more where the network needs them, and how many pairs of them."""
@@ -72,6 +72,7 @@ def _check(
     with called(baseline):
         plain = network.decode(frames, features, t, None)
     _check_prediction(plain, frames, fault)
+    _check_loss(network, plain, frames, baseline, fault)
     prior = None
     for name, plugin in model.plugin.items():
         owner = plugins[name]
@@ -133,7 +134,10 @@ def _inputs(model: Composed, size: tuple[int, int]) -> tuple[Frames, Tensor, Reg
     half.round_()
     maps = np.zeros((BATCH, 2, *size), np.uint8)
     maps[..., size[1] // 2 :] = 1
-    return Frames(img0=noise[0], img1=noise[1]), torch.full((BATCH, 1, 1, 1), 0.5), model.regions(maps, size)
+    # drawn after the others, which are the same for either number of inputs
+    before, after = torch.rand(2, BATCH, 3, *size, generator=generator) if model.inputs == 4 else (None, None)
+    frames = Frames(img0=noise[0], img1=noise[1], before=before, after=after)
+    return frames, torch.full((BATCH, 1, 1, 1), 0.5), model.regions(maps, size)
 
 
 def _check_features(given: Any, model: Composed, frames: Frames, fault: Fault) -> None:
@@ -192,6 +196,23 @@ def _check_prediction(given: Any, frames: Frames, fault: Fault) -> None:
             low, high = value.min().item(), value.max().item()
             if low < -ROUNDING or high > 1 + ROUNDING:
                 raise fault(f"predicts a {name} of {low:.4g} to {high:.4g}: values in [0, 1] are needed")
+
+
+def _check_loss(
+    network: Baseline, prediction: Prediction, frames: Frames, baseline: Entry[Named], fault: Fault
+) -> None:
+    """The record of a run says by the spec whose loss it was trained with."""
+    said = isinstance(baseline.spec, BaselineSpec) and baseline.spec.loss == "own"
+    with called(baseline):
+        own: Any = network.loss(prediction, frames, frames.img0)
+    if said and own is None:
+        raise fault("says loss='own', and its loss() gives None")
+    if own is None:
+        return
+    if not said:
+        raise fault("has a loss() of its own, and its spec does not say so: give loss='own'")
+    if wrong := _tensor_fault(own, ()):
+        raise fault(f"gives a loss {wrong}")
 
 
 def _tensor_fault(value: Any, shape: tuple[int, ...]) -> str:

@@ -9,7 +9,7 @@ Records of tensors take them by keyword only: two of one shape that change place
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -22,7 +22,10 @@ from harness.registry.specs import Offers
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """The two inputs, with sides that the baseline takes at that scale.
+    """The inputs, with sides that the baseline takes at that scale.
+
+    `before` and `after` are the frames at times -1 and 2, where I0 is at 0 and I1 at 1: given to a network of which the
+    spec says `inputs=4`, None for all others. Features, flows and plug-ins are of I0 and I1 for either.
 
     `scale` is the working scale: motion and features are estimated on frames resized by it, the result is
     blended at full size (official protocols use it on large frames).
@@ -31,6 +34,20 @@ class Frames:
     img0: Tensor
     img1: Tensor
     scale: float = 1.0
+    before: Tensor | None = None
+    after: Tensor | None = None
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Frames:
+        """The same with each of the two or four frames changed alike."""
+        before, after = (None if frame is None else change(frame) for frame in (self.before, self.after))
+        return replace(self, img0=change(self.img0), img1=change(self.img1), before=before, after=after)
+
+
+def inputs_and_truth(images: Sequence[Tensor]) -> tuple[Frames, Tensor]:
+    """What a network sees, and what it is to make, of I0, It, I1, or of I-1, I0, It, I1, I2."""
+    middle = len(images) // 2
+    before, after = (images[0], images[-1]) if middle == 2 else (None, None)
+    return Frames(img0=images[middle - 1], img1=images[middle + 1], before=before, after=after), images[middle]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +117,15 @@ class Prediction:
     """`frame` (B, 3, H, W) in [0, 1]; full-size flows (B, 2, H, W), both None of a network that estimates none; `blend`
     (B, 1, H, W), the weight of frame 0 in [0, 1], or the mean of several, None where the network has none; the prior
     that seeded it, if any. Flows are measured, and looked at, and nothing else: a network that splats gives those that
-    `harness.model.backward_flows` makes of its own, a network without flows invents none."""
+    `harness.model.backward_flows` makes of its own, a network without flows invents none. `kept` is for a loss of the
+    network's own."""
 
     frame: Tensor
     flow_t0: Tensor | None = None
     flow_t1: Tensor | None = None
     blend: Tensor | None = None
     prior: MotionPrior | None = None
+    kept: Any = None
 
 
 class Baseline(nn.Module, ABC):
@@ -130,6 +149,14 @@ class Baseline(nn.Module, ABC):
     @abstractmethod
     def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
         """Motion, coarse to fine, and synthesis. `prior=None` is the plain network, bit for bit."""
+
+    def loss(self, prediction: Prediction, frames: Frames, truth: Tensor) -> Tensor | None:
+        """A scalar that this network is trained with in place of the recipe's loss, None for the recipe's.
+
+        It is that of both arms of a pair; what a motion plug-in's prior adds to the loss is added to this one, too. The
+        spec of a network that has one says `loss="own"`.
+        """
+        return None
 
     def working_size(self, frames: Frames) -> tuple[int, int]:
         """Height and width of the frames at their working scale.

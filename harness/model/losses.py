@@ -18,19 +18,22 @@ def charbonnier(difference: Tensor) -> Tensor:
     return torch.sqrt(difference * difference + EPSILON**2).mean()
 
 
-def losses(prediction: Prediction, frames: Frames, truth: Tensor, seam: MotionSeam | None) -> tuple[Tensor, Tensor]:
+def losses(
+    prediction: Prediction, frames: Frames, truth: Tensor, seam: MotionSeam | None, own: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """(reconstruction, total). The first is comparable between arms; the second is what is minimised.
 
-    They differ where a motion prior made the frame: 0.1 times the Charbonnier loss of the frame that the
-    prior's own flows give is added.
+    They differ where the network has its `own` loss, and where a motion prior made the frame: 0.1 times the Charbonnier
+    loss of the frame that the prior's own flows give is added.
     """
     reconstruction = charbonnier(prediction.frame - truth)
+    total = reconstruction if own is None else own
     if prediction.prior is None:
-        return reconstruction, reconstruction
+        return reconstruction, total
     own_blend = seam is not None and seam.latent == "blend"
     logit = prediction.prior.latent if own_blend else None
     coarse = frame_of_prior(prediction.prior, frames, logit, prediction.blend)
-    return reconstruction, reconstruction + PRIOR_WEIGHT * charbonnier(coarse - truth)
+    return reconstruction, total + PRIOR_WEIGHT * charbonnier(coarse - truth)
 
 
 def frame_of_prior(prior: MotionPrior, frames: Frames, logit: Tensor | None, blend: Tensor | None) -> Tensor:

@@ -33,7 +33,7 @@ def fingerprint(
     """The record of one run. `data` is the name, digest and code of the training data, `initial_weights` the sha256 of
     the shared file, `masks` None for an arm that needs none; the number of `processes` moves bits."""
     return {
-        "baseline": arm.baseline.record(),
+        "baseline": arm.baseline.record() | ({"loss": "own"} if arm.own_loss else {}),
         "initial_weights": initial_weights,
         "recipe": recipe.training(),
         "seed": seed,

@@ -75,9 +75,10 @@ def make(baseline: str, session: Session, known: Catalog, workers: int, into: Pa
 def tested(own: Own, session: Session, known: Catalog, workers: int) -> Outcome:
     """What the file gives on drawn scenes and clips. Raises Interrupted when asked to stop."""
     choices = parse_choices(TESTS)
-    sets = tuple(TripletSet.of(known.choose(BenchmarkSpec, choice), PER_LEVEL) for choice in choices)
-    plan = EvalPlan(UNIFIED, *choose_metrics(known, ()), PER_LEVEL, max(workers, 1))
     arm = Arm.of(known, parse_choice(own.name.removesuffix(SUFFIX)))
+    benchmarks = [known.choose(BenchmarkSpec, choice) for choice in choices]
+    sets = tuple(TripletSet.of(each, PER_LEVEL, inputs=arm.inputs) for each in benchmarks)
+    plan = EvalPlan(UNIFIED, *choose_metrics(known, ()), PER_LEVEL, max(workers, 1))
     given = Trained(own.name, own.file)
     return read_evaluation(
         session.store, evaluate_weights(arm, given, Tests(plan, sets, None, session.world), None, session)

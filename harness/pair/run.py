@@ -10,6 +10,7 @@ from pathlib import Path
 import safetensors.torch
 
 from harness.arm import Arm
+from harness.data.around import seen_by
 from harness.data.augment import check_size
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.frames import frames_of
@@ -64,7 +65,9 @@ class Shared:
     @classmethod
     def of(cls, plan: Plan, store: Store, world: World) -> Shared:
         recipe, seed = plan.training.recipe, plan.training.seed
-        data: dict[str, Benchmark] = {each.chosen.label: each.chosen.build() for each in plan.data}
+        inputs = plan.arm.inputs
+        built = [(each.chosen.label, each.chosen.build()) for each in plan.data]
+        data: dict[str, Benchmark] = {label: seen_by(each, inputs, label, "train") for label, each in built}
         for label, benchmark in data.items():
             if not benchmark.train:
                 raise HarnessError(f"{label} has no training triplets; train on another with --data")
@@ -80,7 +83,8 @@ class Shared:
         masks = cache_of(plan.masks) if plan.masks else None
         test_masks = cache_of(plan.test_masks) if plan.test_masks else masks
         regions = cache_of(plan.regions) if plan.regions and not masks else masks
-        sets = tuple(TripletSet.of(chosen, plan.testing.per_level, recipe.test_crop) for chosen in plan.tests)
+        per_level, crop = plan.testing.per_level, recipe.test_crop
+        sets = tuple(TripletSet.of(chosen, per_level, crop, inputs) for chosen in plan.tests)
         for each in sets:
             plan.arm.check_times(each.name, each.triplets)
         for label, benchmark in data.items():
@@ -292,9 +296,11 @@ def _mention_others(run: RunFolder, record: RunRecord, session: Session) -> None
 def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared, untrained: Composed) -> PairRecord:
     caches = [shared.test_masks if arm.needs_masks else None for arm in plan.arms]
     recipe, crop = plan.asked.recipe, plan.training.recipe.test_crop
+    loss = f", {plan.arm.baseline.name}'s own loss" if plan.arm.own_loss else ""
     tested = f", tested on the middle {crop}x{crop}" if crop else ""
+    how = f"recipe {recipe} ({shared.steps} steps){loss}{plan.origin}{tested}"
     return PairRecord(
-        title=f"{plan.arm.label} on {plan.data_label}, recipe {recipe} ({shared.steps} steps){plan.origin}{tested}",
+        title=f"{plan.arm.label} on {plan.data_label}, {how}",
         runs=tuple(run.name for run in runs),
         labels=tuple(arm.label for arm in plan.arms),
         seed=plan.training.seed,

@@ -46,6 +46,8 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     ),
     # the rows of frames of which the middle alone is tested
     "crop": ("data.cropped",),
+    # the triplets and frames that networks of four inputs are trained and tested on
+    "around": ("data.around",),
     # label maps, whatever source they come from
     "masks": ("masks.cache", "masks.parts", "masks.pipeline", "masks.png", "masks.rules", "masks.source"),
     # what a baseline starts from; their sha256 is in every fingerprint, so this decides only when they are drawn anew

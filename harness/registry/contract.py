@@ -174,4 +174,7 @@ def _triplet_fault(triplet: Any) -> str:
         return f"{triplet.id} whose frames are {triplet.frames!r}: three numbers are needed"
     if not (isinstance(triplet.t, float) and 0 < triplet.t < 1):
         return f"{triplet.id} at t={triplet.t!r}: a float between 0 and 1 is needed"
+    around: Any = triplet.around
+    if around is not None and not (isinstance(around, Sequence) and len(around) == 2):
+        return f"{triplet.id} with {around!r} around it: two numbers are needed, or None"
     return ""

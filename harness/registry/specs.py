@@ -63,11 +63,25 @@ class BaselineSpec(Spec):
 
     `times` are those at which it can make a frame: any between its inputs, or the middle alone, whatever it is asked
     for. It is trained and tested on no others.
+
+    `inputs` is how many frames it sees: 2, or 4, evenly spaced: one more before them, I-1, and one after, I2
+    (`harness.model.Frames`). It is trained and tested on triplets that have these, and on no others.
+
+    `loss` is "own" of a network that has a `harness.model.Baseline.loss`: both arms of a pair are trained with it.
     """
 
     times: Literal["middle", "any"] = field(default="middle", kw_only=True)
+    inputs: Literal[2, 4] = field(default=2, kw_only=True)
+    loss: Literal["recipe", "own"] = field(default="recipe", kw_only=True)
 
     kind = "baseline"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inputs not in (2, 4):
+            raise ValueError(f"inputs {self.inputs!r} of {self.name!r}: a network takes 2 frames or 4")
+        if self.loss not in ("recipe", "own"):
+            raise ValueError(f"loss {self.loss!r} of {self.name!r} is neither 'recipe' nor 'own'")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from harness.data.around import seen_by
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.cropped import cropped
 from harness.data.known import masks_of
@@ -24,6 +25,7 @@ from harness.evaluate.runner import to_image
 from harness.masks.chosen import cache_of
 from harness.metrics.pixelwise import decibels, squared_error
 from harness.model import Composed
+from harness.model.contracts import inputs_and_truth
 from harness.outcome.difference import difference
 from harness.outcome.pairs import ArmOutcome, Column, PairOutcome
 from harness.pair.plan import Plan
@@ -159,7 +161,10 @@ def exhibits(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick], side: int | 
 def _triplets(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick]) -> Iterator[tuple[Pick, Benchmark, Triplet]]:
     for test in plan.tests:
         wanted = [pick for pick in chosen if pick.column.test == test.name]
-        benchmark = cropped(test.build(), plan.training.recipe.test_crop) if wanted else None
+        benchmark = None
+        if wanted:
+            seen = seen_by(test.build(), plan.arm.inputs, test.label, "test")
+            benchmark = cropped(seen, plan.training.recipe.test_crop)
         known = {(each.level, each.id): each for each in benchmark.test} if benchmark else {}
         for pick in wanted:
             triplet = known.get((pick.column.level, pick.triplet))
@@ -192,6 +197,7 @@ def _exhibit(
     pick, triplet = what
     made = [_made(plan, model, pick, frames, triplet.t, maps) for model in networks]
     height, width = frames.shape[1:3]
+    first, truth, last = frames[len(frames) // 2 - 1 :][:3]
     place = most_different([squared for _, squared in made], side or max(min(height, width) // 3, 48))
     views = []
     for arm, (frame, squared) in zip(pair.arms, made, strict=True):
@@ -199,9 +205,9 @@ def _exhibit(
         now = float(decibels(torch.tensor(squared.mean())))
         if abs(now - psnr) > TOLERANCE:
             raise _changed(pair, f"{pick.triplet}: {arm.label} has {now:.2f} dB now and had {psnr:.2f} dB when tested")
-        views.append(_view(arm.label, frame[place.cut], squared[place.cut], frames[1][place.cut], psnr))
-    overlay = _overlaid(frames)
-    masks = None if maps is None else _covered(_small(frames[0]), _small_labels(maps[0]))
+        views.append(_view(arm.label, frame[place.cut], squared[place.cut], truth[place.cut], psnr))
+    overlay = _overlaid(first, last)
+    masks = None if maps is None else _covered(_small(first), _small_labels(maps[0]))
     return Exhibit(
         title=f"{_headline(pair, pick)}: {pick.triplet}",
         size=(height, width),
@@ -210,7 +216,7 @@ def _exhibit(
         masks=masks,
         regions=0 if maps is None else len(np.unique(maps[0])),
         inputs=overlay[place.cut].copy(),
-        truth=frames[1][place.cut].copy(),
+        truth=truth[place.cut].copy(),
         views=tuple(views),
         origin=pair.record.origin,
     )
@@ -221,8 +227,8 @@ def _made(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """The frame (H, W, 3) as it was measured, and its squared error (H, W)."""
     settings = plan.testing.protocol.settings_on(pick.column.test)
-    img0, truth, img1 = (to_image(image, plan.device) for image in frames)
-    frame = predictor(model, settings)(img0, img1, t, maps).frame
+    inputs, truth = inputs_and_truth([to_image(image, plan.device) for image in frames])
+    frame = predictor(model, settings)(inputs, t, maps).frame
     if settings.rounding:
         frame = (frame * 255).round() / 255
     return frame[0].permute(1, 2, 0).float().cpu().numpy(), squared_error(frame, truth)[0].cpu().numpy()
@@ -249,9 +255,9 @@ def _changed(pair: PairOutcome, what: str) -> HarnessError:
     return HarnessError(f"{what}: code, data or weights changed since the pair was tested; test it again: {again}")
 
 
-def _overlaid(frames: Pixels) -> Pixels:
+def _overlaid(first: Pixels, last: Pixels) -> Pixels:
     """The mean of both inputs."""
-    mean: Pixels = ((frames[0].astype(np.uint16) + frames[2]) // 2).astype(np.uint8)
+    mean: Pixels = ((first.astype(np.uint16) + last) // 2).astype(np.uint8)
     return mean
 
 

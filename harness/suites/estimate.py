@@ -17,6 +17,7 @@ from harness.data.loader import Batch
 from harness.distributed import World
 from harness.evaluate.protocol import predictor
 from harness.model import Composed
+from harness.model.contracts import inputs_and_truth
 from harness.pair.plan import Plan
 from harness.suites.state import Size
 from harness.train import freeze
@@ -73,7 +74,8 @@ def _train(model: Composed, recipe: Recipe, engine: Engine, weights: int) -> tup
     world = World(0, 1, engine.device)
 
     def step(count: int) -> float:
-        parts = made_up(recipe.augment.crop, count, masks=bool(len(model.plugin))).parts(min(recipe.accumulate, count))
+        noise = made_up(recipe.augment.crop, count, bool(len(model.plugin)), model.inputs)
+        parts = noise.parts(min(recipe.accumulate, count))
         started = time.perf_counter()
         training_step(model, optimizer, parts, 1e-6, engine, world, recipe.clip_norm)
         _wait(engine.device)
@@ -112,24 +114,25 @@ def _test(model: Composed, plan: Plan, benchmark: str, size: Size) -> float:
     """Seconds of one triplet: the network under the protocol, and the metrics; not the reading of frames."""
     smaller = math.ceil(math.sqrt(size[0] * size[1] / LARGEST)) if plan.device.type == "cpu" else 1
     width, height = (side // smaller for side in size)
-    frames = [torch.rand(1, 3, height, width, device=plan.device) for _ in range(3)]
+    images = [torch.rand(1, 3, height, width, device=plan.device) for _ in range(model.inputs + 1)]
+    frames, truth = inputs_and_truth(images)
     maps = blocks(height, width) if len(model.plugin) else None
     predict = predictor(model, plan.testing.protocol.settings_on(benchmark))
     times = []
     for _ in range(2):
         started = time.perf_counter()
         with torch.inference_mode():
-            frame = predict(frames[0], frames[2], 0.5, maps).frame
+            frame = predict(frames, 0.5, maps).frame
             for metric in plan.testing.of_frames.values():
-                metric(frame, frames[1])
+                metric(frame, truth)
         _wait(plan.device)
         times.append(time.perf_counter() - started)
     return times[-1] * smaller**2
 
 
-def made_up(crop: int, count: int, masks: bool) -> Batch:
-    """A batch of noise."""
-    frames = torch.randint(0, 256, (count, 3, 3, crop, crop), dtype=torch.uint8, generator=torch.Generator())
+def made_up(crop: int, count: int, masks: bool, inputs: int) -> Batch:
+    """A batch of noise, for a network of so many inputs."""
+    frames = torch.randint(0, 256, (count, inputs + 1, 3, crop, crop), dtype=torch.uint8, generator=torch.Generator())
     maps = np.broadcast_to(blocks(crop, crop), (count, 2, crop, crop)) if masks else None
     return Batch(frames, torch.full((count,), 0.5), maps, count)
 

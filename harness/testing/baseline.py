@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +15,17 @@ from harness.model.compose import Composed
 from harness.model.contracts import Baseline, Frames, MotionPrior
 from harness.testing.checks import CheckError, skip
 from harness.testing.common import COMMON, several
-from harness.testing.model import MODEL, ModelSubject, apart, flows_of, parts_of, predict, zeroed
+from harness.testing.model import (
+    MODEL,
+    ModelSubject,
+    apart,
+    flows_of,
+    interpolated,
+    parts_of,
+    predict,
+    seen_by,
+    zeroed,
+)
 from harness.testing.pictures import noise, size_of, texture
 
 
@@ -67,9 +78,8 @@ def check_any_size(subject: BaselineSubject) -> None:
         made = predict(model, noise(size))
         if tuple(made.frame.shape[-2:]) != size:
             raise CheckError(f"frames of {size[0]}x{size[1]} become one of {tuple(made.frame.shape[-2:])}")
-    odd = noise((37, 53))
     for scale in (1.0, 0.5):
-        made = model.interpolate(odd.img0, odd.img1, scale=scale)
+        made = interpolated(model, noise((37, 53), scale=scale))
         shapes = [tuple(made.frame.shape), *(tuple(flow.shape) for flow in flows_of(made))]
         if shapes != [(1, 3, 37, 53), (1, 2, 37, 53), (1, 2, 37, 53)][: len(shapes)]:
             raise CheckError(f"frames of 37x53 become, at scale {scale:g}, a frame and flows of {shapes}")
@@ -95,7 +105,7 @@ def check_working_scale(subject: BaselineSubject) -> None:
         if offers is None:
             continue
         with torch.no_grad():
-            f0 = subject.network.encode(frames).f0
+            f0 = subject.network.encode(seen_by(model, frames)).f0
         expected = (1, offers.channels, *model.grid(frames, offers.stride))
         if tuple(f0.shape) != expected:
             raise CheckError(f"at scale {scale} the features are {tuple(f0.shape)}, where the seam says {expected}")
@@ -122,7 +132,7 @@ def check_same_picture(subject: BaselineSubject) -> None:
     """Of two equal frames a network of zeros makes that frame, in its colours and at its place."""
     still = subject.still
     picture = texture((37, 53))
-    made = still.interpolate(picture, picture).frame
+    made = interpolated(still, Frames(img0=picture, img1=picture)).frame
     if made.std() < 1e-3:
         skip("a network of zeros makes a flat frame of its own: nothing of the inputs passes by its layers")
     error = (made - picture).abs().mean().item()
@@ -136,15 +146,14 @@ def check_same_picture(subject: BaselineSubject) -> None:
 def check_batch(subject: BaselineSubject) -> None:
     """A batch of two is two batches of one, each at its own time, in double precision."""
     model = _double(subject)
-    img0, img1 = torch.rand(
-        2, 2, 3, *subject.small.img0.shape[-2:], generator=torch.Generator().manual_seed(1)
-    ).double()
-    img1[1] *= 0.4
+    height, width = subject.small.img0.shape[-2:]
+    frames = noise((height, width), batch=2, seed=1).changed(Tensor.double)
+    frames.img1[1] *= 0.4
     t = torch.tensor([0.5, 0.3 if subject.any_time else 0.5]).double().view(2, 1, 1, 1)
-    both = predict(model, Frames(img0=img0, img1=img1), t)
+    both = predict(model, frames, t)
     for at in range(2):
         one = slice(at, at + 1)
-        alone = predict(model, Frames(img0=img0[one], img1=img1[one]), t[one])
+        alone = predict(model, frames.changed(lambda image, one=one: image[one]), t[one])  # type: ignore[misc]
         for (what, together), single in zip(parts_of(both).items(), parts_of(alone).values(), strict=True):
             difference = (together[at] - single[0]).abs().max().item()
             if difference > 1e-6:
@@ -154,7 +163,7 @@ def check_batch(subject: BaselineSubject) -> None:
 def check_double_precision(subject: BaselineSubject) -> None:
     """Moved to float64 it computes in float64, and gives what float32 gives."""
     small = subject.small
-    made = predict(_double(subject), Frames(img0=small.img0.double(), img1=small.img1.double()))
+    made = predict(_double(subject), small.changed(Tensor.double))
     for what, value in parts_of(made).items():
         if value.dtype != torch.float64:
             raise CheckError(f"a network in float64 gives a {what} of {str(value.dtype).removeprefix('torch.')}")
@@ -179,8 +188,10 @@ def check_inputs_unchanged(subject: BaselineSubject) -> None:
         ]
         prior = MotionPrior(flow_t0=parts[0], flow_t1=parts[1], latent=parts[2])
     with torch.no_grad():
-        given: dict[str, Any] = {"img0": small.img0.clone(), "img1": small.img1.clone(), "t": t}
-        frames = Frames(img0=given["img0"], img1=given["img1"])
+        frames = seen_by(subject.model, small).changed(Tensor.clone)
+        given: dict[str, Any] = {"img0": frames.img0, "img1": frames.img1, "t": t}
+        if frames.before is not None and frames.after is not None:
+            given |= {"before": frames.before, "after": frames.after}
         before = {name: value.clone() for name, value in given.items()}
         features = network.encode(frames)
         if network.offers:
@@ -215,9 +226,9 @@ def check_siamese(subject: BaselineSubject) -> None:
     if subject.network.offers is None:
         skip("it offers no features")
     small = subject.small
+    back = replace(small, img0=small.img1, img1=small.img0, before=small.after, after=small.before)
     with torch.no_grad():
-        found = subject.network.encode(small)
-        swapped = subject.network.encode(Frames(img0=small.img1, img1=small.img0))
+        found, swapped = subject.network.encode(small), subject.network.encode(back)
     for name, one, other in (("f0", found.f0, swapped.f1), ("f1", found.f1, swapped.f0)):
         difference = (one - other).abs().max().item()
         if difference > 1e-4 * one.abs().max().item():
@@ -228,6 +239,17 @@ def check_siamese(subject: BaselineSubject) -> None:
 
 
 # --- time ---
+
+
+def check_inputs(subject: BaselineSubject) -> None:
+    """A network of four inputs looks at the frames before and after; any other sees none."""
+    if subject.model.inputs == 2:
+        skip("it takes two frames, and says so")
+    small, model = subject.small, subject.trained[""].model
+    dark = torch.zeros_like(small.img0)
+    for name, changed in (("before", replace(small, before=dark)), ("after", replace(small, after=dark))):
+        if apart(predict(model, small), predict(model, changed)) == 0:
+            raise CheckError(f"inputs=4 is said, but the frame {name} changes nothing, bit for bit")
 
 
 def check_time(subject: BaselineSubject) -> None:
@@ -298,6 +320,7 @@ BASELINE = (
     check_inputs_unchanged,
     check_decodes_what_it_is_given,
     check_siamese,
+    check_inputs,
     check_time,
     *MODEL,
     check_translate,

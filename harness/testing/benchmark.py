@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,14 +59,22 @@ class BenchmarkSubject(Subject):
 
 
 def check_triplets(subject: BenchmarkSubject) -> None:
-    """There are some to train on or to test on, in order of time, and none lists another's frames as its own."""
+    """There are some to train on or to test on, in order of time, and none lists another's frames as its own. Those
+    around a triplet are before and after it."""
     if not len(subject.split("train")) + len(subject.split("test")):
         raise CheckError("has no triplet to train on and none to test on")
     for split in ("train", "test"):
         for triplet in subject.listing(split):
             first, middle, last = triplet.frames
-            if not first < middle < last and not last < middle < first:
+            if not _in_order(first, middle, last):
                 raise CheckError(f"{split} triplet {triplet.id} has the frames {triplet.frames}: not in order of time")
+            if triplet.around is not None and not _in_order(triplet.around[0], first, last, triplet.around[1]):
+                where = f"{triplet.around} around the frames {triplet.frames}"
+                raise CheckError(f"{split} triplet {triplet.id} has {where}: not in order of time")
+
+
+def _in_order(*positions: int) -> bool:
+    return all(a < b for a, b in pairwise(positions)) or all(a > b for a, b in pairwise(positions))
 
 
 def check_times(subject: BenchmarkSubject) -> None:
@@ -121,6 +130,16 @@ def check_frames(subject: BenchmarkSubject) -> None:
             raise CheckError(f"{where} is {frames.dtype} {frames.shape}, where uint8 (3, H, W, 3) is needed")
         if np.array_equal(frames[0], frames[2]):
             raise CheckError(f"{where} has the same frame at both ends")
+    for split, triplet in subject.chosen_triplets():
+        if triplet.around is None:
+            continue
+        where, around = f"{split} triplet {triplet.id}", subject.thing.read_around(triplet)
+        needed = (2, *subject.frames[split, triplet.id].shape[1:])
+        if around.dtype != np.uint8 or around.shape != needed:
+            raise CheckError(f"what is around {where} is {around.dtype} {around.shape}, where uint8 {needed} is needed")
+        for at in (0, 1):
+            if np.array_equal(around[at], subject.frames[split, triplet.id][2 * at]):
+                raise CheckError(f"what is around {where} is the same frame as its own")
 
 
 def check_frames_again(subject: BenchmarkSubject) -> None:

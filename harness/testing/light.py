@@ -15,6 +15,7 @@ from harness.arm import Arm
 from harness.errors import HarnessError
 from harness.evaluate.protocol import predictor, protocol_id
 from harness.model.compose import Composed
+from harness.model.contracts import Frames
 from harness.registry.catalog import catalog
 from harness.registry.entry import Entry
 from harness.registry.launching import Launched, LaunchPlan
@@ -103,7 +104,7 @@ def check_frames_come_back(subject: ProtocolSubject) -> None:
     for where, settings in subject.settings():
         if settings.multiple and settings.multiple % model.multiple(settings.scale):
             skip(f"{where} it pads to multiples of {settings.multiple}, which the small network does not take")
-        made = predictor(model, settings)(picture, picture, 0.5, None).frame
+        made = predictor(model, settings)(Frames(img0=picture, img1=picture), 0.5, None).frame
         if made.shape != picture.shape or (made - picture).abs().max() > 1e-3:
             raise CheckError(f"{where} a frame comes back as another, of shape {tuple(made.shape)}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -81,8 +81,26 @@ def predict(
         return forward(model, frames, times, prior)
 
 
+def seen_by(model: Composed, frames: Frames) -> Frames:
+    """What of the frames a network sees: two, or four; where nothing is known before and after them, nothing moves
+    there."""
+    if model.inputs == 2:
+        return replace(frames, before=None, after=None)
+    before, after = frames.before, frames.after
+    return replace(
+        frames, before=frames.img0 if before is None else before, after=frames.img1 if after is None else after
+    )
+
+
+def interpolated(model: Composed, frames: Frames, t: float = 0.5) -> Prediction:
+    """As a user calls it."""
+    seen = seen_by(model, frames)
+    return model.interpolate(seen.img0, seen.img1, t, scale=seen.scale, before=seen.before, after=seen.after)
+
+
 def forward(model: Composed, frames: Frames, times: Tensor, prior: MotionPrior | None = None) -> Prediction:
     """The network with its plug-ins; with a prior, the baseline alone."""
+    frames = seen_by(model, frames)
     if prior is not None:
         return model.baseline.decode(frames, model.baseline.encode(frames), times, prior)
     return model(frames, times, regions_of(model, frames))  # type: ignore[no-any-return]
@@ -133,7 +151,8 @@ def _trained(subject: ModelSubject, start: Composed) -> Trained:
         for _ in range(STEPS):
             optimizer.zero_grad()
             made = predict(model, frames, grad=True)
-            loss = losses(made, frames, truth, offers.motion if offers else None)[1]
+            own_loss = model.baseline.loss(made, seen_by(model, frames), truth)
+            loss = losses(made, frames, truth, offers.motion if offers else None, own_loss)[1]
             seen.append(loss.item())
             if not loss.requires_grad or not math.isfinite(seen[-1]):
                 break
@@ -206,7 +225,7 @@ def check_device(subject: ModelSubject) -> None:
 
 
 def _check_on_meta(model: Composed, small: Frames, seen: list[str]) -> None:
-    frames = Frames(img0=small.img0.to("meta"), img1=small.img1.to("meta"))
+    frames = small.changed(lambda image: image.to("meta"))
     try:
         predict(model.to("meta"), frames)
     except NotImplementedError as error:

@@ -24,9 +24,11 @@ def size_of(multiple: int, height: int, width: int) -> tuple[int, int]:
 
 
 def noise(size: tuple[int, int], batch: int = 1, seed: int = 0, scale: float = 1.0) -> Frames:
-    """Two frames (B, 3, H, W) of noise that have nothing to do with each other."""
-    img0, img1 = torch.rand(2, batch, 3, *size, generator=torch.Generator().manual_seed(seed))
-    return Frames(img0=img0, img1=img1, scale=scale)
+    """Four frames (B, 3, H, W) of noise that have nothing to do with each other."""
+    generator = torch.Generator().manual_seed(seed)
+    img0, img1 = torch.rand(2, batch, 3, *size, generator=generator)
+    before, after = torch.rand(2, batch, 3, *size, generator=generator)
+    return Frames(img0=img0, img1=img1, scale=scale, before=before, after=after)
 
 
 def texture(size: tuple[int, int], seed: int = 0) -> Tensor:
@@ -38,7 +40,7 @@ def texture(size: tuple[int, int], seed: int = 0) -> Tensor:
 def moved(
     size: tuple[int, int], t: float, scale: float = 1.0, motion: tuple[int, int] = MOTION
 ) -> tuple[Frames, Tensor]:
-    """Frames of a picture that moves by `motion`, and the true frame at t, (1, 3, H, W)."""
+    """Four frames of a picture that moves by `motion` from I0 to I1, and the true frame at t, (1, 3, H, W)."""
     height, width = size
     dx, dy = motion
     whole = texture((height + 4 * abs(dx), width + 4 * abs(dx)))
@@ -47,7 +49,7 @@ def moved(
         left, top = round(2 * abs(dx) - dx * (time - t)), round(2 * abs(dx) - dy * (time - t))
         return whole[..., top : top + height, left : left + width].contiguous()
 
-    return Frames(img0=at(0), img1=at(1), scale=scale), at(t)
+    return Frames(img0=at(0), img1=at(1), scale=scale, before=at(-1), after=at(2)), at(t)
 
 
 def decibels(frame: Tensor, truth: Tensor) -> float:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from harness.data.loader import Batch
 from harness.distributed import World
-from harness.model import Composed, Frames
+from harness.model import Composed
+from harness.model.contracts import inputs_and_truth
 from harness.model.losses import losses
 from harness.train.engine import Engine
 
@@ -57,13 +58,14 @@ def _backward(model: Composed, batch: Batch, engine: Engine) -> Tensor:
     that of an arm of which all is frozen.
     """
     images = batch.frames.to(engine.device, non_blocking=True).float() / 255
-    frames, truth = Frames(img0=images[:, 0], img1=images[:, 2]), images[:, 1]
+    frames, truth = inputs_and_truth(images.unbind(1))
     t = batch.t.to(engine.device, non_blocking=True).view(-1, 1, 1, 1)
     regions = model.regions(batch.maps, (truth.shape[-2], truth.shape[-1]))
     with engine.autocast():
         prediction = model(frames, t, regions)
     offers = model.baseline.offers
-    reconstruction, total = losses(prediction, frames, truth, offers.motion if offers else None)
+    own = model.baseline.loss(prediction, frames, truth)
+    reconstruction, total = losses(prediction, frames, truth, offers.motion if offers else None, own)
     if total.requires_grad and (engine.device.type != "cpu" or total.isfinite()):
         (total * (engine.loss_scale * batch.weight)).backward()  # type: ignore[no-untyped-call]
     return torch.stack([reconstruction.detach(), total.detach()]) * batch.weight

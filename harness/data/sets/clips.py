@@ -55,7 +55,8 @@ class Clips(Benchmark):
     Frames that repeat their predecessor do not count, and no triplet crosses the border of a shot: of stated ones, else
     of those that `harness.data.shots` finds. t goes by the frames' time stamps. Where no list asks for other triplets,
     those alone are taken of which the second frame is the middle by them (`harness.data.times` says how close that is);
-    how many are not is said of each clip.
+    how many are not is said of each clip. A triplet has frames around it, for networks that take four, where its shot
+    has them and the four are evenly spaced likewise.
     Clips for training and for testing are compared by their frames (`harness.data.leaks`).
     Videos are decoded here, once, into the cache. Raises HarnessError where a file, a list or an option is wrong, or a
     clip for testing has the frames of one for training.
@@ -90,11 +91,20 @@ class Clips(Benchmark):
 
     def read(self, triplet: Triplet) -> NDArray[np.uint8]:
         """I0, It, I1 as RGB (3, H, W, 3). Raises HarnessError where cached frames are damaged and cannot be remade."""
-        clip = self._clips[triplet.clip]
-        if triplet.clip not in self._frames:
-            self._frames[triplet.clip] = clip.decoded.open()
-        frames = self._frames[triplet.clip]
-        return np.stack([frames.read(number // clip.entry.frame_step) for number in triplet.frames])
+        return self._read(triplet.clip, triplet.frames)
+
+    def read_around(self, triplet: Triplet) -> NDArray[np.uint8]:
+        """I-1, I2 as RGB (2, H, W, 3). Raises HarnessError likewise, and ValueError for a triplet without them."""
+        if triplet.around is None:
+            raise ValueError(f"{triplet.id} has no frames around it")
+        return self._read(triplet.clip, triplet.around)
+
+    def _read(self, name: str, numbers: Sequence[int]) -> NDArray[np.uint8]:
+        clip = self._clips[name]
+        if name not in self._frames:
+            self._frames[name] = clip.decoded.open()
+        frames = self._frames[name]
+        return np.stack([frames.read(number // clip.entry.frame_step) for number in numbers])
 
     def digest(self, split: Literal["train", "test"]) -> str:
         """sha256 over the clips' content, every decoded frame and what decides triplets; paths are no part of it.
@@ -159,10 +169,28 @@ def _without_training(folder: Path, clips: Sequence[Clip], distances: Sequence[i
     raise HarnessError(f"{folder}: no training clip is long enough for gaps={gaps}; give smaller ones")
 
 
-def _triplet(clip: Clip, level: str, frames: tuple[int, int, int], t: Fraction = MIDDLE) -> Triplet:
+def _triplet(
+    clip: Clip, level: str, frames: tuple[int, int, int], around: tuple[int, int] | None, t: Fraction = MIDDLE
+) -> Triplet:
     return Triplet(
-        "{}/{:05d}-{:05d}-{:05d}".format(clip.name, *frames), clip=clip.name, level=level, frames=frames, t=float(t)
+        "{}/{:05d}-{:05d}-{:05d}".format(clip.name, *frames),
+        clip=clip.name,
+        level=level,
+        frames=frames,
+        t=float(t),
+        around=around,
     )
+
+
+def _neighbours(clip: Clip, shot: tuple[int, ...], start: int, end: int) -> tuple[int, int] | None:
+    """The frames that are as far before place `start` of a shot and after place `end` as these are apart, where there
+    are any and by time stamps the four are evenly spaced."""
+    before, after = 2 * start - end, 2 * end - start
+    if before < 0 or after >= len(shot):
+        return None
+    four = shot[before], shot[start], shot[end], shot[after]
+    even = clip.t((four[0], four[1], four[2])) == clip.t((four[1], four[2], four[3])) == MIDDLE
+    return (four[0], four[3]) if even else None
 
 
 def _around(clip: Clip, distance: int) -> Iterator[tuple[tuple[int, ...], int]]:
@@ -176,14 +204,19 @@ def _three(shot: tuple[int, ...], centre: int, distance: int) -> tuple[int, int,
     return shot[centre - distance], shot[centre], shot[centre + distance]
 
 
+def _centred(clip: Clip, level: str, shot: tuple[int, ...], centre: int, distance: int) -> Triplet:
+    around = _neighbours(clip, shot, centre - distance, centre + distance)
+    return _triplet(clip, level, _three(shot, centre, distance), around)
+
+
 def _train(clips: Sequence[Clip], gaps: Sequence[int]) -> Iterator[Triplet]:
     for clip in (clip for clip in clips if clip.split == "train"):
         if clip.length <= 2 * min(gaps):
             log.warning("%s; left out", _too_short(clip, "training", min(gaps)))
-        threes = [_three(*place, gap) for gap in gaps for place in _around(clip, gap)]
-        steps = [clip.t(three) for three in threes]
+        places = [(shot, centre, gap) for gap in gaps for shot, centre in _around(clip, gap)]
+        steps = [clip.t(_three(*place)) for place in places]
         _say_off(clip, "triplets", [abs(t - MIDDLE) for t in steps])
-        yield from (_triplet(clip, "train", three) for three, t in zip(threes, steps, strict=True) if t == MIDDLE)
+        yield from (_centred(clip, "train", *place) for place, t in zip(places, steps, strict=True) if t == MIDDLE)
 
 
 def _graded(clips: Sequence[Clip], centres: int) -> Iterator[Triplet]:
@@ -212,7 +245,7 @@ def _graded(clips: Sequence[Clip], centres: int) -> Iterator[Triplet]:
         raise HarnessError(why)
     for level, d in LEVELS.items():
         for clip, shot, c in chosen:
-            yield _triplet(clip, level, _three(shot, c, d))
+            yield _centred(clip, level, shot, c, d)
 
 
 _ADVICE = "give list= with other triplets, or state `times: even` in clips.yaml where the time stamps are wrong"
@@ -262,7 +295,9 @@ def _listed(lines: Sequence[Listed], videos: dict[str, Path], clips: dict[str, C
             )
         if not 0 < (t := clip.t(line.frames)) < 1:
             raise HarnessError(f"{line.where}: one of frames {first}, {middle}, {end} of {line.clip} repeats another")
-        triplet = _triplet(clip, line.level, line.frames, t)
+        shot = next((shot for shot in clip.shots if first in shot and end in shot), None)
+        around = _neighbours(clip, shot, shot.index(first), shot.index(end)) if shot else None
+        triplet = _triplet(clip, line.level, line.frames, around, t)
         if twin := seen.get(triplet.id):
             raise HarnessError(f"{line.where}: the same triplet as {twin}")
         seen[triplet.id] = line.where

@@ -92,6 +92,11 @@ class Layers(Benchmark):
         scene = self.scene(triplet)
         return np.stack([scene.frame(time) for time in (0.0, triplet.t, 1.0)])
 
+    def read_around(self, triplet: Triplet) -> NDArray[np.uint8]:
+        """I-1, I2 (2, size, size, 3): things went, and go on, as they do between I0 and I1."""
+        scene = self.scene(triplet)
+        return np.stack([scene.frame(time) for time in (-1.0, 2.0)])
+
     def labels(self, triplet: Triplet) -> NDArray[np.uint16]:
         scene = self.scene(triplet)
         return np.stack([scene.labels(time) for time in (0.0, 1.0)])
@@ -160,7 +165,7 @@ class Layers(Benchmark):
         """The one with that number, whether or not the benchmark has so many."""
         name = f"{split}/{index:06d}"
         t = self.t or float(self._rng(split, index).integers(1, 8)) / 8
-        return Triplet(name, clip=name, level=split, frames=(0, 1, 2), t=t)
+        return Triplet(name, clip=name, level=split, frames=(0, 1, 2), t=t, around=(-2, 4))
 
     def _rng(self, split: Split, index: int) -> np.random.Generator:
         key, counter = np.array([self.seed, index], np.uint64), np.array([0, 0, 0, _PURPOSE[split]], np.uint64)

@@ -177,6 +177,9 @@ class CachedGrid(Small):
 # --- time ---
 
 
+class NeighboursIgnored(Small): ...
+
+
 class TimeIgnored(Small):
     def first(self, features, t, size):
         return super().first(features, torch.full_like(t, 0.5), size)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,6 +33,20 @@ class RightSet(Benchmark):
 
     def digest(self, split):
         return f"right {split}"
+
+
+class AroundSwapped(RightSet):
+    test = tuple(replace(t, around=(t.frames[2] + 4, t.frames[0] - 4)) for t in RightSet.test)
+
+    def read_around(self, triplet):
+        return super().read(replace(triplet, frames=triplet.around))
+
+
+class AroundIsWithin(RightSet):
+    test = tuple(replace(t, around=(t.frames[0] - 4, t.frames[2] + 4)) for t in RightSet.test)
+
+    def read_around(self, triplet):
+        return super().read(triplet)[::2]
 
 
 class AlwaysHalf(RightSet):

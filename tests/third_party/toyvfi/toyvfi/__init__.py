@@ -13,7 +13,7 @@ HARNESS_CONTRACT = "1.1"
 
 @hookimpl
 def harness_baselines() -> list[BaselineSpec]:
-    """`toy`, which plug-ins can act on, and `toy-plain`, which has no seam for them."""
+    """`toy`, which plug-ins can act on, `toy-four`, which sees four frames, and `toy-plain`, which has no seam."""
     return [
         BaselineSpec(
             name="toy",
@@ -21,6 +21,14 @@ def harness_baselines() -> list[BaselineSpec]:
             summary="a siamese encoder and one motion stage, thousands of parameters: a starting point, not a network",
             reference="tests/third_party of vfi-harness",
             licence="the harness's",
+        ),
+        BaselineSpec(
+            name="toy-four",
+            factory="toyvfi.network:ToyFour",
+            summary="toy with velocity and acceleration, from two frames before and two after the one to be made",
+            times="any",
+            inputs=4,
+            loss="own",
         ),
         BaselineSpec(
             name="toy-plain",
