@@ -1,4 +1,4 @@
-"""SGM-VFI (Liu et al., CVPR 2024), small and base, whole and its local branch alone. Importing this imports no torch."""
+"""SGM-VFI (Liu et al., CVPR 2024), small and base, and their local branches alone. Importing this imports no torch."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def harness_protocols() -> list[Protocol]:
         Protocol(
             "official-sgm",
             version=1,
-            summary="working scale 0.8 on SNU-FILM, 0.5 on Xiph, 0.25 in 4K; 8-bit rounding on these two; padded all round",
+            summary="working scale 0.8 on SNU-FILM, 0.5 on Xiph, 0.25 on X4K1000FPS; 8-bit rounding on the last two",
             settings=Settings(placement="centre", multiple=32),
             on={
                 "snu-film": Settings(placement="centre", multiple=80, scale=0.8),

@@ -1,5 +1,5 @@
-"""The heads that estimate motion, and the networks that refine the frame (Liu et al., Sec. 3.1 and 3.4; as in RIFE and
-IFRNet). Whatever is of both frames is one batch (2B, ...)."""
+"""The heads that estimate motion, and the networks that refine the frame, as in RIFE. Whatever is of both frames is one
+batch (2B, ...)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The local branch's features: three convolutional stages and one of attention between the frames (Liu et al., Sec.
-3.1), which is EMA-VFI's without its motion features. Both frames go through as one batch (2B, ...): frame 0 of all
-samples, then frame 1 of all samples.
+"""The local branch's features: three convolutional stages and one of attention between the frames, like EMA-VFI's
+without its motion features. Both frames go through as one batch (2B, ...): frame 0 of all samples, then
+frame 1 of all samples.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ class Encoder(nn.Module):
 
 def _heads(x: Tensor) -> Tensor:
     """(2B, N, L, C) -> (2B*N, heads, L, C/heads)."""
-    return x.flatten(0, 1).unflatten(-1, (-1, HEAD)).transpose(1, 2)
+    frames, windows, length, channels = x.shape
+    return x.reshape(frames * windows, length, channels // HEAD, HEAD).transpose(1, 2)
 
 
 def swapped(x: Tensor) -> Tensor:
@@ -151,4 +152,4 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """(B, h*w, C) -> (B, C, h, w)."""
-    return tokens.transpose(1, 2).unflatten(2, grid)
+    return tokens.transpose(1, 2).reshape(len(tokens), -1, *grid)

@@ -1,5 +1,5 @@
 """Features to match frames by, from all of both: GMFlow's (Xu et al., "GMFlow: Learning Optical Flow via Global
-Matching", CVPR 2022, Sec. 3.1-3.2), without what makes flows of them."""
+Matching", CVPR 2022), without what makes flows of them."""
 
 from __future__ import annotations
 
@@ -56,10 +56,11 @@ class Attention(nn.Module):
 
     def __init__(self, feeds_forward: bool) -> None:
         super().__init__()
-        for name in ("q_proj", "k_proj", "v_proj", "merge"):
-            self.add_module(name, nn.Linear(CHANNELS, CHANNELS, bias=False))
+        self.q_proj, self.k_proj, self.v_proj, self.merge = (
+            nn.Linear(CHANNELS, CHANNELS, bias=False) for _ in range(4)
+        )
         self.norm1 = nn.LayerNorm(CHANNELS)
-        self.mlp = None
+        self.mlp: nn.Sequential | None = None
         if feeds_forward:
             hidden = 8 * CHANNELS
             self.mlp = nn.Sequential(
@@ -106,7 +107,7 @@ class FeatureTransformer(nn.Module):
 
 
 class GMFlow(nn.Module):
-    """Images (2B, 3, H, W), H and W multiples of 8, -> features (2B, 128, H/8, W/8), each of which has seen both frames.
+    """Images (2B, 3, H, W), sides multiples of 8, -> features (2B, 128, H/8, W/8), each of which has seen both frames.
 
     As published the images come as they are, in [0, 1], and not normalised as GMFlow's own.
     """

@@ -1,5 +1,5 @@
 """Sparse global matching: where the first flows fail, points of each frame are looked for in all of the other, and what
-they say is merged into the flows (Liu et al., Sec. 3.2-3.3). Whatever is of both frames is one batch (2B, ...): of
+they say is merged into the flows. Whatever is of both frames is one batch (2B, ...): of
 frame 0, or pointing to it, for all samples, then of frame 1."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from harness.model import pixel_grid, resize, resize_flow, splat, warp
 from vfi_sgm.decoder import Head, Motion
-from vfi_sgm.encoder import side_by_side, swapped, to_tokens
+from vfi_sgm.encoder import side_by_side, swapped, to_map, to_tokens
 from vfi_sgm.gmflow import CHANNELS
 
 HIDDEN = 256  # channels inside of the merging block
@@ -23,7 +23,7 @@ ADDED = 1e-7 / math.e
 
 
 class MergingBlock(nn.Module):
-    """Flows as a mean of those around, of the first ones and of those found: 9 of each, weighed by softmax. Sec. 3.3."""
+    """Flows as a mean of those around, of the first ones and of those found: 9 of each, weighed by softmax."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -40,9 +40,9 @@ class MergingBlock(nn.Module):
         """Features (B, C, h, w) of both frames; both kinds of flows (2B, 2, h, w) from t to the frames."""
         scores = self.conv(torch.cat([side_by_side(first), side_by_side(found), features], 1))
         weights = torch.cat(scores.to(first.dtype).chunk(2, 1)).softmax(1)
-        around = torch.cat([F.unfold(flows, 3, padding=1).unflatten(1, (2, 9)) for flows in (first, found)], 2)
-        merged = (weights.flatten(2)[:, None] * around).sum(2)
-        return merged.unflatten(2, (first.shape[-2], first.shape[-1]))
+        frames, _, height, width = first.shape
+        around = [F.unfold(flows, 3, padding=1).view(frames, 2, 9, height, width) for flows in (first, found)]
+        return (weights[:, None] * torch.cat(around, 2)).sum(2)
 
 
 class MatchingBlock(nn.Module):
@@ -84,7 +84,8 @@ class MatchingBlock(nn.Module):
 
 
 def importance(images: Tensor, flows: Tensor) -> Tensor:
-    """How wrong the flows (2B, 2, H, W) from t to the frames are at each pixel of the frames: (2B, 1, H, W). Sec. 3.2.
+    """How wrong the flows (2B, 2, H, W) from t to the frames are at each pixel of the frames: (2B, 1, H, W). The
+    paper's difference maps.
 
     Each frame is brought to t and on to the other one. How far it is there from what that one shows, nothing where it
     does not come to, is brought back the same way.
@@ -117,11 +118,12 @@ def matched(features: Tensor, chosen: Tensor | None) -> Tensor:
         flows = F.scaled_dot_product_attention(queries, swapped(tokens), position) - own
     if chosen is not None:
         flows = torch.zeros_like(position).scatter(1, chosen[..., None].expand(-1, -1, 2), flows)
-    return flows.transpose(1, 2).unflatten(2, grid)
+    return to_map(flows, grid)
 
 
 def at_time(flows: Tensor, t: Tensor, count: int) -> Tensor:
-    """Flows (2B, 2, h, w) 0->1, then 1->0, that are 0 where not known, to flows t->0, then t->1, likewise. Sec. 3.2.
+    """Flows (2B, 2, h, w) 0->1, then 1->0, that are 0 where not known, to flows t->0, then t->1, likewise. The
+    paper's flow shift.
 
     Flows to a frame are those that start at the other one, sent along themselves as far as t. They land on more cells
     than they start from: the `count` stay on which most of a known one lands.

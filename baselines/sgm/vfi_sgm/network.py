@@ -49,16 +49,14 @@ class SGM(Baseline):
 
     matching    False: the local branch alone, which the authors train first and call ours-local
     points      the share of cells that are matched; the authors have models of 1/8, 1/4, 1/2 and 1 (all)
-    dense_rows  at a height of up to 8 times as many pixels all cells are matched, whatever `points`: so it is published,
-                with the advice to give that up on low resolutions
+    dense_rows  at a height of up to 8 times as many pixels all cells are matched, whatever `points`: so it is
+                published, with the advice to give that up (0) on low resolutions
     """
 
     size_multiple = 16
     fits_full_size = True
 
-    def __init__(
-        self, *, variant: Variant, matching: bool = True, points: float = 0.5, dense_rows: int = 32
-    ) -> None:
+    def __init__(self, *, variant: Variant, matching: bool = True, points: float = 0.5, dense_rows: int = 32) -> None:
         super().__init__()
         if not 0 < points <= 1:
             raise ValueError(f"sgm: points is a share of all cells, above 0 and at most 1, got {points:g}")
@@ -74,9 +72,7 @@ class SGM(Baseline):
             part.apply(_initialise)
         self.gmflow = GMFlow() if matching else None
         # of two stages, of which only the first has one
-        self.matching_block = nn.ModuleList(
-            [MatchingBlock(8 * base, 4 * base, points, dense_rows)] if matching else []
-        )
+        self.matching_block = nn.ModuleList([MatchingBlock(8 * base, 4 * base, points, dense_rows)] if matching else [])
 
     def encode(self, frames: Frames) -> Features:
         """Stage-4 features of both frames, (B, C, s*H/8, s*W/8) at working scale s; each has seen the other frame.

@@ -32,15 +32,15 @@ class Windows:
 
     def cut(self, tokens: Tensor) -> Tensor:
         """(B, h*w, C) -> (B, N, L, C)."""
-        padded = F.pad(tokens.unflatten(1, self.grid), (0, 0, *self.pads))
+        padded = F.pad(tokens.reshape(len(tokens), *self.grid, -1), (0, 0, *self.pads))
         return _cut(padded.roll((-SHIFT, -SHIFT), (1, 2)) if self.shifted else padded)
 
     def join(self, windows: Tensor) -> Tensor:
         """(B, N, L, C) -> (B, h*w, C): the inverse of `cut`, padding dropped."""
         (height, width), (left, right, above, below) = self.grid, self.pads
         rows, columns = (height + above + below) // WINDOW, (width + left + right) // WINDOW
-        cut = windows.unflatten(2, (WINDOW, WINDOW)).unflatten(1, (rows, columns))
-        padded = cut.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        cut = windows.reshape(len(windows), rows, columns, WINDOW, WINDOW, -1)
+        padded = cut.transpose(2, 3).reshape(len(windows), rows * WINDOW, columns * WINDOW, -1)
         if self.shifted:
             padded = padded.roll((SHIFT, SHIFT), (1, 2))
         return padded[:, above : above + height, left : left + width].flatten(1, 2)
@@ -81,5 +81,6 @@ def _apart(rows: Tensor, columns: Tensor) -> Tensor:
 
 def _cut(grid: Tensor) -> Tensor:
     """(B, h, w, C), multiples of the window -> (B, N, L, C)."""
-    cut = grid.unflatten(2, (-1, WINDOW)).unflatten(1, (-1, WINDOW))
-    return cut.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    frames, height, width, channels = grid.shape
+    cut = grid.reshape(frames, height // WINDOW, WINDOW, width // WINDOW, WINDOW, channels)
+    return cut.transpose(2, 3).reshape(frames, -1, WINDOW**2, channels)
