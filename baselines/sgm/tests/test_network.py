@@ -195,7 +195,7 @@ def test_importance_is_where_flows_bring_the_wrong_thing() -> None:
 
 
 def test_importance_leaves_out_what_comes_to_nowhere() -> None:
-    """Flows to frame 1 that leave it bring nothing there, and so nothing wrong; its border is looked up all the same."""
+    """Flows to frame 1 that leave it bring nothing there, so nothing wrong; its border is looked up all the same."""
     images = torch.cat([torch.zeros(1, 3, 16, 32), torch.ones(1, 3, 16, 32)])
     flows = torch.zeros(2, 2, 16, 32)
     flows[1, 0] = 100.0
