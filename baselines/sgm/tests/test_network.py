@@ -420,6 +420,13 @@ def test_autocast_keeps_frame_and_flows_in_single_precision(network: Any, frames
     assert (out.frame - predict(net, pair).frame).abs().mean() < 5e-2
 
 
+def test_flow_heads_give_single_precision_under_autocast(network: Any) -> None:
+    """Before their output is resized: a sum of half-precision flows is half a pixel off at 100."""
+    with torch.autocast("cpu", torch.bfloat16):
+        out = network("small").block[0](torch.rand(1, 7, 4, 6), torch.rand(1, 256, 4, 6))
+    assert out.flows.dtype == out.logit.dtype == torch.float32
+
+
 def test_a_large_flow_survives_autocast() -> None:
     """101.3 pixels is no half-precision number: rounded to bfloat16 it would be 0.3 pixels off."""
     torch.manual_seed(0)
