@@ -32,7 +32,7 @@ from harness.train.loop import Training, train
 from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
 
-NETWORKS = ["ifrnet-s", "rife", "amt-s", "ema", "uprnet"]
+NETWORKS = ["ifrnet-s", "rife", "amt-s", "ema", "uprnet", "sgm"]
 CUDA = torch.device("cuda")
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 

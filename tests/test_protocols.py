@@ -115,7 +115,7 @@ def test_every_official_protocol_runs_its_baseline_on_every_benchmark() -> None:
     from harness.registry.options import parse_choice
 
     of = {"official-rife": "rife", "official-ifrnet": "ifrnet-s", "official-amt": "amt-s", "official-ema": "ema"}
-    of |= {"official-uprnet": "uprnet"}
+    of |= {"official-uprnet": "uprnet", "official-sgm": "sgm"}
     found = {entry.spec.name: entry.spec for entry in catalog().entries(Protocol)}
     assert set(found) == {*of, "official-ema-base", "unified"}
     for name, baseline in of.items():
