@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from harness.evaluate.conformance import check_metric, check_motion_metric
+from harness.evaluate.conformance import check_metric, check_motion_metric, check_wide_metric
+from harness.evaluate.given import Surroundings
 from harness.metrics.given import Motion, Predicted
 from harness.registry.specs import MetricSpec
 from harness.registry.state import DRAWS, MODES, WEIGHTS
@@ -24,7 +25,8 @@ LEVELS = (0.005, 0.02, 0.08, 0.3)
 
 
 class MetricSubject(Subject):
-    """`thing` is what the factory gives. Its results are tensors by part; of one that looks at frames, the part ""."""
+    """`thing` is what the factory gives. Its results are tensors by part, features too; of one without parts, the part
+    is ""."""
 
     @property
     def spec(self) -> MetricSpec:
@@ -36,28 +38,63 @@ class MetricSubject(Subject):
     def motion(self) -> bool:
         return self.spec.needs == "motion"
 
+    @property
+    def wide(self) -> bool:
+        """Whether it is called by keyword with what its words stand for."""
+        return not isinstance(self.spec.needs, str)
+
+    @property
+    def judged(self) -> bool:
+        """Whether it is known which frame is best: of one that looks at more, or gives features, nothing is."""
+        return not self.wide or self.spec.needs == ("frame",)
+
     def truth(self, batch: int = 1) -> Any:
-        """Frames, or their motion, all the same in a batch but for the first."""
+        """Frames, or their motion, or all that there is of them, where the frame is the truth."""
         frames = torch.cat([texture(SIZE, seed) for seed in range(batch)])
-        if not self.motion:
-            return frames
         draw = torch.Generator().manual_seed(1)
         flows = 8 * torch.randn(2, batch, 2, *SIZE, generator=draw)
         seen = torch.rand(3, batch, *SIZE, generator=draw) < 0.7
-        return Motion(flow_t0=flows[0], flow_t1=flows[1], visible_t0=seen[0], visible_t1=seen[1], inside=seen[2])
+        motion = Motion(flow_t0=flows[0], flow_t1=flows[1], visible_t0=seen[0], visible_t1=seen[1], inside=seen[2])
+        if not self.wide:
+            return motion if self.motion else frames
+        around = torch.rand(2, batch, 3, *SIZE, generator=draw)
+        return Surroundings(
+            frame=frames,
+            truth=frames.clone(),
+            img0=around[0],
+            img1=around[1],
+            t=torch.linspace(0.3, 0.7, batch),
+            predicted=self._flows(frames, motion, 0, draw),
+            labels=torch.randint(0, 3, (2, batch, *SIZE), generator=draw),
+            motion=motion,
+        )
 
     def predicted(self, truth: Any, noise: float) -> Any:
         """The truth with noise on it."""
         draw = torch.Generator().manual_seed(2)
         if isinstance(truth, Tensor):
             return (truth + noise * torch.randn(truth.shape, generator=draw)).clamp(0, 1)
+        if isinstance(truth, Surroundings):
+            assert truth.motion is not None
+            frame = (truth.truth + noise * torch.randn(truth.truth.shape, generator=draw)).clamp(0, 1)
+            return replace(truth, frame=frame, predicted=self._flows(frame, truth.motion, noise, draw))
+        return self._flows(torch.zeros(len(truth.flow_t0), 3, *SIZE), truth, noise, draw)
+
+    def _flows(self, frame: Tensor, truth: Motion, noise: float, draw: torch.Generator) -> Predicted:
         flows = [flow + 20 * noise * torch.randn(flow.shape, generator=draw) for flow in (truth.flow_t0, truth.flow_t1)]
-        frame = torch.zeros(len(flows[0]), 3, *SIZE)
         return Predicted(frame=frame, flow_t0=flows[0], flow_t1=flows[1], attended_t0=flows[0], attended_t1=flows[1])
+
+    def called(self, predicted: Any, truth: Any) -> Any:
+        """As an evaluation calls it; what it is told of the truth is in `predicted` where it asks for more."""
+        if isinstance(predicted, Surroundings):
+            return self.thing(**predicted.by_name(self.spec.needs))
+        if self.wide:
+            return self.thing(frame=predicted, truth=truth)
+        return self.thing(predicted, truth)
 
     def values(self, predicted: Any, truth: Any) -> dict[str, Tensor]:
         with torch.no_grad():
-            told = self.thing(predicted, truth)
+            told = self.called(predicted, truth)
         return dict(told) if isinstance(told, Mapping) else {"": told}
 
     def hashes(self) -> dict[str, str]:
@@ -76,11 +113,15 @@ def _word(part: str) -> str:
 
 def check_contract(subject: MetricSubject) -> None:
     """One float a frame, a number or NaN, as before every evaluation."""
-    (check_motion_metric if subject.motion else check_metric)(subject.chosen.entry, subject.thing)
+    if subject.wide:
+        check_wide_metric(subject.chosen.entry, subject.thing, subject.spec.needs)
+    else:
+        (check_motion_metric if subject.motion else check_metric)(subject.chosen.entry, subject.thing)
 
 
 def check_best_of_the_truth(subject: MetricSubject) -> None:
     """Nothing is better than the truth itself, and that is a number."""
+    _needs_a_judgement(subject)
     truth = subject.truth()
     best = subject.values(subject.predicted(truth, 0), truth)
     for noise in LEVELS:
@@ -94,12 +135,18 @@ def check_best_of_the_truth(subject: MetricSubject) -> None:
                 )
 
 
+def _needs_a_judgement(subject: MetricSubject) -> None:
+    if not subject.judged:
+        skip("it looks at more than a frame and its truth: what is best is its own affair")
+
+
 def _better(subject: MetricSubject, one: Tensor, other: Tensor) -> bool:
     return bool((one > other) if subject.spec.higher_is_better else (one < other))
 
 
 def check_worse_with_noise(subject: MetricSubject) -> None:
     """More noise is worse, step by step, and the least is seen; as higher_is_better says."""
+    _needs_a_judgement(subject)
     truth = subject.truth()
     told = [subject.values(subject.predicted(truth, noise), truth) for noise in (0.0, *LEVELS)]
     for part in told[0]:
@@ -114,7 +161,8 @@ def check_symmetric(subject: MetricSubject) -> None:
     """A frame and the truth may change places."""
     if subject.motion:
         skip("motion is measured against what is visible in truth")
-    truth = subject.truth()
+    _needs_a_judgement(subject)
+    truth = texture(SIZE)
     frame = subject.predicted(truth, 0.1).mul(0.9)
     one, other = subject.values(frame, truth)[""].item(), subject.values(truth, frame)[""].item()
     if abs(one - other) > 1e-5 * abs(one):
@@ -129,14 +177,19 @@ def check_batch(subject: MetricSubject) -> None:
     for at in range(3):
         alone = subject.values(_one(predicted, at), _one(truth, at))
         for part, value in alone.items():
-            if (off := abs(whole[part][at].item() - value.item())) > 1e-5 * max(abs(value.item()), 1e-3):
+            off = (whole[part][at] - value[0]).abs().max().item()
+            if off > 1e-5 * max(value.abs().max().item(), 1e-3):
                 raise CheckError(f"the value{_word(part)} of a frame differs by {off:.2g} when others are in its batch")
 
 
 def _one(given: Any, at: int) -> Any:
     if isinstance(given, Tensor):
         return given[at : at + 1]
-    return replace(given, **{name: value[at : at + 1] for name, value in vars(given).items()})
+    parts = {name: _one(value, at) for name, value in vars(given).items()}
+    if isinstance(given, Surroundings):
+        assert given.labels is not None
+        parts["labels"] = given.labels[:, at : at + 1]
+    return replace(given, **parts)
 
 
 def check_same_twice(subject: MetricSubject) -> None:
@@ -146,25 +199,34 @@ def check_same_twice(subject: MetricSubject) -> None:
     subject.values(subject.predicted(truth, 0.2), truth)
     for part, value in subject.values(subject.predicted(truth, 0.1), truth).items():
         if not torch.equal(value, first[part]):
-            raise CheckError(f"the same frames have {first[part].item():.6g}, then {value.item():.6g}{_word(part)}")
+            before, now = (each.flatten()[(value - first[part]).abs().argmax()].item() for each in (first[part], value))
+            raise CheckError(f"the same frames have {before:.6g}, then {now:.6g}{_word(part)}")
 
 
 def check_inputs_unchanged(subject: MetricSubject) -> None:
     """Frames and motion are as they were."""
     truth = subject.truth()
     predicted = subject.predicted(truth, 0.1)
-    given = {"truth": truth, "frame": predicted} if not subject.motion else {**vars(truth), **vars(predicted)}
+    given = {"truth": truth, "frame": predicted} if isinstance(truth, Tensor) else _tensors(truth) | _tensors(predicted)
     before = {name: value.clone() for name, value in given.items()}
     subject.values(predicted, truth)
     if changed := [name for name, value in given.items() if not torch.equal(value, before[name])]:
         raise CheckError(f"changes {', '.join(changed)} in place")
 
 
+def _tensors(record: Any) -> dict[str, Tensor]:
+    """Of a record, and of the records in it, by name."""
+    found: dict[str, Tensor] = {}
+    for name, value in vars(record).items():
+        found |= _tensors(value) if is_dataclass(value) else {name: value}
+    return found
+
+
 def check_leaves_the_process_alone(subject: MetricSubject) -> None:
     """It moves no random generator and no mode that the whole process has."""
     truth = subject.truth()
     predicted = subject.predicted(truth, 0.1)
-    left_alone(MODES + DRAWS + WEIGHTS, lambda: subject.thing(predicted, truth))
+    left_alone(MODES + DRAWS + WEIGHTS, lambda: subject.called(predicted, truth))
 
 
 def check_pickles(subject: MetricSubject) -> None:

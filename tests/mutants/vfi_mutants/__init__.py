@@ -22,7 +22,11 @@ SUITES = Path(__file__).parent / "suites"
 RIGHT: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "baseline": (("Right", {"times": "any"}), ("Feature", {"times": "any"})),
     "plug-in": (("RightMean", {}), ("RightMotion", {"stage": "motion"})),
-    "metric": (("RightDifference", {"higher_is_better": False}),),
+    "metric": (
+        ("RightDifference", {"higher_is_better": False}),
+        ("RightLight", {"higher_is_better": False, "needs": ("frame", "inputs", "t")}),
+        ("RightColours", {"higher_is_better": False, "needs": ("frame", "set")}),
+    ),
     "mask source": (("RightHalves", {"preference": -9}),),
     "benchmark": (("RightSet", {}),),
 }

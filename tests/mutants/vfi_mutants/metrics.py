@@ -62,3 +62,36 @@ class Infinite:
 class OneForAll:
     def __call__(self, frame, truth):
         return (frame - truth).abs().mean()
+
+
+class RightLight:
+    """How far the light of a frame is from that of its inputs."""
+
+    def __call__(self, *, frame, truth, img0, img1, t):
+        light, light0, light1 = (image.mean((1, 2, 3)) for image in (frame, img0, img1))
+        return (light - (1 - t) * light0 - t * light1).abs()
+
+
+class FirstTime(RightLight):
+    """The first sample's time is taken for all."""
+
+    def __call__(self, *, frame, truth, img0, img1, t):
+        return super().__call__(frame=frame, truth=truth, img0=img0, img1=img1, t=t[:1])
+
+
+class RightColours:
+    """Of a whole set: how far the mean colour of all its frames is from that of the true ones."""
+
+    def __call__(self, *, frame, truth):
+        return (frame - truth).mean((2, 3))
+
+    def result(self, features):
+        return float(abs(features.mean(0)).sum())
+
+
+class CentredFeatures(RightColours):
+    """Features are what a frame has more than others of its batch."""
+
+    def __call__(self, *, frame, truth):
+        found = super().__call__(frame=frame, truth=truth)
+        return found - found.mean(0)

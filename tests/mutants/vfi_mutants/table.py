@@ -134,6 +134,14 @@ METRICS = (
     _metric("Running", "it is a mean over all calls so far", "same-twice"),
     _metric("Infinite", "the truth itself has an infinite value", "best-of-the-truth", True),
     _metric("OneForAll", "one number for a batch", "contract"),
+    Mistake(
+        *("metric", "FirstTime", "the first sample's time is taken for all", "batch"),
+        {"higher_is_better": False, "needs": ("frame", "inputs", "t")},
+    ),
+    Mistake(
+        *("metric", "CentredFeatures", "features of a frame depend on its batch", "batch"),
+        {"higher_is_better": False, "needs": ("frame", "set")},
+    ),
 )
 
 
