@@ -11,7 +11,7 @@ from torch import Tensor
 def sine_positions(height: int, width: int, channels: int, device: torch.device) -> Tensor:
     """(h*w, C) float32, row by row: the first half of the channels is of the row, the second of the column.
 
-    The whole height and the whole width are one turn of the slowest sine; the fastest turns 10,000 times slower or so.
+    The whole height and the whole width are one turn of the fastest sine; the slowest turns nearly 10,000 times slower.
     """
     half = channels // 2
     number = torch.arange(half, device=device)
