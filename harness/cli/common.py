@@ -110,7 +110,9 @@ def warn_broken(catalog: Catalog) -> None:
 
 
 @contextmanager
-def stoppable() -> Iterator[list[int]]:
+def stoppable(
+    said: str = "harness: stopping as soon as the state is saved; once more to stop at once",
+) -> Iterator[list[int]]:
     """A list that holds the first SIGINT or SIGTERM: training looks at it between steps. A second one ends at once."""
     received: list[int] = []
 
@@ -118,7 +120,7 @@ def stoppable() -> Iterator[list[int]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        click.echo("\nharness: stopping as soon as the state is saved; once more to stop at once", err=True)
+        click.echo(f"\n{said}", err=True)
 
     before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -26,6 +26,7 @@ from harness.cli.curves import curves
 from harness.cli.data import data
 from harness.cli.evaluate import evaluate
 from harness.cli.gallery import gallery
+from harness.cli.interpolate import interpolate
 from harness.cli.listing import list_all, show
 from harness.cli.masks import masks
 from harness.cli.new import new
@@ -59,7 +60,7 @@ def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-WORK = (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights)
+WORK = (run, suite, table, curves, gallery, audit, evaluate, interpolate, cost, data, masks, weights)
 for command in (*WORK, list_all, show, check, new):
     cli.add_command(command)
 

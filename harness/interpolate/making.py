@@ -1,0 +1,146 @@
+"""A video with more frames, or a slower one: read ahead, made, and written behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.interpolate.footage import Footage
+from harness.interpolate.network import Between, Frame, Network
+from harness.interpolate.plan import Wanted, anchors, around, halved, multiplied, placed, regular
+from harness.interpolate.threads import Behind, ahead
+from harness.interpolate.writing import Codec, Put, images_to, video_to
+
+
+@dataclass(frozen=True)
+class Asked:
+    """times  frames for each frame of the source; fps  a second, in place of that, None for `times`
+    slow   how many times as long the output takes
+    copies whether frames that show nothing new are replaced by new ones
+    """
+
+    times: int = 2
+    fps: Fraction | None = None
+    slow: int = 1
+    copies: bool = True
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """Asked to stop: nothing is left of what was written."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is shown, in order, and what a user should know of it."""
+
+    wanted: tuple[Wanted, ...]
+    used: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def made(self) -> int:
+        """Frames that are new."""
+        return sum(1 for each in self.wanted if each.t)
+
+
+def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> Plan:
+    """Raises HarnessError for moments that are out of a network's reach."""
+    shown = tuple(moment * asked.slow for moment in footage.shown)
+    end = footage.end * asked.slow
+    if asked.fps is None:
+        at = multiplied(shown, end, asked.times, held=not as_images)
+    else:
+        at = regular(shown[0], end, asked.fps)
+    end = at[-1] + 1 if as_images else end
+    copies = footage.copies if asked.copies else frozenset()
+
+    def wanted(used: Sequence[int]) -> tuple[Wanted, ...]:
+        return placed(at, end, shown, used, footage.cuts)
+
+    used = anchors(len(shown), copies, footage.cuts)
+    notes = []
+    if network.arm.middle_only:
+        used, kept = halved(wanted, used)
+        if kept:
+            notes.append(f"copies are kept at {kept} places, where {network.arm.baseline.name} cannot replace them")
+        if network.arm.inputs == 4 and any(each.t.denominator > 2 for each in wanted(used)):
+            raise HarnessError(
+                f"{network.arm.baseline.name} sees four frames and makes the middle alone: there are none around what "
+                "it made itself; give --times 2"
+            )
+    replaced = len(copies) - len(copies.intersection(used))
+    if replaced:
+        notes.append(
+            f"{replaced} frames are copies of others, and are replaced by new ones (--copies keep leaves them)"
+        )
+    if footage.cuts:
+        notes.append(f"{len(footage.cuts)} cuts, before which the last frame is held")
+    return Plan(wanted(used), used, tuple(notes))
+
+
+def interpolate(
+    footage: Footage,
+    plan: Plan,
+    network: Network,
+    output: Path,
+    codec: Codec,
+    as_images: bool,
+    sound: bool,
+    note: Callable[[str], None],
+    progress: Callable[[int], None],
+    stop: Callable[[], bool],
+) -> None:
+    """Write all that is planned to `output`, which is there when it is whole. `progress` is told how many frames are
+    done. Raises Stopped when asked to stop, HarnessError and OSError for what cannot be made, read or written."""
+    source = footage.path if sound and not footage.path.is_dir() else None
+    to: AbstractContextManager[Put]
+    if as_images:
+        to = images_to(output, len(plan.wanted))
+    else:
+        to = video_to(output, plan.wanted, footage.size, footage.look, codec, source, note)
+    with (
+        ahead(_numbered(footage)) as frames,
+        to as put,
+        Behind[tuple[Wanted, Frame]](lambda each: put(*each)) as behind,
+    ):
+        for count, made in enumerate(_made(footage, plan, frames, network), start=1):
+            if stop():
+                raise Stopped
+            behind.put(made)
+            progress(count)
+
+
+def _numbered(footage: Footage) -> Generator[tuple[int, Frame], None, None]:
+    yield from enumerate(footage.frames())
+
+
+def _made(
+    footage: Footage, plan: Plan, frames: Iterator[tuple[int, Frame]], network: Network
+) -> Iterator[tuple[Wanted, Frame]]:
+    """Every frame, in order. Of the source no more are kept than those around the present gap."""
+    kept: dict[int, Frame] = {}
+    between, of = None, (-1, -1)
+
+    def read(row: int) -> Frame:
+        while row not in kept:
+            number, frame = next(frames)
+            kept[number] = frame
+        return kept[row]
+
+    for each in plan.wanted:
+        low = each.first
+        if not each.t:
+            yield each, read(each.first)
+            continue
+        if between is None or of != (each.first, each.last):
+            of = each.first, each.last
+            rows = around(*of, plan.used, footage.shown, footage.cuts) if network.arm.inputs == 4 else of
+            low = rows[0]
+            between = Between(network, [read(row) for row in rows])
+        yield each, between.at(each.t)
+        for row in [row for row in kept if row < low]:
+            del kept[row]

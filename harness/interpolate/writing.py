@@ -1,0 +1,311 @@
+"""What was made, into a video or a folder of images: whole, or not there."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.video import opened
+from harness.errors import HarnessError, suggestion
+from harness.files import replacing, sync
+from harness.interpolate.footage import Look
+from harness.interpolate.plan import Wanted
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+"""By suffix, as FFmpeg calls them."""
+
+CODECS = {"webm": "libvpx-vp9"}
+"""Of each format where it is not H264."""
+
+H264 = "libx264"
+
+QUALITY: Mapping[str, Mapping[str, str]] = {
+    "libx264": {"crf": "16", "preset": "medium"},
+    "libx265": {"crf": "18", "preset": "medium", "x265-params": "log-level=error"},
+    "libvpx-vp9": {"crf": "20", "b": "0", "row-mt": "1", "cpu-used": "4", "deadline": "good"},
+    "libsvtav1": {"crf": "22", "preset": "8"},
+}
+"""Options of encoders where the user gives none: what a viewer does not tell from the frames."""
+
+_TICKS = 1_000_000  # a second at most where moments have no common part that containers can state
+_FINEST = 10_000_000  # parts of a second that they can
+_PNG = 1  # compression: higher ones take longer than a network
+
+Put = Callable[[Wanted, NDArray[np.uint8]], None]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """An encoder by FFmpeg's name, and options for it."""
+
+    name: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_output(path: Path, codec: Codec, as_images: bool) -> None:
+    """Raises HarnessError where something is there, or nothing can be written under that name."""
+    if os.path.lexists(path):
+        raise HarnessError(f"{path}: is there already; remove it, or give another name")
+    if as_images and codec.name:
+        raise HarnessError(f"{path}: is a folder of images, which --codec does not go with")
+    if not as_images and path.suffix.lower() not in FORMATS:
+        raise HarnessError(f"{path}: give a name that ends in {', '.join(FORMATS)}, or in / for a folder of images")
+    if not path.parent.is_dir():
+        raise HarnessError(f"{path}: there is no folder {path.parent}")
+    if not as_images:
+        _encoder(path, codec)
+
+
+@contextmanager
+def images_to(path: Path, count: int) -> Iterator[Put]:
+    """A folder of `count` PNG files, numbered from 0, that takes its name when all of them are there."""
+    from PIL import Image
+
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.mkdir()
+    digits = max(5, len(str(count - 1)))
+    written = 0
+
+    def put(wanted: Wanted, frame: NDArray[np.uint8]) -> None:
+        nonlocal written
+        with (temporary / f"{written:0{digits}d}.png").open("xb") as file:
+            Image.fromarray(frame).save(file, "PNG", compress_level=_PNG)
+        written += 1
+
+    try:
+        yield put
+        _still_free(path)
+        temporary.replace(path)
+        sync(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def video_to(
+    path: Path,
+    wanted: Sequence[Wanted],
+    size: tuple[int, int],
+    look: Look,
+    codec: Codec,
+    source: Path | None = None,
+    note: Callable[[str], None] = lambda line: None,
+) -> Iterator[Put]:
+    """A video of all that is `wanted`, of frames (H, W, 3) of that `size`, that takes its name when it is whole.
+
+    source  a video, from which sound is copied; None for none. What is left out of it is noted
+
+    Raises HarnessError where the encoder does not take frames of this size, or an option.
+    """
+    import av
+
+    encoder = _encoder(path, codec)
+    kind = FORMATS[path.suffix.lower()]
+    with replacing(path) as file, _in_words(path), av.open(file, "w", format=kind) as container:
+        stream = _stream(container, encoder, codec, wanted, size, look)
+        with _sound(source, container, kind, note) as sound:
+            start = min([wanted[0].at, *sound.starts])
+            shift = start if start > 0 else Fraction(0)  # what begins before 0, as the priming of sound, may stay so
+            _open(container, stream, encoder.name, path, codec.options)
+            colours = _colours(stream, look)
+
+            def put(each: Wanted, frame: NDArray[np.uint8]) -> None:
+                for packet in sound.until(each.at, shift):
+                    container.mux(packet)
+                picture = colours(frame)
+                ticks = 1 / stream.codec_context.time_base
+                picture.time_base = stream.codec_context.time_base
+                picture.pts = round((each.at - shift) * ticks)
+                picture.duration = round((each.at + each.long - shift) * ticks) - picture.pts
+                container.mux(stream.encode(picture))
+
+            yield put
+            container.mux(stream.encode())
+            for packet in sound.until(None, shift):
+                container.mux(packet)
+        container.close()
+        _still_free(path)
+
+
+def _still_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise HarnessError(f"{path}: has come to be there meanwhile; give another name")
+
+
+def _encoder(path: Path, codec: Codec) -> Any:
+    """PyAV's. Raises HarnessError where there is none of that name, or not in that kind of file."""
+    import av
+    from av.codec import codecs_available
+
+    kind = FORMATS[path.suffix.lower()]
+    name = codec.name or CODECS.get(kind, H264)
+    try:
+        encoder = av.Codec(name, "w")
+    except (av.FFmpegError, ValueError):
+        encoder = None
+    if encoder is None or encoder.type != "video":
+        hint = suggestion(name, codecs_available)
+        raise HarnessError(f"codec '{name}': this FFmpeg has no encoder of videos of that name{hint}")
+    with av.open(os.devnull, "w", format=kind) as trial:
+        if name not in trial.supported_codecs:
+            raise HarnessError(f"codec '{name}': does not go into {path.suffix} files; give another, or .mkv")
+    return encoder
+
+
+def _stream(
+    container: OutputContainer, encoder: Any, codec: Codec, wanted: Sequence[Wanted], size: tuple[int, int], look: Look
+) -> VideoStream:
+    ticks = math.lcm(*(each.at.denominator for each in wanted))
+    whole = wanted[-1].at + wanted[-1].long - wanted[0].at
+    stream: Any = container.add_stream(
+        encoder.name,
+        rate=(len(wanted) / whole).limit_denominator(100_000),
+        options={**QUALITY.get(encoder.name, {}), **codec.options},
+    )
+    stream.height, stream.width = size
+    stream.pix_fmt = _pixels(encoder, size, look)
+    context = stream.codec_context
+    context.time_base = Fraction(1, ticks if ticks <= _FINEST else _TICKS)
+    context.sample_aspect_ratio = look.aspect
+    if not _is_rgb(stream.pix_fmt):
+        context.colorspace, context.color_range = look.matrix, 2 if look.full else 1
+    context.color_primaries, context.color_trc = look.primaries, look.transfer
+    found: VideoStream = stream
+    return found
+
+
+def _pixels(encoder: Any, size: tuple[int, int], look: Look) -> str:
+    """RGB for an encoder that loses nothing; else colours at half size, as players take them, unless the source has
+    them whole or a side is odd; else what the encoder takes first."""
+    known = [each.name for each in encoder.video_formats or ()]
+    whole = look.chroma or size[0] % 2 or size[1] % 2
+    wishes = ["yuv444p", "yuv420p"] if whole else ["yuv420p", "yuv422p", "yuv444p"]
+    if encoder.lossless and not encoder.lossy:
+        wishes = ["rgb24", "gbrp", "bgr0", *wishes]
+    return next((each for each in wishes if each in known), known[0] if known else wishes[0])
+
+
+def _is_rgb(pixels: str) -> bool:
+    return "rgb" in pixels or "bgr" in pixels or "gbr" in pixels
+
+
+def _open(container: OutputContainer, stream: VideoStream, name: str, path: Path, given: Mapping[str, str]) -> None:
+    import av
+
+    try:
+        container.start_encoding()
+    except (av.FFmpegError, ValueError) as error:
+        if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        size = f"{stream.width}x{stream.height}"
+        raise HarnessError(
+            f"codec '{name}': cannot make {path.suffix} of {size} here ({reason}); give other options, or another codec"
+        ) from error
+    if unknown := [key for key in stream.codec_context.options if key in given]:
+        raise HarnessError(f"codec '{name}': has no option '{unknown[0]}'; ffmpeg -h encoder={name} lists them")
+
+
+def _colours(stream: VideoStream, look: Look) -> Callable[[NDArray[np.uint8]], Any]:
+    """RGB (H, W, 3) as the encoder takes it."""
+    from av import VideoFrame
+
+    pixels = str(stream.pix_fmt)
+
+    def converted(frame: NDArray[np.uint8]) -> VideoFrame:
+        given = VideoFrame.from_ndarray(frame, format="rgb24")
+        if _is_rgb(pixels):
+            return given.reformat(format=pixels)
+        full = 2 if look.full else 1
+        made = given.reformat(format=pixels, dst_colorspace=look.matrix, dst_color_range=full)
+        made.colorspace, made.color_range = look.matrix, full
+        made.color_primaries, made.color_trc = look.primaries, look.transfer
+        return made
+
+    return converted
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """FFmpeg's errors while a file is written: those of the system stay what they are."""
+    import av
+
+    try:
+        yield
+    except av.FFmpegError as error:
+        if error.errno and error.errno < 1000:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise HarnessError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+class _Sound:
+    """Packets of sound of a source, in the order of time, on their way to streams of another container."""
+
+    def __init__(self, packets: Iterator[Packet], starts: Sequence[Fraction]) -> None:
+        self._packets, self.starts = packets, starts
+        self._next: Packet | None = next(packets, None)
+
+    def until(self, moment: Fraction | None, shift: Fraction) -> Generator[Packet, None, None]:
+        """Those that begin before that moment of the source; all that are left for None."""
+        while (packet := self._next) is not None:
+            at = (packet.dts or 0) * packet.time_base
+            if moment is not None and at > moment:
+                return
+            back = round(shift / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - back
+            packet.dts = None if packet.dts is None else packet.dts - back
+            yield packet
+            self._next = next(self._packets, None)
+
+
+@contextmanager
+def _sound(source: Path | None, container: OutputContainer, kind: str, note: Callable[[str], None]) -> Iterator[_Sound]:
+    if source is None:
+        yield _Sound(iter(()), ())
+        return
+    with opened(source) as given:
+        taken: dict[int, AudioStream] = {}
+        for stream in given.streams.audio:
+            name = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+            try:
+                taken[stream.index] = container.add_stream_from_template(stream)
+            except (ValueError, AttributeError):
+                note(f"{source}: its sound ({name}) does not go into {kind} files and is left out; .mkv takes it")
+        kinds = {stream.type for stream in given.streams} - {"audio", "video"}
+        if kinds:
+            note(f"{source}: left out: {', '.join(sorted(map(str, kinds)))}")
+        starts = [
+            stream.start_time * stream.time_base
+            for stream in given.streams.audio
+            if stream.index in taken and stream.start_time is not None and stream.time_base
+        ]
+        yield _Sound(_packets(given, taken), starts)
+
+
+def _packets(given: InputContainer, taken: Mapping[int, AudioStream]) -> Iterator[Packet]:
+    if not taken:
+        return
+    for packet in given.demux([stream for stream in given.streams.audio if stream.index in taken]):
+        if packet.dts is not None:
+            stream = taken[packet.stream.index]
+            packet.stream = stream
+            yield packet
