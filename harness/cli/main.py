@@ -21,6 +21,7 @@ from harness import __version__
 from harness.cli.audit import audit
 from harness.cli.check import check
 from harness.cli.common import say
+from harness.cli.compare import compare
 from harness.cli.cost import cost
 from harness.cli.curves import curves
 from harness.cli.data import data
@@ -60,7 +61,7 @@ def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-WORK = (run, suite, table, curves, gallery, audit, evaluate, interpolate, cost, data, masks, weights)
+WORK = (run, suite, table, curves, gallery, audit, evaluate, interpolate, compare, cost, data, masks, weights)
 for command in (*WORK, list_all, show, check, new):
     cli.add_command(command)
 

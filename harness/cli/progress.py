@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pluggy
@@ -93,11 +93,11 @@ class Progress:
 
 
 class Counted:
-    """Frames that are done, with the time that is left: a bar on a terminal, else a line now and then. Without a
-    `total` they are only counted."""
+    """What is done, with the time that is left: a bar on a terminal, else a line now and then. Without a `total` it is
+    only counted. Once `stop` says so, the next count raises KeyboardInterrupt."""
 
-    def __init__(self, what: str, total: int | None = None) -> None:
-        self.what, self.total = what, total
+    def __init__(self, what: str, total: int | None, stop: Callable[[], bool]) -> None:
+        self.what, self.total, self.stop = what, total, stop
         columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
         self.bars = Bars(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
         self.task = self.bars.add_task(what, total=total)
@@ -118,6 +118,8 @@ class Counted:
             self.bars.console.print(printable(f"harness: {text}"), highlight=False, markup=False, emoji=False)
 
     def at(self, done: int) -> None:
+        if self.stop():
+            raise KeyboardInterrupt
         self.bars.update(self.task, completed=done)
         now = time.monotonic()
         if self.bars.disable and now - self.said > PLAIN_EVERY:

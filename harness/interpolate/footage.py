@@ -3,7 +3,7 @@ read again. Neither is kept in memory or on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -72,7 +72,7 @@ class Footage:
     look: Look
     notes: tuple[str, ...]
 
-    def frames(self) -> Iterator[NDArray[np.uint8]]:
+    def frames(self) -> Generator[NDArray[np.uint8], None, None]:
         """RGB (H, W, 3), every one. Raises HarnessError where it is not what was looked through."""
         count = 0
         for shown in _read(self.path, self.deinterlace):
@@ -96,9 +96,9 @@ class _Stated:
 
 
 def look_through(
-    path: Path, deinterlace: str, source_fps: Fraction | None, progress: Callable[[int], None], stop: Callable[[], bool]
-) -> Footage | None:
-    """Decode all of it, and say what is there; None where it was asked to `stop`. `progress` is told how many frames.
+    path: Path, deinterlace: str, source_fps: Fraction | None, progress: Callable[[int], None] = lambda count: None
+) -> Footage:
+    """Decode all of it, and say what is there. `progress` is told how many frames were seen, and may raise to stop.
 
     source_fps  of what states none; None for UNSTATED
 
@@ -109,8 +109,6 @@ def look_through(
     stamps, changes, thumbnails = [], [], []
     size, before = (0, 0), None
     for shown in _read(path, deinterlace):
-        if stop():
-            return None
         shape = shown.image.shape[0], shown.image.shape[1]
         if before is None:
             size = shape

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.interpolate.footage import Footage
 from harness.interpolate.network import Between, Frame, Network
 from harness.interpolate.plan import Wanted, anchors, around, halved, multiplied, placed, regular
 from harness.interpolate.threads import Behind, ahead
-from harness.interpolate.writing import Codec, Put, images_to, video_to
+from harness.interpolate.writing import Output, Put, images_to, video_to
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,6 @@ class Asked:
     fps: Fraction | None = None
     slow: int = 1
     copies: bool = True
-
-
-class Stopped(Exception):  # noqa: N818 - it is no error
-    """Asked to stop: nothing is left of what was written."""
 
 
 @dataclass(frozen=True)
@@ -86,61 +81,62 @@ def interpolate(
     footage: Footage,
     plan: Plan,
     network: Network,
-    output: Path,
-    codec: Codec,
-    as_images: bool,
-    sound: bool,
-    note: Callable[[str], None],
+    output: Output,
     progress: Callable[[int], None],
-    stop: Callable[[], bool],
+    sound: bool = True,
+    note: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write all that is planned to `output`, which is there when it is whole. `progress` is told how many frames are
-    done. Raises Stopped when asked to stop, HarnessError and OSError for what cannot be made, read or written."""
-    source = footage.path if sound and not footage.path.is_dir() else None
+    """Write all that is planned. `progress` is told how many frames are done, and may raise to stop. With `sound`, that
+    of the source is copied into a video; `note` is told what cannot be.
+
+    Raises HarnessError and OSError for what cannot be made, read or written."""
     to: AbstractContextManager[Put]
-    if as_images:
+    if output.as_images:
         to = images_to(output, len(plan.wanted))
     else:
-        to = video_to(output, plan.wanted, footage.size, footage.look, codec, source, note)
-    with (
-        ahead(_numbered(footage)) as frames,
-        to as put,
-        Behind[tuple[Wanted, Frame]](lambda each: put(*each)) as behind,
-    ):
-        for count, made in enumerate(_made(footage, plan, frames, network), start=1):
-            if stop():
-                raise Stopped
+        source = footage.path if sound and not footage.path.is_dir() else None
+        to = video_to(output, plan.wanted, footage.size, footage.look, source, note)
+    with rows_of(footage) as rows, to as put, Behind[tuple[Wanted, Frame]](lambda each: put(*each)) as behind:
+        for count, made in enumerate(_made(footage, plan, rows, network), start=1):
             behind.put(made)
             progress(count)
 
 
-def _numbered(footage: Footage) -> Generator[tuple[int, Frame], None, None]:
-    yield from enumerate(footage.frames())
+class Rows:
+    """Frames of a source by their number, read in order: those that are not forgotten are kept."""
+
+    def __init__(self, frames: Iterator[Frame]) -> None:
+        self._frames, self._kept, self._next = frames, dict[int, Frame](), 0
+
+    def read(self, row: int) -> Frame:
+        while self._next <= row:
+            self._kept[self._next] = next(self._frames)
+            self._next += 1
+        return self._kept[row]
+
+    def forget(self, before: int) -> None:
+        """Those with a smaller number."""
+        for row in [row for row in self._kept if row < before]:
+            del self._kept[row]
 
 
-def _made(
-    footage: Footage, plan: Plan, frames: Iterator[tuple[int, Frame]], network: Network
-) -> Iterator[tuple[Wanted, Frame]]:
+@contextmanager
+def rows_of(footage: Footage) -> Iterator[Rows]:
+    """Read ahead by a thread."""
+    with ahead(footage.frames()) as frames:
+        yield Rows(frames)
+
+
+def _made(footage: Footage, plan: Plan, rows: Rows, network: Network) -> Iterator[tuple[Wanted, Frame]]:
     """Every frame, in order. Of the source no more are kept than those around the present gap."""
-    kept: dict[int, Frame] = {}
     between, of = None, (-1, -1)
-
-    def read(row: int) -> Frame:
-        while row not in kept:
-            number, frame = next(frames)
-            kept[number] = frame
-        return kept[row]
-
     for each in plan.wanted:
-        low = each.first
         if not each.t:
-            yield each, read(each.first)
+            yield each, rows.read(each.first)
             continue
         if between is None or of != (each.first, each.last):
             of = each.first, each.last
-            rows = around(*of, plan.used, footage.shown, footage.cuts) if network.arm.inputs == 4 else of
-            low = rows[0]
-            between = Between(network, [read(row) for row in rows])
+            seen = around(*of, plan.used, footage.shown, footage.cuts) if network.arm.inputs == 4 else of
+            between = Between(network, [rows.read(row) for row in seen])
+            rows.forget(seen[0])
         yield each, between.at(each.t)
-        for row in [row for row in kept if row < low]:
-            del kept[row]

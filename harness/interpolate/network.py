@@ -53,11 +53,15 @@ class Given:
 class Network:
     """A baseline with its plug-ins and their weights, that is asked for one frame at a time.
 
-    `predict` gets what `harness eval` gives it: frames (1, 3, H, W) and label maps.
+    `predict` gets what `harness eval` gives it: frames (1, 3, H, W) and label maps. `rounding` is the protocol's:
+    whether a frame is rounded before it is measured.
     """
 
-    def __init__(self, name: str, arm: Arm, predict: Predict, masks: MaskCache | None, device: torch.device) -> None:
-        self.name, self.arm, self.predict, self.masks, self.device = name, arm, predict, masks, device
+    def __init__(
+        self, name: str, arm: Arm, predict: Predict, masks: MaskCache | None, device: torch.device, rounding: bool
+    ) -> None:
+        self.name, self.arm, self.predict, self.masks = name, arm, predict, masks
+        self.device, self.rounding = device, rounding
 
     @classmethod
     def of(cls, given: Given, known: Catalog, store: Store, engine: Engine) -> Network:
@@ -77,7 +81,7 @@ class Network:
         predict = predictor(_in_precision(model, engine), settings)
         if given.tile:
             predict = tiled(predict, given.tile)
-        return cls(f"{arm.label} ({trained.name})", arm, predict, masks, engine.device)
+        return cls(f"{arm.label} ({trained.name})", arm, predict, masks, engine.device, settings.rounding)
 
     def between(self, frames: tuple[Frame, ...], t: float) -> Tensor:
         """The frame (1, 3, H, W) at t between two frames (H, W, 3), or between the second and the third of four.

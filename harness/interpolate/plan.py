@@ -121,6 +121,12 @@ def halved(wanted: Callable[[Sequence[int]], Sequence[Wanted]], used: Sequence[i
     return used, len(wide)
 
 
+def time_within(first: Fraction, moment: Fraction, last: Fraction) -> Fraction:
+    """t of a moment between two others: as `harness.data.times.time_step`, exactly 1/2 where it is close to that."""
+    t = (moment - first) / (last - first)
+    return MIDDLE if abs(t - MIDDLE) <= TOLERANCE else t
+
+
 def around(
     first: int, last: int, used: Sequence[int], shown: Sequence[Fraction], cuts: Set[int]
 ) -> tuple[int, int, int, int]:
@@ -128,19 +134,19 @@ def around(
     before and after, where they are of the same shot and the four evenly spaced; else the nearest stands for them."""
     place = bisect_left(used, first)
     before, after = used[max(0, place - 1)], used[min(place + 2, len(used) - 1)]
-    if _crosses(before, first, cuts) or before == first or _off(shown[before], shown[first], shown[last]):
+    if (
+        _crosses(before, first, cuts)
+        or before == first
+        or time_within(shown[before], shown[first], shown[last]) != MIDDLE
+    ):
         before = first
-    if _crosses(last, after, cuts) or after == last or _off(shown[first], shown[last], shown[after]):
+    if _crosses(last, after, cuts) or after == last or time_within(shown[first], shown[last], shown[after]) != MIDDLE:
         after = last
     return before, first, last, after
 
 
 def _crosses(first: int, last: int, cuts: Set[int]) -> bool:
     return any(row in cuts for row in range(first + 1, last + 1))
-
-
-def _off(one: Fraction, two: Fraction, three: Fraction) -> bool:
-    return abs((two - one) / (three - one) - MIDDLE) > TOLERANCE
 
 
 def _short(t: Fraction) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -38,7 +40,7 @@ def tiled(predict: Predict, tile: int) -> Predict:
         for y in rows:
             for x in columns:
                 here = (slice(y, y + tile), slice(x, x + tile))
-                part = frames.changed(lambda image, here=here: image[..., *here].contiguous())
+                part = frames.changed(partial(_cut, here=here))
                 made = predict(part, t, None if maps is None else np.ascontiguousarray(maps[:, *here])).frame
                 weight = _weight(made)
                 total[..., *here] += weight * made
@@ -46,6 +48,10 @@ def tiled(predict: Predict, tile: int) -> Predict:
         return Predicted(frame=total / weights)
 
     return run
+
+
+def _cut(image: Tensor, here: tuple[slice, slice]) -> Tensor:
+    return image[..., here[0], here[1]].contiguous()
 
 
 def _weight(made: Tensor) -> Tensor:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from harness.data.video import opened
 from harness.errors import HarnessError, suggestion
-from harness.files import replacing, sync
+from harness.files import expanded, replacing, sync
 from harness.interpolate.footage import Look
 from harness.interpolate.plan import Wanted
+from harness.registry.options import Choice, parse_choice
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -51,32 +52,65 @@ Put = Callable[[Wanted, NDArray[np.uint8]], None]
 
 
 @dataclass(frozen=True)
-class Codec:
-    """An encoder by FFmpeg's name, and options for it."""
+class Output:
+    """What is written: a video by the encoder of FFmpeg's name, or a folder of images."""
 
-    name: str = ""
+    path: Path
+    as_images: bool
+    codec: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, text: str, codec: str, images: bool = True) -> Output:
+        """By a user's words: a name that ends in / or has no suffix is a folder of images, where these may be; `codec`
+        is `libx265:crf=20`, or "" for that of the format.
 
-def check_output(path: Path, codec: Codec, as_images: bool) -> None:
-    """Raises HarnessError where something is there, or nothing can be written under that name."""
-    if os.path.lexists(path):
-        raise HarnessError(f"{path}: is there already; remove it, or give another name")
-    if as_images and codec.name:
-        raise HarnessError(f"{path}: is a folder of images, which --codec does not go with")
-    if not as_images and path.suffix.lower() not in FORMATS:
-        raise HarnessError(f"{path}: give a name that ends in {', '.join(FORMATS)}, or in / for a folder of images")
-    if not path.parent.is_dir():
-        raise HarnessError(f"{path}: there is no folder {path.parent}")
-    if not as_images:
-        _encoder(path, codec)
+        Raises HarnessError where something is there already, or nothing can be written so."""
+        choice = parse_choice(codec) if codec else Choice("")
+        path = expanded(text)
+        output = cls(path, images and (text.endswith("/") or not path.suffix), choice.name, choice.options)
+        if os.path.lexists(path):
+            raise HarnessError(f"{path}: is there already; remove it, or give another name")
+        if output.as_images and codec:
+            raise HarnessError(f"{path}: is a folder of images, which --codec does not go with")
+        if not output.as_images and path.suffix.lower() not in FORMATS:
+            others = ", or in / for a folder of images" if images else ""
+            raise HarnessError(f"{path}: give a name that ends in {', '.join(FORMATS)}{others}")
+        if not path.parent.is_dir():
+            raise HarnessError(f"{path}: there is no folder {path.parent}")
+        if not output.as_images:
+            output.encoder()
+        return output
+
+    @property
+    def format(self) -> str:
+        return FORMATS[self.path.suffix.lower()]
+
+    def encoder(self) -> Any:
+        """PyAV's. Raises HarnessError where there is none of that name, or not in that kind of file."""
+        import av
+        from av.codec import codecs_available
+
+        name = self.codec or CODECS.get(self.format, H264)
+        try:
+            encoder = av.Codec(name, "w")
+        except (av.FFmpegError, ValueError):
+            encoder = None
+        if encoder is None or encoder.type != "video":
+            hint = suggestion(name, codecs_available)
+            raise HarnessError(f"codec '{name}': this FFmpeg has no encoder of videos of that name{hint}")
+        with av.open(os.devnull, "w", format=self.format) as trial:
+            if name not in trial.supported_codecs:
+                raise HarnessError(f"codec '{name}': does not go into {self.path.suffix} files; give another, or .mkv")
+        return encoder
 
 
 @contextmanager
-def images_to(path: Path, count: int) -> Iterator[Put]:
+def images_to(output: Output, count: int) -> Iterator[Put]:
     """A folder of `count` PNG files, numbered from 0, that takes its name when all of them are there."""
     from PIL import Image
 
+    path = output.path
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     temporary.mkdir()
     digits = max(5, len(str(count - 1)))
@@ -102,11 +136,10 @@ def images_to(path: Path, count: int) -> Iterator[Put]:
 
 @contextmanager
 def video_to(
-    path: Path,
+    output: Output,
     wanted: Sequence[Wanted],
     size: tuple[int, int],
     look: Look,
-    codec: Codec,
     source: Path | None = None,
     note: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Put]:
@@ -118,14 +151,13 @@ def video_to(
     """
     import av
 
-    encoder = _encoder(path, codec)
-    kind = FORMATS[path.suffix.lower()]
-    with replacing(path) as file, _in_words(path), av.open(file, "w", format=kind) as container:
-        stream = _stream(container, encoder, codec, wanted, size, look)
-        with _sound(source, container, kind, note) as sound:
+    path = output.path
+    with replacing(path) as file, _in_words(path), av.open(file, "w", format=output.format) as container:
+        stream = _stream(container, output, wanted, size, look)
+        with _sound(source, container, output.format, note) as sound:
             start = min([wanted[0].at, *sound.starts])
             shift = start if start > 0 else Fraction(0)  # what begins before 0, as the priming of sound, may stay so
-            _open(container, stream, encoder.name, path, codec.options)
+            _open(container, stream, output)
             colours = _colours(stream, look)
 
             def put(each: Wanted, frame: NDArray[np.uint8]) -> None:
@@ -151,35 +183,16 @@ def _still_free(path: Path) -> None:
         raise HarnessError(f"{path}: has come to be there meanwhile; give another name")
 
 
-def _encoder(path: Path, codec: Codec) -> Any:
-    """PyAV's. Raises HarnessError where there is none of that name, or not in that kind of file."""
-    import av
-    from av.codec import codecs_available
-
-    kind = FORMATS[path.suffix.lower()]
-    name = codec.name or CODECS.get(kind, H264)
-    try:
-        encoder = av.Codec(name, "w")
-    except (av.FFmpegError, ValueError):
-        encoder = None
-    if encoder is None or encoder.type != "video":
-        hint = suggestion(name, codecs_available)
-        raise HarnessError(f"codec '{name}': this FFmpeg has no encoder of videos of that name{hint}")
-    with av.open(os.devnull, "w", format=kind) as trial:
-        if name not in trial.supported_codecs:
-            raise HarnessError(f"codec '{name}': does not go into {path.suffix} files; give another, or .mkv")
-    return encoder
-
-
 def _stream(
-    container: OutputContainer, encoder: Any, codec: Codec, wanted: Sequence[Wanted], size: tuple[int, int], look: Look
+    container: OutputContainer, output: Output, wanted: Sequence[Wanted], size: tuple[int, int], look: Look
 ) -> VideoStream:
+    encoder = output.encoder()
     ticks = math.lcm(*(each.at.denominator for each in wanted))
     whole = wanted[-1].at + wanted[-1].long - wanted[0].at
     stream: Any = container.add_stream(
         encoder.name,
         rate=(len(wanted) / whole).limit_denominator(100_000),
-        options={**QUALITY.get(encoder.name, {}), **codec.options},
+        options={**QUALITY.get(encoder.name, {}), **output.options},
     )
     stream.height, stream.width = size
     stream.pix_fmt = _pixels(encoder, size, look)
@@ -208,20 +221,18 @@ def _is_rgb(pixels: str) -> bool:
     return "rgb" in pixels or "bgr" in pixels or "gbr" in pixels
 
 
-def _open(container: OutputContainer, stream: VideoStream, name: str, path: Path, given: Mapping[str, str]) -> None:
+def _open(container: OutputContainer, stream: VideoStream, output: Output) -> None:
     import av
 
+    name, size = stream.codec_context.name, f"{stream.width}x{stream.height}"
     try:
         container.start_encoding()
-    except (av.FFmpegError, ValueError) as error:
-        if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        size = f"{stream.width}x{stream.height}"
+    except av.FFmpegError as error:
         raise HarnessError(
-            f"codec '{name}': cannot make {path.suffix} of {size} here ({reason}); give other options, or another codec"
+            f"codec '{name}': cannot make {output.path.suffix} of {size} here ({error.strerror or error}); give other "
+            "options, or another codec"
         ) from error
-    if unknown := [key for key in stream.codec_context.options if key in given]:
+    if unknown := [key for key in stream.codec_context.options if key in output.options]:
         raise HarnessError(f"codec '{name}': has no option '{unknown[0]}'; ffmpeg -h encoder={name} lists them")
 
 
@@ -260,11 +271,11 @@ def _in_words(path: Path) -> Iterator[None]:
 class _Sound:
     """Packets of sound of a source, in the order of time, on their way to streams of another container."""
 
-    def __init__(self, packets: Iterator[Packet], starts: Sequence[Fraction]) -> None:
+    def __init__(self, packets: Iterator[Packet[Any]], starts: Sequence[Fraction]) -> None:
         self._packets, self.starts = packets, starts
-        self._next: Packet | None = next(packets, None)
+        self._next: Packet[Any] | None = next(packets, None)
 
-    def until(self, moment: Fraction | None, shift: Fraction) -> Generator[Packet, None, None]:
+    def until(self, moment: Fraction | None, shift: Fraction) -> Generator[Packet[Any], None, None]:
         """Those that begin before that moment of the source; all that are left for None."""
         while (packet := self._next) is not None:
             at = (packet.dts or 0) * packet.time_base
@@ -301,7 +312,7 @@ def _sound(source: Path | None, container: OutputContainer, kind: str, note: Cal
         yield _Sound(_packets(given, taken), starts)
 
 
-def _packets(given: InputContainer, taken: Mapping[int, AudioStream]) -> Iterator[Packet]:
+def _packets(given: InputContainer, taken: Mapping[int, AudioStream]) -> Iterator[Packet[Any]]:
     if not taken:
         return
     for packet in given.demux([stream for stream in given.streams.audio if stream.index in taken]):
