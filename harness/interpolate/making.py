@@ -54,7 +54,7 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
     copies = footage.copies if asked.copies else frozenset()
 
     def wanted(used: Sequence[int]) -> tuple[Wanted, ...]:
-        return placed(at, end, shown, used, footage.cuts)
+        return placed(at, end, shown, used, footage.copies, footage.cuts)
 
     used = anchors(len(shown), copies, footage.cuts)
     notes = []

@@ -79,21 +79,29 @@ def anchors(rows: int, copies: Set[int], cuts: Set[int]) -> tuple[int, ...]:
 
 
 def placed(
-    at: Sequence[Fraction], end: Fraction, shown: Sequence[Fraction], used: Sequence[int], cuts: Set[int]
+    at: Sequence[Fraction],
+    end: Fraction,
+    shown: Sequence[Fraction],
+    used: Sequence[int],
+    copies: Set[int],
+    cuts: Set[int],
 ) -> tuple[Wanted, ...]:
     """What is shown at each moment of the output, the first of which is that of the first frame.
 
-    shown  moments of the source's frames
-    used   frames that others are made from, ascending, the first among them (`anchors`)
-    cuts   frames with which a new shot begins: before one the last frame of the shot is held, and so is the very last
+    shown   moments of the source's frames
+    used    frames that others are made from, ascending, the first among them (`anchors`)
+    copies  frames that show nothing new: before one that is in use nevertheless, the picture stands still
+    cuts    frames with which a new shot begins: before one the last frame of the shot is held, and so is the very last
     """
     found, place = [], 0
     for moment, after in pairwise((*at, end)):
         while place + 1 < len(used) and shown[used[place + 1]] <= moment:
             place += 1
         first, last, t = used[place], used[place], Fraction(0)
-        if place + 1 < len(used) and shown[first] < moment and not _crosses(first, used[place + 1], cuts):
-            last = used[place + 1]
+        following = used[place + 1] if place + 1 < len(used) else None
+        held = following is None or following in copies or _crosses(first, following, cuts)
+        if following is not None and not held and shown[first] < moment:
+            last = following
             t = (moment - shown[first]) / (shown[last] - shown[first])
         found.append(Wanted(moment, after - moment, first, last, t))
     return tuple(found)
