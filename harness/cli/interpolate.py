@@ -89,6 +89,8 @@ STOPPING = "harness: stopping; nothing is left of what was written"
 @click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins whose weights a file has too.")
 @click.option("--copies", type=click.Choice(["replace", "keep"]), default="replace", show_default=True,
               help="Frames that show nothing new.")  # fmt: skip
+@click.option("--cuts", type=click.Choice(["hold", "ignore"]), default="hold", show_default=True,
+              help="Before a cut the last frame is held, or not.")  # fmt: skip
 @network_options
 def interpolate(
     source: Path,
@@ -102,6 +104,7 @@ def interpolate(
     masks: str | None,
     protocol: str,
     copies: str,
+    cuts: str,
     source_fps: Fraction | None,
     deinterlace: str,
     codec: str,
@@ -135,7 +138,7 @@ def interpolate(
     engine = Engine(find_device(device), precision, compiled=compiled)
     given = Given(weights, baseline, plugins, masks, protocol, float(scale) if scale else None, tile)
     network = Network.of(given, known, Store(results), engine)
-    asked = Asked(int(times or slow or 2), fps, int(slow or 1), copies == "replace")
+    asked = Asked(int(times or slow or 2), fps, int(slow or 1), copies == "replace", cuts == "hold")
     with stoppable(STOPPING) as stop:
         with counted("frames read", stop) as read:
             footage = look_through(expanded(source), deinterlace, source_fps, read.at)

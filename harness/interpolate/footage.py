@@ -30,6 +30,7 @@ UNSTATED = Fraction(25)
 
 _WINDOW, _OVERLAP = 2048, 64  # frames in which cuts are looked for at a time; more than a cut depends on
 
+_NEARLY = Fraction(1, 100_000)
 _MATRICES = (1, 4, 5, 6, 7, 9)  # of ITU-T H.273, those that frames are converted by
 
 
@@ -78,7 +79,7 @@ class Footage:
         for shown in _read(self.path, self.deinterlace):
             if shown.image.shape[:2] != self.size:
                 break
-            yield np.ascontiguousarray(shown.image)
+            yield np.array(shown.image)
             count += 1
         if count != len(self.shown):
             raise HarnessError(f"{self.path}: was changed while it was read; start again when it is whole")
@@ -174,7 +175,9 @@ def _stated(stream: VideoStream, path: Path, source_fps: Fraction | None) -> _St
         raise HarnessError(f"{path}: this PyAV has no decoder for its video; re-encode it as H.264")
     width, height = context.width, context.height
     _check_size(path, (height, width))
-    rates = [rate for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate) if rate]
+    rates = [
+        each for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate) if rate for each in _meant(rate)
+    ]
     until = (stream.start_time or 0) * tick + stream.duration * tick if stream.duration else None
     form, stated = context.format, int(context.colorspace)
     yuv = form is not None and not form.is_rgb and not form.has_palette and len(form.components) > 2
@@ -190,6 +193,13 @@ def _stated(stream: VideoStream, path: Path, source_fps: Fraction | None) -> _St
     raw = stream.duration is None and stream.start_time is None
     given = [source_fps] if source_fps and raw else []
     return _Stated(tick, (*given, *rates, UNSTATED), until, look, raw)
+
+
+def _meant(rate: Fraction) -> list[Fraction]:
+    """Frames a second that are stated as `rate`, the best first: the whole number, or the 1000/1001 of one, that it is
+    nearly, for some are read back as 19001/317."""
+    usual = [Fraction(round(rate)), Fraction(1000 * round(rate * 1001 / 1000), 1001)]
+    return [*(each for each in usual if each and abs(each / rate - 1) < _NEARLY), rate]
 
 
 def _of_images(folder: Path, source_fps: Fraction | None) -> _Stated:

@@ -20,20 +20,24 @@ class Asked:
     """times  frames for each frame of the source; fps  a second, in place of that, None for `times`
     slow   how many times as long the output takes
     copies whether frames that show nothing new are replaced by new ones
+    cuts   whether the last frame is held before a cut; else frames are made across it
     """
 
     times: int = 2
     fps: Fraction | None = None
     slow: int = 1
     copies: bool = True
+    cuts: bool = True
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is shown, in order, and what a user should know of it."""
+    """All that is shown, in order; frames of the source that it is made of, and those with which a shot begins; and
+    what a user should know."""
 
     wanted: tuple[Wanted, ...]
     used: tuple[int, ...]
+    cuts: frozenset[int]
     notes: tuple[str, ...]
 
     @property
@@ -52,11 +56,12 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
         at = regular(shown[0], end, asked.fps)
     end = at[-1] + 1 if as_images else end
     copies = footage.copies if asked.copies else frozenset()
+    cuts = footage.cuts if asked.cuts else frozenset()
 
     def wanted(used: Sequence[int]) -> tuple[Wanted, ...]:
-        return placed(at, end, shown, used, footage.copies, footage.cuts)
+        return placed(at, end, shown, used, footage.copies, cuts)
 
-    used = anchors(len(shown), copies, footage.cuts)
+    used = anchors(len(shown), copies, cuts)
     notes = []
     if network.arm.middle_only:
         used, kept = halved(wanted, used)
@@ -72,9 +77,9 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
         notes.append(
             f"{replaced} frames are copies of others, and are replaced by new ones (--copies keep leaves them)"
         )
-    if footage.cuts:
-        notes.append(f"{len(footage.cuts)} cuts, before which the last frame is held")
-    return Plan(wanted(used), used, tuple(notes))
+    if cuts:
+        notes.append(f"{len(cuts)} cuts, before which the last frame is held (--cuts ignore makes frames across them)")
+    return Plan(wanted(used), used, cuts, tuple(notes))
 
 
 def interpolate(
@@ -136,7 +141,7 @@ def _made(footage: Footage, plan: Plan, rows: Rows, network: Network) -> Iterato
             continue
         if between is None or of != (each.first, each.last):
             of = each.first, each.last
-            seen = around(*of, plan.used, footage.shown, footage.cuts) if network.arm.inputs == 4 else of
+            seen = around(*of, plan.used, footage.shown, plan.cuts) if network.arm.inputs == 4 else of
             between = Between(network, [rows.read(row) for row in seen])
             rows.forget(seen[0])
         yield each, between.at(each.t)

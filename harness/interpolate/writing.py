@@ -157,6 +157,9 @@ def video_to(
         with _sound(source, container, output.format, note) as sound:
             start = min([wanted[0].at, *sound.starts])
             shift = start if start > 0 else Fraction(0)  # what begins before 0, as the priming of sound, may stay so
+            ticks = math.lcm(*((each.at - shift).denominator for each in wanted))
+            tick = Fraction(1, ticks if ticks <= _FINEST else _TICKS)
+            stream.codec_context.time_base = tick
             _open(container, stream, output)
             colours = _colours(stream, look)
 
@@ -164,10 +167,9 @@ def video_to(
                 for packet in sound.until(each.at, shift):
                     container.mux(packet)
                 picture = colours(frame)
-                ticks = 1 / stream.codec_context.time_base
-                picture.time_base = stream.codec_context.time_base
-                picture.pts = round((each.at - shift) * ticks)
-                picture.duration = round((each.at + each.long - shift) * ticks) - picture.pts
+                picture.time_base = tick
+                picture.pts = round((each.at - shift) / tick)
+                picture.duration = round((each.at + each.long - shift) / tick) - picture.pts
                 container.mux(stream.encode(picture))
 
             yield put
@@ -187,7 +189,6 @@ def _stream(
     container: OutputContainer, output: Output, wanted: Sequence[Wanted], size: tuple[int, int], look: Look
 ) -> VideoStream:
     encoder = output.encoder()
-    ticks = math.lcm(*(each.at.denominator for each in wanted))
     whole = wanted[-1].at + wanted[-1].long - wanted[0].at
     stream: Any = container.add_stream(
         encoder.name,
@@ -197,7 +198,6 @@ def _stream(
     stream.height, stream.width = size
     stream.pix_fmt = _pixels(encoder, size, look)
     context = stream.codec_context
-    context.time_base = Fraction(1, ticks if ticks <= _FINEST else _TICKS)
     context.sample_aspect_ratio = look.aspect
     if not _is_rgb(stream.pix_fmt):
         context.colorspace, context.color_range = look.matrix, 2 if look.full else 1
