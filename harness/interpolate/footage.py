@@ -203,11 +203,21 @@ def _meant(rate: Fraction) -> list[Fraction]:
 
 
 def _of_images(folder: Path, source_fps: Fraction | None) -> _Stated:
+    from PIL import Image
+
     frames = numbered.frames_of(folder)
     if not frames:
         raise HarnessError(
             f"{folder}: no frames of a video here: give 2 or more images that differ in their number alone"
         )
+    first = next(iter(frames.values()))
+    try:
+        with Image.open(first) as image:
+            _check_size(first, (image.height, image.width))
+    except Image.DecompressionBombError as error:
+        raise _too_large(first, "is") from error
+    except OSError:
+        pass  # no image: whoever reads it says so
     rate = source_fps or UNSTATED
     return _Stated(1 / rate, (rate,), None, lambda size: Look(_by_lines(size[0])), True)
 
@@ -219,10 +229,14 @@ def _by_lines(height: int) -> int:
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
     if size[0] * size[1] > MOST_PIXELS:
-        raise HarnessError(
-            f"{path}: frames of {text_of((size[1], size[0]))} are more than {MOST_PIXELS / 1e6:.0f} million pixels, of "
-            "which several are in memory at once; make it smaller first (ffmpeg -vf scale=7680:-2)"
-        )
+        raise _too_large(path, f"frames of {text_of((size[1], size[0]))} are")
+
+
+def _too_large(path: Path, what: str) -> HarnessError:
+    return HarnessError(
+        f"{path}: {what} more than {MOST_PIXELS / 1e6:.0f} million pixels, and several are in memory at once; make them "
+        "smaller first (ffmpeg -vf scale=7680:-2)"
+    )
 
 
 def _notes(path: Path, stamps: Sequence[int | None], stated: _Stated, source_fps: Fraction | None) -> Iterator[str]:

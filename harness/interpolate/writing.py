@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,7 +152,11 @@ def video_to(
     import av
 
     path = output.path
-    with replacing(path) as file, _in_words(path), av.open(file, "w", format=output.format) as container:
+    with (
+        replacing(path) as out,
+        _in_words(file := _Kept(out), path),
+        av.open(file, "w", format=output.format) as container,
+    ):
         stream = _stream(container, output, wanted, size, look)
         with _sound(source, container, output.format, note) as sound:
             start = min([wanted[0].at, *sound.starts])
@@ -255,16 +259,32 @@ def _colours(stream: VideoStream, look: Look) -> Callable[[NDArray[np.uint8]], A
     return converted
 
 
+class _Kept:
+    """A file as FFmpeg writes it. It is told that a write failed, and not why: that is kept."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+        self.seek, self.tell, self.read = file.seek, file.tell, file.read
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+
 @contextmanager
-def _in_words(path: Path) -> Iterator[None]:
-    """FFmpeg's errors while a file is written: those of the system stay what they are."""
+def _in_words(file: _Kept, path: Path) -> Iterator[None]:
+    """What went wrong while a file was written, of FFmpeg or of the system."""
     import av
 
     try:
         yield
     except av.FFmpegError as error:
-        if error.errno and error.errno < 1000:
-            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        if file.error is not None:
+            raise file.error from error
         raise HarnessError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
