@@ -29,6 +29,7 @@ from harness.cli.main import main
 from harness.data.picture import way_up
 from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames, predictor
+from harness.interpolate import footage as footages
 from harness.interpolate import network as networks
 from harness.interpolate import writing
 from harness.interpolate.compare import Triplet, compare, triplets
@@ -601,11 +602,6 @@ def large(folder: Path) -> Path:
     return folder / "in"
 
 
-def large_video(folder: Path) -> Path:
-    (folder / "in.y4m").write_bytes(b"YUV4MPEG2 W16384 H16384 F25:1 Ip A1:1 C420jpeg\nFRAME\n")
-    return folder / "in.y4m"
-
-
 def text(folder: Path) -> Path:
     (folder / "in.mp4").write_text("no video")
     return folder / "in.mp4"
@@ -619,7 +615,6 @@ SOURCES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "one image": (lambda folder: images(folder / "in", scene(1, 1)), "in: has one frame"),
     "no images": (lambda folder: images(folder / "in", []), "in: no frames of a video here"),
     "another size within": (other_size, "in.h264: the frame size changes within the video"),
-    "16k x 16k": (large_video, "in.y4m: frames of 16384x16384 are more than 67 million pixels"),
     "images of 16k x 16k": (large, "000.png: is more than 67 million pixels"),
 }
 
@@ -703,6 +698,16 @@ def test_frames_that_are_too_large_at_once_are_refused_with_what_to_do(
     )
     code, said = call(monkeypatch, capsys, "interpolate", clip, "-o", tmp_path / "out.mp4", "--tile", 48)
     assert code == 0, said
+
+
+def test_frames_that_are_too_large_at_all_are_refused(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before one is decoded."""
+    monkeypatch.setattr(footages, "MOST_PIXELS", 60 * 90)
+    monkeypatch.setattr(footages, "images", lambda *given: pytest.fail("decoded"))
+    said = refused(clip, tmp_path / "out.mp4", "--tile", 32)(monkeypatch, capsys)
+    assert "in.mp4: frames of 96x64 are more than" in said
 
 
 def test_sound_that_a_container_does_not_take_is_left_out_and_said(

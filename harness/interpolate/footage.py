@@ -234,7 +234,7 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
 
 def _too_large(path: Path, what: str) -> HarnessError:
     return HarnessError(
-        f"{path}: {what} more than {MOST_PIXELS / 1e6:.0f} million pixels, and several are in memory at once; make them "
+        f"{path}: {what} more than {MOST_PIXELS / 1e6:.0f} million pixels, of which several are in memory; make them "
         "smaller first (ffmpeg -vf scale=7680:-2)"
     )
 
