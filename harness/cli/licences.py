@@ -43,6 +43,6 @@ def _of_distribution(name: str) -> str:
         told = metadata.metadata(name)
     except metadata.PackageNotFoundError:  # not installed, but in the tree beside it
         return UNSTATED
-    stated = told.get("License-Expression") or told.get("License")
+    (stated,) = (told.get_all("License-Expression") or told.get_all("License") or [""])[:1]
     classified = [line.split(" :: ")[-1] for line in told.get_all("Classifier") or () if line.startswith("License ::")]
-    return (stated or "").strip().partition("\n")[0] or ", ".join(classified) or UNSTATED
+    return stated.strip().partition("\n")[0] or ", ".join(classified) or UNSTATED
