@@ -63,9 +63,6 @@ def cli() -> None:
 
 
 WORK = (run, suite, table, curves, gallery, audit, evaluate, interpolate, compare, cost, data, masks, weights)
-for command in (*WORK, list_all, show, check, new):
-=======
-WORK = (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights)
 for command in (*WORK, list_all, show, licences, check, new):
     cli.add_command(command)
 
