@@ -298,9 +298,12 @@ def test_times_that_begin_late_as_a_recorders_do_begin_at_0(tmp_path: Path) -> N
 
 def test_a_slow_video_is_longer_and_has_no_sound(tmp_path: Path) -> None:
     source = film(tmp_path / "in.mp4", scene(1, 5), sound=True)
-    made(source, tmp_path / "out.mp4", Asked(times=4, slow=4), sound=False)
+    made(source, tmp_path / "out.mp4", Asked(times=4, slow=4))
     _, at = decoded(tmp_path / "out.mp4")
     assert at == [Fraction(i, 25) for i in range(20)]
+    footage = look_through(source, "no", None)
+    (note,) = plan(footage, Asked(times=4, slow=4), mean(), as_images=False).notes
+    assert note == "its sound is left out: it would be out of step"
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert not container.streams.audio
 

@@ -147,5 +147,5 @@ def interpolate(
         for line in (*footage.notes, *planned.notes):
             say(f"harness: {line}", err=True)
         with counted("frames", stop, len(planned.wanted)) as progress:
-            make(footage, planned, network, target, progress.at, not slow, progress.note)
+            make(footage, planned, network, target, progress.at, progress.note)
     say(f"{target.path}: {len(planned.wanted):,} frames, {planned.made:,} of them new, by {network.name}")

@@ -4,7 +4,7 @@ read again. Neither is kept in memory or on disk."""
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -60,6 +60,7 @@ class Footage:
     end     when the last one is no longer shown
     copies  frames that show nothing new, by the rules of docs/footage.md
     cuts    frames with which a new shot begins
+    sound   whether there is any
     notes   what a user should know
     """
 
@@ -71,6 +72,7 @@ class Footage:
     copies: frozenset[int]
     cuts: frozenset[int]
     look: Look
+    sound: bool
     notes: tuple[str, ...]
 
     def frames(self) -> Generator[NDArray[np.uint8], None, None]:
@@ -87,13 +89,15 @@ class Footage:
 
 @dataclass(frozen=True)
 class _Stated:
-    """What the container says: seconds of a tick, frames a second, the best first, when the video ends, the looks."""
+    """What the container says: seconds of a tick, frames a second, the best first, when the video ends, the look of frames
+    of a size, whether it states no times at all, and whether there is sound."""
 
     tick: Fraction
     rates: tuple[Fraction, ...]
     until: Fraction | None
     look: Callable[[tuple[int, int]], Look]
     raw: bool
+    sound: bool = False
 
 
 def look_through(
@@ -139,6 +143,7 @@ def look_through(
         copies=copies,
         cuts=_cuts(thumbnails, copies),
         look=stated.look(size),
+        sound=stated.sound,
         notes=tuple(_notes(path, stamps, stated, source_fps)),
     )
 
@@ -162,7 +167,7 @@ def _of_video(path: Path, source_fps: Fraction | None) -> _Stated:
             stream = film(container)
             if stream is None:
                 raise HarnessError(f"{path}: no video in this file")
-            return _stated(stream, path, source_fps)
+            return replace(_stated(stream, path, source_fps), sound=bool(container.streams.audio))
     except av.FFmpegError as error:
         raise HarnessError(
             f"{path}: no video that can be read ({getattr(error, 'strerror', None) or error})"

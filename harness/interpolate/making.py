@@ -32,12 +32,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is shown, in order; frames of the source that it is made of, and those with which a shot begins; and
-    what a user should know."""
+    """All that is shown, in order; frames of the source that it is made of, and those with which a shot begins; whether
+    sound is copied; and what a user should know."""
 
     wanted: tuple[Wanted, ...]
     used: tuple[int, ...]
     cuts: frozenset[int]
+    sound: bool
     notes: tuple[str, ...]
 
     @property
@@ -79,7 +80,10 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
         )
     if cuts:
         notes.append(f"{len(cuts)} cuts, before which the last frame is held (--cuts ignore makes frames across them)")
-    return Plan(wanted(used), used, cuts, tuple(notes))
+    sound = footage.sound and not as_images and asked.slow == 1
+    if footage.sound and not sound:
+        notes.append(f"its sound is left out: {'images have none' if as_images else 'it would be out of step'}")
+    return Plan(wanted(used), used, cuts, sound, tuple(notes))
 
 
 def interpolate(
@@ -88,18 +92,17 @@ def interpolate(
     network: Network,
     output: Output,
     progress: Callable[[int], None],
-    sound: bool = True,
     note: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write all that is planned. `progress` is told how many frames are done, and may raise to stop. With `sound`, that
-    of the source is copied into a video; `note` is told what cannot be.
+    """Write all that is planned. `progress` is told how many frames are done, and may raise to stop; `note` what a video
+    cannot hold of its source.
 
     Raises HarnessError and OSError for what cannot be made, read or written."""
     to: AbstractContextManager[Put]
     if output.as_images:
         to = images_to(output, len(plan.wanted))
     else:
-        source = footage.path if sound and not footage.path.is_dir() else None
+        source = footage.path if plan.sound else None
         to = video_to(output, plan.wanted, footage.size, footage.look, source, note)
     with rows_of(footage) as rows, to as put, Behind[tuple[Wanted, Frame]](lambda each: put(*each)) as behind:
         for count, made in enumerate(_made(footage, plan, rows, network), start=1):
