@@ -761,8 +761,10 @@ def test_a_full_disk_leaves_nothing(
     monkeypatch.setattr(writing, "replacing", full)
     monkeypatch.setattr("PIL.Image.Image.save", save)
     said = refused(clip, tmp_path / out)(monkeypatch, capsys)
-    assert said.startswith(f"{tmp_path / out}")
-    assert "No space left on device" in said
+    assert said == (
+        f"{tmp_path / out}: No space left on device: nothing is left of what was written; free some space, or write "
+        "elsewhere"
+    )
 
 
 @pytest.mark.parametrize("out", ["out.mp4", "out"])

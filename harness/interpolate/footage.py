@@ -89,8 +89,8 @@ class Footage:
 
 @dataclass(frozen=True)
 class _Stated:
-    """What the container says: seconds of a tick, frames a second, the best first, when the video ends, the look of frames
-    of a size, whether it states no times at all, and whether there is sound."""
+    """What the container says: seconds of a tick, frames a second, the best first, when the video ends, the look of
+    frames of a size, whether it states no times at all, and whether there is sound."""
 
     tick: Fraction
     rates: tuple[Fraction, ...]

@@ -94,8 +94,8 @@ def interpolate(
     progress: Callable[[int], None],
     note: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write all that is planned. `progress` is told how many frames are done, and may raise to stop; `note` what a video
-    cannot hold of its source.
+    """Write all that is planned. `progress` is told how many frames are done, and may raise to stop; `note`, what a
+    video cannot hold of its source.
 
     Raises HarnessError and OSError for what cannot be made, read or written."""
     to: AbstractContextManager[Put]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.data.video import opened
 from harness.errors import HarnessError, suggestion
-from harness.files import expanded, replacing, sync
+from harness.files import disk_is_full, expanded, replacing, sync
 from harness.interpolate.footage import Look
 from harness.interpolate.plan import Wanted
 from harness.registry.options import Choice, parse_choice
@@ -123,13 +123,11 @@ def images_to(output: Output, count: int) -> Iterator[Put]:
         written += 1
 
     try:
-        yield put
-        _still_free(path)
-        temporary.replace(path)
-        sync(path.parent)
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
+        with _room(path):
+            yield put
+            _still_free(path)
+            temporary.replace(path)
+            sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -153,6 +151,7 @@ def video_to(
 
     path = output.path
     with (
+        _room(path),
         replacing(path) as out,
         _in_words(file := _Kept(out), path),
         av.open(file, "w", format=output.format) as container,
@@ -182,6 +181,19 @@ def video_to(
                 container.mux(packet)
         container.close()
         _still_free(path)
+
+
+@contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """A full disk in one line."""
+    try:
+        yield
+    except OSError as error:
+        if not disk_is_full(error):
+            raise
+        raise HarnessError(
+            f"{path}: {error.strerror}: nothing is left of what was written; free some space, or write elsewhere"
+        ) from error
 
 
 def _still_free(path: Path) -> None:
