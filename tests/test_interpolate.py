@@ -786,7 +786,7 @@ def test_a_stop_leaves_nothing(
     monkeypatch.setattr(Between, "at", at)
     code, said = call(monkeypatch, capsys, "interpolate", clip, "-o", tmp_path / out)
     assert code == 128 + number
-    assert said.splitlines() == ["", "harness: stopping; nothing is left of what was written"]
+    assert said.splitlines()[-2:] == ["", "harness: stopping; nothing is left of what was written"]
     assert left_behind(tmp_path) == []
 
 
