@@ -274,6 +274,13 @@ def test_times_are_exact_and_sound_is_copied(tmp_path: Path, suffix: str, times:
     assert len(frames) == 9 * times
 
 
+@pytest.mark.parametrize("rate", [Fraction(60000, 1001), Fraction(120000, 1001), Fraction(24000, 1001), Fraction(48)])
+def test_a_rate_that_matroska_rounds_is_the_one_that_was_meant(tmp_path: Path, rate: Fraction) -> None:
+    """60000/1001 is read back as 19001/317."""
+    footage = look_through(film(tmp_path / "in.mkv", scene(1, 30), rate), "no", None)
+    assert footage.shown == tuple(i / rate for i in range(30))
+
+
 def test_sound_that_begins_first_stays_in_step(tmp_path: Path) -> None:
     """A video whose pictures come three frames after the sound."""
     source = film(tmp_path / "in.mp4", scene(1, 5), sound=True, late=3)

@@ -63,7 +63,7 @@ def test_uneven_stamps_are_taken_as_they_are() -> None:
 
 @pytest.mark.parametrize("stamps", [[None, None, None], [0, 2, 1], [0, None, 2]])
 def test_stamps_that_tell_nothing_go_by_the_rate(stamps: list[int | None]) -> None:
-    assert moments(stamps, Fraction(1, 1000), [NTSC]) == (0, 1 / NTSC, 2 / NTSC)
+    assert moments(stamps, Fraction(1, 1000), [NTSC, Fraction(25)]) == (0, 1 / NTSC, 2 / NTSC)
 
 
 # --- when frames of the output are
