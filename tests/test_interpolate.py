@@ -551,7 +551,8 @@ def test_reading_ahead_is_bounded_and_ends_with_the_block() -> None:
         finally:
             closed.append(True)
 
-    with ahead(numbers()) as items:  # type: ignore[arg-type]
+    given: Any = numbers()
+    with ahead(given) as items:
         assert [next(items) for _ in range(3)] == [0, 1, 2]
     assert closed == [True]
     assert len(taken) <= 3 + 2 * (AHEAD + 2)
@@ -562,7 +563,8 @@ def test_what_fails_ahead_or_behind_is_raised_where_it_is_waited_for() -> None:
         yield 1
         raise OSError("gone")
 
-    with ahead(broken()) as items:  # type: ignore[arg-type]
+    given: Any = broken()
+    with ahead(given) as items:
         assert next(items) == 1
         with pytest.raises(OSError, match="gone"):
             next(items)
