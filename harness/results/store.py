@@ -218,6 +218,11 @@ class Store:
     def pair_file(self, name: str) -> Path:
         return self.root / "pairs" / f"{_checked(name)}.json"
 
+    def evaluations(self) -> list[str]:
+        """Names of all evaluations of given weights."""
+        found = sorted(path.stem for path in self.root.glob("evaluations/*.json"))
+        return [name for name in found if re.fullmatch(NAME, name)]
+
     def evaluation(self, name: str) -> Path:
         """Of weights that were not trained here: the record; the rows are beside it."""
         return self.root / "evaluations" / f"{_checked(name)}.json"
