@@ -87,10 +87,10 @@ class Results:
         from harness.report.named import every_table, tables_named
 
         name = name or next(iter(self.names or ()), None)  # whose table has all seeds of one comparison
-        if name is not None:
-            sheets, left_out = tables_named(self._store, name, mix_protocols, show_unmatched), []
-        else:
+        if name is None:
             sheets, left_out = every_table(self._store, show_unmatched)
+        else:
+            sheets, left_out = tables_named(self._store, name, mix_protocols, show_unmatched), []
         lines: list[dict[str, Any]] = []
         for sheet in sheets:
             for line in sheet.lines:
