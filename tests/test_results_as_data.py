@@ -189,6 +189,8 @@ def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:
     finished(tmp_path)
     with pytest.raises(HarnessError, match=r"no pair 'ifrnet-s\+hcf' in .*; did you mean 'ifrnet-s\+hce'\?"):
         harness.results.open(tmp_path).rows("ifrnet-s+hcf")
+    (tmp_path / "empty").mkdir()
+    assert "no pair in" in str(rows_command(tmp_path / "empty").exception)
 
 
 # --- harness rows

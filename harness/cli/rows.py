@@ -29,10 +29,14 @@ def rows(name: str | None, form: str, file: Path | None, results: Path) -> None:
     from harness.errors import HarnessError
     from harness.files import write_bytes
     from harness.results import open as open_results
+    from harness.results.store import Store
 
     if form == "parquet" and file is None:
         raise HarnessError("--format parquet is no text: say where it goes with --output FILE")
-    content = _content(open_results(results).rows(name), form)
+    found = open_results(results).rows(name)
+    if found.empty and not (store := Store(results)).pairs() and not store.evaluations():
+        raise HarnessError(f"no pair in {results} yet: harness run makes one")
+    content = _content(found, form)
     if file:
         write_bytes(file, content)
     else:
