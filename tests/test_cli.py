@@ -185,7 +185,7 @@ def test_help_is_quick_and_imports_no_torch() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_goes_on_where_it_was(number: signal.Signals, tmp_path: Path) -> None:
     recipe = tmp_path / "long.yaml"
-    recipe.write_text("steps: 5\nbatch: 1\naugment: {crop: 32}\ntest_triplets: 1\n")
+    recipe.write_text("steps: 5\nbatch: 1\naugment: {crop: 32}\ntest_triplets: 1\ntest_crop: 64\n")
     command = [sys.executable, "-c", "from harness.cli.main import main; main()", "run", "--baseline", "ifrnet-s"]
     command += ["--recipe", str(recipe), "--results", str(tmp_path / "results")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)

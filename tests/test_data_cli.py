@@ -328,7 +328,7 @@ def test_folders_may_be_called_anything(harness: Harness, tmp_path: Path, name: 
 
 
 def test_wrong_requests(harness: Harness, tmp_path: Path) -> None:
-    assert harness("verify", "clips")[1] == "clips: has no files of its own to verify\n"
+    assert harness("verify", "layers")[1] == "layers: has no files of its own to verify\n"
     code, _, err = harness("verify", "ucf101", "--root", str(tmp_path / "nowhere"))
     assert (code, "nowhere: no such folder" in err) == (2, True)
     code, _, err = harness("verify", "vimeo")

@@ -26,8 +26,7 @@ from harness.report.suite_table import suite_sheet
 from harness.results.store import Store
 from harness.suites.forecast import forecast
 from harness.suites.plan import jobs_of
-from harness.suites.suite import FOLDER, Expected, load_suite
-from harness.train.recipe import FOLDER as RECIPES
+from harness.suites.suite import Expected, load_suite
 from tests.stores import numbers, put, suite, table1
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -414,21 +413,17 @@ def test_a_table_with_nothing_measured(harness: Callable[..., Any], tmp_path: Pa
 
 
 def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
-    """On the middle of each test frame: whole ones take most of the time."""
-    own, recipe = tmp_path / "smoke1.yaml", tmp_path / "smoke.yaml"
-    recipe.write_text((RECIPES / "smoke.yaml").read_text() + "test_crop: 128\n")
-    own.write_text((FOLDER / "smoke1.yaml").read_text().replace("recipe: smoke", f"recipe: {recipe}"))
-    code, out, err = harness("suite", str(own), "--jobs", "2", "--device", "cpu")
+    code, out, err = harness("suite", "smoke1", "--jobs", "2", "--device", "cpu")
     assert code == 0, err
     assert "RIFE + HCE, HIR minus RIFE" in out
     assert sorted(path.name for path in (tmp_path / "results" / "logs").iterdir()) == [
         "ifrnet-s+hce+hir.smoke.s0.log",
         "rife+hce+hir.smoke.s0.log",
     ]
-    code, table, _ = harness("table", str(own))
+    code, table, _ = harness("table", "smoke1")
     assert code == 0
     assert table == out
     assert "not measured" not in table
-    code, out, _ = harness("suite", str(own), "--dry-run", "--device", "cpu")
+    code, out, _ = harness("suite", "smoke1", "--dry-run", "--device", "cpu")
     assert code == 0
     assert out.count(" done ") == 4
