@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "run.json"
 
     @property
+    def recipe(self) -> Path:
+        """Its recipe, for people: `--recipe` takes it. Nothing reads it else."""
+        return self.path / "config.yaml"
+
+    @property
     def curve(self) -> Path:
         return self.path / "curve.csv"
 
