@@ -41,7 +41,7 @@ class Thinning:
 def thinning(run: RunFolder) -> Thinning:
     """Raises HarnessError where nothing may go: the run is not finished, or its last checkpoint is damaged or gone."""
     status = run.status()
-    if status is None or status.state not in ("trained", "evaluated") or status.step < status.steps:
+    if status is None or status.state not in ("trained", "evaluated"):
         raise HarnessError(f"{run.name} is not finished: it goes on from its checkpoints")
     folders = checkpoint._folders(run.checkpoints)
     if not folders:
