@@ -17,6 +17,7 @@ from harness.registry.catalog import catalog
 from harness.results.comparison import StartRecord
 from harness.results.envelope import write
 from harness.results.records import Asked, Status
+from harness.results.rows import prepare, write_rows
 from harness.results.store import RunFolder, Store
 from harness.results.upkeep import find_run, orphans, sized
 from harness.train import checkpoint, thin
@@ -258,3 +259,64 @@ def test_initial_weights_go_when_no_run_began_with_them(tmp_path: Path) -> None:
     (store.root / "init/unused.sha256").write_text("unused\n")
     run.config.write_text("{")
     assert orphans(store) == []  # nobody knows what it began with
+
+
+# --- compare
+
+
+def compared(store: Store, *more: str) -> str:
+    done = harness(store, "compare", PLAIN, PLUGGED, *more)
+    assert done.exit_code == 0, done.exception
+    return str(done.output)
+
+
+def test_what_two_runs_differ_in_is_told_by_kind(tmp_path: Path) -> None:
+    store = finished(tmp_path)
+    plain, plugged = map(store.run, (PLAIN, PLUGGED))
+    assert "made alike: network, start, recipe, seed, data, masks, code and machine are the same" in compared(store)
+    facts: dict[str, Any] = {"baseline": {"name": "ifrnet-s"}, "initial_weights": "a" * 64, "recipe": {"batch": 4}}
+    facts |= {"data": {"name": "clips", "digest": "1"}, "code": {"harness.arm": "1"}, "environment": {"torch": "2.6"}}
+    others = {"baseline": {"name": "rife"}, "initial_weights": "b" * 64, "recipe": {"batch": 8}, "seed": 1}
+    others |= {"data": {"name": "clips", "digest": "2"}, "code": {"harness.arm": "2"}, "environment": {"torch": "2.7"}}
+    others |= {"arm": [{"name": "hir", "options": {"stages": "L"}, "code": "x"}], "masks": {"name": "supervoxel"}}
+    for run, made in ((plain, facts), (plugged, others)):
+        write(run.config, run.record().model_copy(update={"fingerprint": fingerprint(**made)}))
+    for run, version in ((plain, "1.0"), (plugged, "2.0")):
+        (run.path / "env.json").write_text(f'{{"python": "3.11", "packages": {{"numpy": "{version}"}}}}')
+    assert compared(store).splitlines()[2:12] == [
+        "network:  baseline.name: ifrnet-s -> rife",
+        "network:  arm.hir: None -> hir(stages=L)",
+        "start:    initial_weights: aaaaaaaa... -> bbbbbbbb...",
+        "recipe:   recipe.batch: 4 -> 8",
+        "seed:     seed: 0 -> 1",
+        "data:     data.digest: 1 -> 2",
+        "masks:    masks: None -> supervoxel",
+        "code:     code.harness.arm: 1 -> 2",
+        "machine:  environment.torch: 2.6 -> 2.7",
+        "packages: numpy: 1.0 -> 2.0",
+    ]
+    (plain.path / "env.json").write_text("[]")
+    assert "env.json: damaged" in str(harness(store, "compare", PLAIN, PLUGGED).exception)
+
+
+def test_rows_stand_side_by_side_and_a_difference_only_of_matched_runs(tmp_path: Path) -> None:
+    store = finished(tmp_path)
+    plugged = store.run(PLUGGED)
+    lines = [line.split() for line in compared(store).splitlines()]
+    assert ["snu-film", "easy", "2", "29.8333", "30.3333", "+0.5000"] in lines
+    assert len([line for line in lines if line[0] in ("snu-film", "vimeo90k")]) == 5
+    each = [line.split() for line in compared(store, "--triplets", "--metric", "ssim").splitlines()]
+    assert ["snu-film", "easy", "b", "0.9300", "0.9305", "+0.0005"] in each
+    rows = plugged.read_rows()
+    changed = [row.model_copy(update={"frames": "other"}) if row.triplet == "b" else row for row in rows]
+    write_rows(plugged.rows, prepare(plugged.rows, []), changed)
+    lines = [line.split() for line in compared(store).splitlines()]
+    assert ["snu-film", "easy", "2", "29.8333", "30.3333", "other", "frames", "at", "1", "of", "2"] in lines
+    write_rows(plugged.rows, prepare(plugged.rows, []), rows)
+    other = plugged.record().model_copy(update={"fingerprint": fingerprint(recipe={"batch": 1})})
+    write(plugged.config, other)
+    lines = [line.split() for line in compared(store).splitlines()]
+    assert ["snu-film", "easy", "2", "29.8333", "30.3333"] in lines
+    assert "did you mean 'psnr'?" in str(harness(store, "compare", PLAIN, PLUGGED, "--metric", "pnsr").exception)
+    write_rows(plugged.rows, prepare(plugged.rows, []), [row.model_copy(update={"protocol": "x"}) for row in rows])
+    assert "no triplet was measured of both under one protocol" in compared(store)

@@ -12,6 +12,7 @@ import click
 from harness.cli.common import output, results_option, say
 
 if TYPE_CHECKING:
+    from harness.outcome.compared import Beside
     from harness.results.store import RunFolder, Store
 
 log = logging.getLogger("harness")
@@ -156,6 +157,109 @@ def prune(names: tuple[str, ...], yes: bool, results: Path) -> None:
         for path in unused:
             path.unlink()
         say(f"freed {sized(freed)}")
+
+
+@runs.command()
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@click.option("--triplets", is_flag=True, help="Every triplet, not means over each level.")
+@click.option("--metric", default="psnr", show_default=True, metavar="NAME", help="What is shown of the rows.")
+@results_option
+def compare(one: str, other: str, triplets: bool, metric: str, results: Path) -> None:
+    """Say in what the runs A and B were made differently, and print what was measured of both side by side; the
+    difference only where all but the plug-ins is the same. How sure that is, harness table says, of a pair."""
+    from harness.outcome.compared import are_matched, beside, changes
+    from harness.results.upkeep import find_run
+
+    store = _store(results)
+    a, b = find_run(store, one), find_run(store, other)
+    say(f"A  {a.name}, {_state(a)}")
+    say(f"B  {b.name}, {_state(b)}")
+    found = changes(a, b)
+    for kind, lines in found.items():
+        for line in lines:
+            say(f"{kind + ':':<9} {line}")
+    if not found:
+        say("made alike: network, start, recipe, seed, data, masks, code and machine are the same")
+    _side_by_side(list(beside(a, b)), metric, triplets, are_matched(a, b))
+
+
+@runs.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--output", "file", required=True, type=click.Path(path_type=Path), metavar="FILE", help="E.g. mine.zip.")
+@click.option("--no-checkpoints", is_flag=True, help="Rows, curves and records alone.")
+@results_option
+def export(names: tuple[str, ...], file: Path, no_checkpoints: bool, results: Path) -> None:
+    """Pack each NAME, a run or a pair with its runs, into one file with checksums, which harness runs import takes in
+    elsewhere. Without NAME everything, with what harness eval measured."""
+    from harness.results import archive
+    from harness.results.records import slug_of
+    from harness.results.upkeep import find_run, held, size_of, sized
+
+    store = _store(results)
+    records, found = store.pair_records(), {}
+    for name in names:
+        pairs = [pair for pair in records if name in (pair, slug_of(pair))]
+        of_pairs = [store.run(run) for pair in pairs for run in records[pair].runs]
+        found |= {run.name: run for run in (of_pairs or [find_run(store, name)])}
+    chosen = list(found.values()) if names else store.runs()
+    packed = [pair for pair, record in records.items() if {*record.runs} <= {run.name for run in chosen}]
+    with held(chosen):
+        count = archive.export(store, chosen, packed, file, not no_checkpoints, everything=not names)
+    what = f"{_count(len(chosen), 'run')} and {_count(len(packed), 'pair')}"
+    say(f"{file}: {what}, {_count(count, 'file')}, {sized(size_of(file))}")
+
+
+@runs.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@results_option
+def import_runs(file: Path, results: Path) -> None:
+    """Take the results in FILE, of harness runs export, into the results folder. What is the same stays, new rows of a
+    known run are added to it; where something is another here, it is named and nothing is taken over."""
+    from harness.results.merge import take_in
+    from harness.results.store import Store
+
+    taken = take_in(file, Store(results))
+    what = [_count(len(taken.runs), "run"), _count(len(taken.pairs), "pair"), _count(taken.rows, "further row")]
+    say(f"{file}: {', '.join(what)} taken into {results}")
+
+
+def _side_by_side(rows: Sequence[Beside], metric: str, triplets: bool, matched: bool) -> None:
+    from statistics import fmean
+
+    from rich.table import Table
+
+    from harness.errors import HarnessError, suggestion
+    from harness.printable import printable
+    from harness.results.records import benchmark_of
+
+    known = dict.fromkeys(name for row in rows for name in row.metrics)
+    if rows and metric not in known:
+        hint = suggestion(metric, known) or f"; there are: {', '.join(known)}"
+        raise HarnessError(f"no metric '{metric}' in the rows of both{hint}")
+    groups: dict[tuple[str, ...], list[Beside]] = {}
+    for row in rows:
+        at = (row.one.data, row.one.level, row.one.protocol)
+        groups.setdefault((*at, row.one.triplet) if triplets else at, []).append(row)
+    if not groups:
+        say("no triplet was measured of both under one protocol")
+        return
+    table = Table("test", "level", "triplet" if triplets else "triplets", f"A {metric}", f"B {metric}", "B - A", "")
+    table.box, table.pad_edge = None, False
+    for column in (3, 4, 5):
+        table.columns[column].justify = "right"
+    for at, of_level in groups.items():
+        values = [(row.one.values[metric], row.other.values[metric]) for row in of_level if metric in row.metrics]
+        values = [(x, y) for x, y in values if x == x and y == y]
+        if not values:
+            continue
+        x, y = fmean(x for x, _ in values), fmean(y for _, y in values)
+        other = sum(not row.same for row in of_level)
+        note = f"other frames at {other} of {len(of_level)}" if other else ""
+        gap = "" if other or not matched else f"{round(y - x, 4) + 0.0:+.4f}"
+        what = at[3] if triplets else str(len(values))
+        table.add_row(*map(printable, (benchmark_of(at[0]), at[1], what, f"{x:.4f}", f"{y:.4f}", gap, note)))
+    output().print(table, markup=False)
 
 
 def _store(results: Path) -> Store:
