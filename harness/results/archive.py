@@ -7,9 +7,11 @@ here; they are unpacked beside the results, and looked at, before anything is ta
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import stat
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -92,8 +94,12 @@ def unpack(file: Path, into: Path) -> int:
             return _unpack(file, archive, into)
     except zipfile.BadZipFile as error:
         raise HarnessError(f"{file}: is damaged, or no archive of harness runs export ({error}); {REMEDY}") from error
-    except (NotImplementedError, ValueError, RuntimeError, EOFError, LookupError, OverflowError) as error:
-        raise HarnessError(f"{file}: is no archive of harness runs export: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise HarnessError(f"{file}: is damaged: it says that something lies outside of it; {REMEDY}") from error
+    except (NotImplementedError, ValueError, RuntimeError, EOFError, LookupError, struct.error) as error:
+        raise HarnessError(f"{file}: is damaged, or no archive of harness runs export ({error}); {REMEDY}") from error
 
 
 def _unpack(file: Path, archive: zipfile.ZipFile, into: Path) -> int:

@@ -45,7 +45,11 @@ def take_in(file: Path, store: Store) -> Taken:
     with _beside(store.root) as folder:
         unpack(file, folder)
         theirs = Store(folder)
-        _check_readable(theirs)
+        try:
+            _check_readable(theirs)
+        except HarnessError as error:  # it is said of a file that nobody will find, and cannot be made anew here
+            told = str(error).replace(f"{folder}/", "").partition("; move ")[0]
+            raise HarnessError(f"{file}: {told}; nothing is taken over") from error
         with _locked(theirs, store):
             taken = _compared(theirs, store)
             if taken.conflicts:
@@ -94,7 +98,7 @@ def _check_readable(theirs: Store) -> None:
     runs = {run.name for run in theirs.runs()}
     for path in theirs.root.glob("runs/*"):
         if path.name not in runs:
-            raise HarnessError(f"the archive's run {path.name} has no record; make it again with harness runs export")
+            raise HarnessError(f"the run {path.name} has no record")
     for run in theirs.runs():
         run.record(), run.status(), run.measured(), run.points(), run.trail(), run.read_rows()
     for name in theirs.pairs():
