@@ -227,6 +227,7 @@ def test_an_unfinished_run_here_is_not_replaced_nor_one_there_taken(tmp_path: Pa
     failed = harness(here, "import", str(file))
     assert f"the run {PLAIN} is not finished here: harness runs rm {PLAIN}, then import" in str(failed.exception)
     assert everything(here.root) == before
+    (here.run(PLAIN).checkpoints / "step-00000009").rename(here.run(PLAIN).checkpoints / "step-00000004")
     file = exported(here, tmp_path / "b.zip")
     before = everything(there.root)
     assert harness(there, "import", str(file)).exit_code == 0
