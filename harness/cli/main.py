@@ -29,6 +29,7 @@ from harness.cli.gallery import gallery
 from harness.cli.listing import list_all, show
 from harness.cli.masks import masks
 from harness.cli.new import new
+from harness.cli.replay import replay
 from harness.cli.rows import rows
 from harness.cli.run import run
 from harness.cli.runs import runs
@@ -61,7 +62,7 @@ def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-WORK = (run, runs, suite, table, rows, curves, gallery, audit, evaluate, cost, data, masks, weights)
+WORK = (run, runs, suite, table, rows, curves, gallery, audit, replay, evaluate, cost, data, masks, weights)
 for command in (*WORK, list_all, show, check, new):
     cli.add_command(command)
 
