@@ -2,6 +2,7 @@
 # make test     set up, then every test
 # make lint     set up, then ruff, mypy and the import rules
 # make docs     set up, then the site of docs/, into docs/_build; offline, and a warning is an error
+# make wheels   set up, then a wheel of the core and of every distribution in the tree, into dist
 # make torture  set up, then the tests of reliability at full size, into results/reliability.md
 # make bench    set up, then the harness loop against a bare torch loop, and what looking at footage takes beside decoding
 
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := harness $(wildcard baselines/*/vfi_* adapters/*/vfi_*)
 
-.PHONY: demo test lint docs bench torture clean
+.PHONY: demo test lint docs wheels bench torture clean
 
 demo: $(READY)
 	$(BIN)/harness run --baseline ifrnet-s --with hce,hir --recipe demo --start ifrnet-s-own --test clips
@@ -28,6 +29,11 @@ lint: $(READY)
 docs: $(READY)
 	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet docs docs/_build
 
+wheels: $(READY)
+	for folder in . $(wildcard baselines/* adapters/*); do \
+		$(BIN)/python -m build --wheel --no-isolation --outdir dist $$folder || exit 1; \
+	done
+
 bench: $(READY)
 	$(BIN)/python tests/bench_loop.py
 	$(BIN)/python tests/measure_shots.py cost
@@ -42,4 +48,4 @@ $(READY): requirements.txt constraints.txt pyproject.toml $(wildcard baselines/*
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache docs/_build docs/reference/names
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist docs/_build docs/reference/names

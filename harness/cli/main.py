@@ -26,6 +26,7 @@ from harness.cli.curves import curves
 from harness.cli.data import data
 from harness.cli.evaluate import evaluate
 from harness.cli.gallery import gallery
+from harness.cli.licences import licences
 from harness.cli.listing import list_all, show
 from harness.cli.masks import masks
 from harness.cli.new import new
@@ -63,7 +64,7 @@ def cli() -> None:
 
 
 WORK = (run, runs, suite, table, rows, curves, gallery, audit, replay, evaluate, cost, data, masks, weights)
-for command in (*WORK, list_all, show, check, new):
+for command in (*WORK, list_all, show, licences, check, new):
     cli.add_command(command)
 
 
