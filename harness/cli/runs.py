@@ -197,7 +197,8 @@ def export(names: tuple[str, ...], file: Path, no_checkpoints: bool, results: Pa
     from harness.results.upkeep import find_run, held, size_of, sized
 
     store = _store(results)
-    records, found = store.pair_records(), {}
+    records = store.pair_records()
+    found: dict[str, RunFolder] = {}
     for name in names:
         pairs = [pair for pair in records if name in (pair, slug_of(pair))]
         of_pairs = [store.run(run) for pair in pairs for run in records[pair].runs]
@@ -237,10 +238,10 @@ def _side_by_side(rows: Sequence[Beside], metric: str, triplets: bool, matched: 
     if rows and metric not in known:
         hint = suggestion(metric, known) or f"; there are: {', '.join(known)}"
         raise HarnessError(f"no metric '{metric}' in the rows of both{hint}")
-    groups: dict[tuple[str, ...], list[Beside]] = {}
+    groups: dict[tuple[str, str, str, str], list[Beside]] = {}
     for row in rows:
-        at = (row.one.data, row.one.level, row.one.protocol)
-        groups.setdefault((*at, row.one.triplet) if triplets else at, []).append(row)
+        at = (row.one.data, row.one.level, row.one.protocol, row.one.triplet if triplets else "")
+        groups.setdefault(at, []).append(row)
     if not groups:
         say("no triplet was measured of both under one protocol")
         return

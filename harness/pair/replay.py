@@ -101,7 +101,7 @@ def _found(run: RunFolder, word: str, store: Store) -> tuple[PairRecord, SetReco
     pairs = [pair.record for pair in readable(store, records) if any(a.run == run and a.evaluated for a in pair.arms)]
     if not pairs:
         raise HarnessError(f"{run.name} is in no pair that is evaluated: nothing says what it was tested on")
-    ids = set()
+    ids = set[str]()
     for record in reversed(pairs):
         found = []
         for tested in record.tests:

@@ -149,8 +149,8 @@ def _pair(name: str, theirs: Store, ours: Store, taken: Taken) -> None:
 
 def _run(there: RunFolder, here: RunFolder, taken: Taken) -> None:
     """One of the same name. What was trained must be the same; what was measured of it is put together."""
-    made = differences(*(run.record().fingerprint.model_dump(mode="json") for run in (here, there)))
-    if made:
+    one, two = (run.record().fingerprint.model_dump(mode="json") for run in (here, there))
+    if made := differences(one, two):
         taken.conflicts.append(f"the run {here.name}: {made[0]}")
         return
     ours, other = here.status(), there.status()
