@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import stat
 import tarfile
@@ -87,6 +88,16 @@ def test_what_is_imported_elsewhere_is_what_was_exported(tmp_path: Path) -> None
     before = everything(tmp_path / "there")
     assert "0 runs, 0 pairs, 0 further rows" in harness(Store(tmp_path / "there"), "import", str(file)).output
     assert everything(tmp_path / "there") == before
+
+
+def test_the_pair_last_run_is_the_one_last_run_elsewhere(tmp_path: Path) -> None:
+    store = Store(tmp_path / "here")
+    for at, plugins in enumerate(("hir", "hce", "widen")):
+        finished(store.root, Asked(baseline="ifrnet-s", plugins=plugins))
+        os.utime(store.pair_file(f"ifrnet-s+{plugins}.s0.11111111-abcdef"), ns=(at * 10**9, at * 10**9))
+    assert harness(Store(tmp_path / "there"), "import", str(exported(store, tmp_path / "a.zip"))).exit_code == 0
+    assert Store(tmp_path / "there").pairs() == store.pairs()
+    assert [name.partition(".")[0] for name in store.pairs()] == ["ifrnet-s+hir", "ifrnet-s+hce", "ifrnet-s+widen"]
 
 
 def test_landed_results_travel_too(tmp_path: Path) -> None:

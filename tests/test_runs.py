@@ -277,19 +277,21 @@ def test_what_two_runs_differ_in_is_told_by_kind(tmp_path: Path) -> None:
     facts: dict[str, Any] = {"baseline": {"name": "ifrnet-s"}, "initial_weights": "a" * 64, "recipe": {"batch": 4}}
     facts |= {"data": {"name": "clips", "digest": "1"}, "code": {"harness.arm": "1"}, "environment": {"torch": "2.6"}}
     others = {"baseline": {"name": "rife"}, "initial_weights": "b" * 64, "recipe": {"batch": 8}, "seed": 1}
-    others |= {"data": {"name": "clips", "digest": "2"}, "code": {"harness.arm": "2"}, "environment": {"torch": "2.7"}}
+    sets = [{"name": "clips", "digest": "2"}, {"name": "layers", "digest": "3", "weight": 1.0}]
+    others |= {"data": {"sets": sets}, "code": {"harness.arm": "2"}, "environment": {"torch": "2.7"}}
     others |= {"arm": [{"name": "hir", "options": {"stages": "L"}, "code": "x"}], "masks": {"name": "supervoxel"}}
     for run, made in ((plain, facts), (plugged, others)):
         write(run.config, run.record().model_copy(update={"fingerprint": fingerprint(**made)}))
     for run, version in ((plain, "1.0"), (plugged, "2.0")):
         (run.path / "env.json").write_text(f'{{"python": "3.11", "packages": {{"numpy": "{version}"}}}}')
-    assert compared(store).splitlines()[2:12] == [
+    assert compared(store).splitlines()[2:13] == [
         "network:  baseline.name: ifrnet-s -> rife",
         "network:  arm.hir: None -> hir(stages=L)",
         "start:    initial_weights: aaaaaaaa... -> bbbbbbbb...",
         "recipe:   recipe.batch: 4 -> 8",
         "seed:     seed: 0 -> 1",
-        "data:     data.digest: 1 -> 2",
+        "data:     data.clips.digest: 1 -> 2",
+        "data:     data.layers: None -> layers",
         "masks:    masks: None -> supervoxel",
         "code:     code.harness.arm: 1 -> 2",
         "machine:  environment.torch: 2.6 -> 2.7",

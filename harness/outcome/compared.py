@@ -76,7 +76,9 @@ def _key(row: Row) -> tuple[str, ...]:
 
 
 def _by_name(part: Any) -> Any:
-    """Lists of named things as mappings, so that what differs in them is named."""
+    """Lists of named things as mappings, so that what differs in them is named; of data too, be it one set."""
+    if isinstance(part, dict) and ("sets" in part or "digest" in part):
+        part = part.get("sets") or [part]
     if isinstance(part, list) and all(isinstance(each, dict) and "name" in each for each in part):
         return {each["name"]: each for each in part}
     return part

@@ -8,10 +8,12 @@ here; they are unpacked beside the results, and looked at, before anything is ta
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
 import stat
 import struct
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -73,7 +75,9 @@ def export(
     """
     if file.exists() or file.is_symlink():
         raise HarnessError(f"{file} is there already: give another name, or move it away")
-    found = sorted(_members(store, runs, pairs, everything))
+    # pairs in the order in which they were run, which is told by it: the one last run is the one that is meant
+    found = [*(f"pairs/{name}.json" for name in store.pairs() if name in pairs)]
+    found += sorted(_members(store, runs, pairs, everything))
     found = [name for name in found if checkpoints or "/checkpoints/" not in name]
     files = {name: _packed(store.root / name) for name in found}
     with replacing(file) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
@@ -122,8 +126,11 @@ def _unpack(file: Path, archive: zipfile.ZipFile, into: Path) -> int:
         raise HarnessError(f"{file}: its files are said to be larger than it is; nothing is taken from it")
     if total > (free := shutil.disk_usage(into).free):
         raise HarnessError(f"{into.parent}: {total:,} bytes are needed and {free:,} are free; free some space")
-    for member in members[1:]:
-        _extract(file, archive, member, manifest.files[member.filename], into / member.filename)
+    now = time.time_ns()
+    for at, member in enumerate(members[1:]):
+        place = into / member.filename
+        _extract(file, archive, member, manifest.files[member.filename], place)
+        os.utime(place, ns=(now + 1000 * at, now + 1000 * at))  # a clock may be too coarse to keep the order
     return total
 
 
@@ -163,7 +170,6 @@ def _extract(file: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, pack
 
 
 def _members(store: Store, runs: Sequence[RunFolder], pairs: Sequence[str], everything: bool) -> Iterator[str]:
-    yield from (f"pairs/{name}.json" for name in pairs)
     folders = [run.path for run in runs] + [store.root / "reference"] * bool(pairs)
     folders += [store.root / "evaluations"] * everything
     for folder in folders:
