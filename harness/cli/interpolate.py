@@ -72,7 +72,7 @@ def counted(what: str, stop: Sequence[int], total: int | None = None) -> Iterato
             raise SystemExit(128 + stop[0]) from None
 
 
-STOPPING = "harness: stopping; nothing is left of what was written"
+STOPPING = "stopping; nothing is left of what was written"
 
 
 @click.command()
