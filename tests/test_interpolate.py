@@ -735,8 +735,12 @@ def test_frames_that_are_too_large_at_once_are_refused_with_what_to_do(
     assert "96x64 are too large to be made at once: give --tile" in refused(clip, tmp_path / "out.mp4")(
         monkeypatch, capsys
     )
-    code, said = call(monkeypatch, capsys, "interpolate", clip, "-o", tmp_path / "out.mp4", "--tile", 48)
-    assert code == 0, said
+    seen: list[int] = []
+    footage = look_through(clip, "no", None, seen.append)
+    with pytest.raises(HarnessError, match="give --tile"):  # before all of it is read
+        look_through(clip, "no", None, seen.append, lambda size: networks.check_size(size, networks.Given("w")))
+    assert seen == [1, 2, 3, 4]
+    networks.check_size(footage.size, networks.Given("w", tile=48))
 
 
 def test_frames_that_are_too_large_at_all_are_refused(

@@ -72,8 +72,9 @@ def compare(
     networks = [Network.of(each, known, Store(results), engine) for each in given]
     with stoppable(STOPPING) as stop:
         with counted("frames read", stop) as read:
-            footage = look_through(expanded(source), deinterlace, source_fps, read.at)
-        check_size(footage.size, given[0])
+            footage = look_through(
+                expanded(source), deinterlace, source_fps, read.at, lambda size: check_size(size, given[0])
+            )
         left_out = triplets(footage, middle_only=any(network.arm.middle_only for network in networks))
         for line in footage.notes:
             say(f"harness: {line}", err=True)

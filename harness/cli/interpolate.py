@@ -141,8 +141,9 @@ def interpolate(
     asked = Asked(int(times or slow or 2), fps, int(slow or 1), copies == "replace", cuts == "hold")
     with stoppable(STOPPING) as stop:
         with counted("frames read", stop) as read:
-            footage = look_through(expanded(source), deinterlace, source_fps, read.at)
-        check_size(footage.size, given)
+            footage = look_through(
+                expanded(source), deinterlace, source_fps, read.at, lambda size: check_size(size, given)
+            )
         planned = plan(footage, asked, network, target.as_images)
         for line in (*footage.notes, *planned.notes):
             say(f"harness: {line}", err=True)

@@ -101,9 +101,14 @@ class _Stated:
 
 
 def look_through(
-    path: Path, deinterlace: str, source_fps: Fraction | None, progress: Callable[[int], None] = lambda count: None
+    path: Path,
+    deinterlace: str,
+    source_fps: Fraction | None,
+    progress: Callable[[int], None] = lambda count: None,
+    check: Callable[[tuple[int, int]], None] = lambda size: None,
 ) -> Footage:
-    """Decode all of it, and say what is there. `progress` is told how many frames were seen, and may raise to stop.
+    """Decode all of it, and say what is there. `progress` is told how many frames were seen, and may raise to stop;
+    `check` is given height and width as soon as they are known, and may refuse them.
 
     source_fps  of what states none; None for UNSTATED
 
@@ -118,6 +123,7 @@ def look_through(
         if before is None:
             size = shape
             _check_size(path, size)
+            check(size)
         elif shape != size:
             raise HarnessError(f"{path}: the frame size changes within the video; split or re-encode it")
         cells = cells_of(shown.image)
