@@ -96,9 +96,9 @@ def warn_broken(catalog: Catalog) -> None:
 
 
 @contextmanager
-def stoppable() -> Iterator[list[int]]:
+def stoppable(said: str = "") -> Iterator[list[int]]:
     """A list that holds the first SIGINT or SIGTERM: training looks at it between steps. A second one ends at once."""
     from harness.pair import stopping
 
-    with stopping.stoppable(lambda line: click.echo(f"\nharness: {line}", err=True)) as received:
+    with stopping.stoppable(lambda line: click.echo(f"\nharness: {line}", err=True), said) as received:
         yield received

@@ -21,11 +21,13 @@ from harness import __version__
 from harness.cli.audit import audit
 from harness.cli.check import check
 from harness.cli.common import say
+from harness.cli.compare import compare
 from harness.cli.cost import cost
 from harness.cli.curves import curves
 from harness.cli.data import data
 from harness.cli.evaluate import evaluate
 from harness.cli.gallery import gallery
+from harness.cli.interpolate import interpolate
 from harness.cli.licences import licences
 from harness.cli.listing import list_all, show
 from harness.cli.masks import masks
@@ -63,8 +65,9 @@ def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-WORK = (run, runs, suite, table, rows, curves, gallery, audit, replay, evaluate, cost, data, masks, weights)
-for command in (*WORK, list_all, show, licences, check, new):
+WORK = (run, runs, suite, table, rows, curves, gallery, audit, replay)
+WITHOUT_PAIR = (evaluate, interpolate, compare, cost, data, masks, weights)
+for command in (*WORK, *WITHOUT_PAIR, list_all, show, licences, check, new):
     cli.add_command(command)
 
 

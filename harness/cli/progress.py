@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pluggy
@@ -90,3 +90,44 @@ class Progress:
         if self.bars.disable and time.monotonic() - self.said > PLAIN_EVERY:
             self.said = time.monotonic()
             say(f"harness: {line}", err=True)
+
+
+class Counted:
+    """What is done, with the time that is left: a bar on a terminal, else a line now and then. Without a `total` it is
+    only counted. Once `stop` says so, the next count raises KeyboardInterrupt."""
+
+    def __init__(self, what: str, total: int | None, stop: Callable[[], bool]) -> None:
+        self.what, self.total, self.stop = what, total, stop
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+        self.bars = Bars(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+        self.task = self.bars.add_task(what, total=total)
+        self.began = self.said = time.monotonic()
+
+    def __enter__(self) -> Counted:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        if self.bars.disable:
+            say(f"harness: {text}", err=True)
+        else:
+            self.bars.console.print(printable(f"harness: {text}"), highlight=False, markup=False, emoji=False)
+
+    def at(self, done: int) -> None:
+        if self.stop():
+            raise KeyboardInterrupt
+        self.bars.update(self.task, completed=done)
+        now = time.monotonic()
+        if self.bars.disable and now - self.said > PLAIN_EVERY:
+            self.said = now
+            line = f"{done:,} {self.what}"
+            if self.total:
+                line = f"{done:,} of {self.total:,} {self.what}, about {self._left(done, now):.0f} s left"
+            say(f"harness: {line}", err=True)
+
+    def _left(self, done: int, now: float) -> float:
+        return ((self.total or done) - done) * (now - self.began) / done

@@ -9,8 +9,10 @@ from types import FrameType
 
 
 @contextmanager
-def stoppable(say: Callable[[str], None]) -> Iterator[list[int]]:
+def stoppable(say: Callable[[str], None], said: str = "") -> Iterator[list[int]]:
     """A list that holds the first SIGINT or SIGTERM: training looks at it between steps. A second one ends at once.
+
+    `say` is told what follows now: `said`, else that the state is saved first.
 
     Raises ValueError where this is not the main thread, which alone gets signals.
     """
@@ -20,7 +22,7 @@ def stoppable(say: Callable[[str], None]) -> Iterator[list[int]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        say("stopping as soon as the state is saved; once more to stop at once")
+        say(said or "stopping as soon as the state is saved; once more to stop at once")
 
     before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
