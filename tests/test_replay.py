@@ -175,14 +175,7 @@ def test_a_run_of_before_gets_its_recipe(store: Store) -> None:
     assert not run.landed
 
 
-@given(
-    name=st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True),
-    options=st.dictionaries(
-        st.from_regex(r"[a-z]{1,6}", fullmatch=True),
-        st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]) | st.sampled_from(' ,":='), max_size=12),
-        max_size=3,
-    ),
-)
-def test_choices_are_written_in_the_words_that_choose_them_again(name: str, options: dict[str, str]) -> None:
-    choice = Choice(name, {key: value.strip() for key, value in options.items()})
+@given(st.dictionaries(st.sampled_from(["root", "gaps", "size"]), st.text(' ,":=-~é7', max_size=8)))
+def test_choices_are_written_in_the_words_that_choose_them_again(options: dict[str, str]) -> None:
+    choice = Choice("clips", {key: value.strip() for key, value in options.items()})
     assert parse_choice(_words(choice)) == choice

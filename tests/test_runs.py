@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -243,20 +244,21 @@ def test_a_prune_that_is_killed_is_finished_by_the_next(tmp_path: Path, monkeypa
 def test_initial_weights_go_when_no_run_began_with_them(tmp_path: Path) -> None:
     store = finished(tmp_path)
     (store.root / "init").mkdir()
-    for name in ("used", "unused"):
+    for name in ("used", "unused", "new"):
         (store.root / f"init/{name}.safetensors").write_text(name)
         (store.root / f"init/{name}.sha256").write_text(f"{name}\n")
+        if name != "new":  # which a run is about to begin with
+            os.utime(store.root / f"init/{name}.sha256", (0, 0))
     run = store.run(PLAIN)
     write(run.config, run.record().model_copy(update={"fingerprint": fingerprint(initial_weights="used")}))
     assert [path.name for path in orphans(store)] == ["unused.safetensors", "unused.sha256"]
     assert harness(store, "prune", PLAIN, "--yes").exit_code == 0
     assert (store.root / "init/unused.sha256").exists()  # asked for one run, it takes nothing else
     assert harness(store, "prune", "--yes").exit_code == 0
-    assert [path.name for path in (store.root / "init").iterdir()] in (
-        ["used.safetensors", "used.sha256"],
-        ["used.sha256", "used.safetensors"],
-    )
-    (store.root / "init/unused.sha256").write_text("unused\n")
+    left = sorted(path.name for path in (store.root / "init").iterdir())
+    assert left == ["new.safetensors", "new.sha256", "used.safetensors", "used.sha256"]
+    os.utime(store.root / "init/new.sha256", (0, 0))
+    assert orphans(store) != []
     run.config.write_text("{")
     assert orphans(store) == []  # nobody knows what it began with
 

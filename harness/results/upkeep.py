@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import files
 from harness.errors import HarnessError, suggestion
 from harness.results.records import PairRecord
 from harness.results.store import RunFolder, Store
@@ -47,10 +49,14 @@ def find_run(store: Store, word: str) -> RunFolder:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; of a link those of the link, wherever it leads."""
-    if path.is_dir() and not path.is_symlink():
-        return sum(size_of(child) for child in path.iterdir())
-    return path.lstat().st_size if path.is_symlink() or path.exists() else 0
+    """Bytes of a file, or of all files in a folder; of a link those of the link, wherever it leads. What a training
+    takes away meanwhile has none."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            return sum(size_of(child) for child in path.iterdir())
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def sized(size: int) -> str:
@@ -88,8 +94,8 @@ def remove(store: Store, runs: Sequence[RunFolder], pairs: Sequence[str]) -> Non
 
 
 def orphans(store: Store) -> list[Path]:
-    """Initial weights that no run began with, with the files beside them; none where a run's record cannot be read, or
-    one has just begun."""
+    """Initial weights that no run began with, with the files beside them; none where a run's record cannot be read, nor
+    those of the last hour: a run is about to begin with them."""
     wanted = set()
     for run in store.runs():
         try:
@@ -98,7 +104,8 @@ def orphans(store: Store) -> list[Path]:
             return []
     found = []
     for recorded in sorted(store.root.glob("init/*.sha256")):
-        if recorded.read_text("utf-8", "replace").strip() not in wanted:
+        new = time.time() - recorded.stat().st_mtime < files.ABANDONED
+        if not new and recorded.read_text("utf-8", "replace").strip() not in wanted:
             weights = recorded.with_suffix(".safetensors")
             found += [weights, recorded] if weights.exists() else [recorded]
     return found
