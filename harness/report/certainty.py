@@ -37,7 +37,7 @@ def _interval(found: Certainty | None) -> Cell:
     if found is None or found.estimate.interval is None:
         return Cell()
     low, high = found.estimate.interval.low, found.estimate.interval.high
-    return Cell(f"[{low:+.3f}, {high:+.3f}]", (("low", low), ("high", high)))
+    return Cell(f"[{low:+z.3f}, {high:+z.3f}]", (("low", low), ("high", high)))
 
 
 def _resolvable(found: Certainty | None) -> Cell:

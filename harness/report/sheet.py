@@ -59,7 +59,7 @@ def _keep(record: object, **fields: Any) -> None:
 def scores(psnr: float, ssim: float, sign: str = "") -> Cell:
     """PSNR in dB and SSIM, with the digits that papers give; one more where `sign` is "+", for differences."""
     digits = 3 if sign else 2
-    return Cell(f"{psnr:{sign}.{digits}f}/{ssim:{sign}.4f}", (("psnr", psnr), ("ssim", ssim)))
+    return Cell(f"{psnr:{sign}z.{digits}f}/{ssim:{sign}z.4f}", (("psnr", psnr), ("ssim", ssim)))
 
 
 def blank(count: int) -> Sequence[Cell]:

@@ -149,7 +149,7 @@ def _metric(metric: str, values: Values, bold: Iterable[str], sign: str, more: i
     if not math.isfinite(value):
         return Cell("-")
     return ScoreCell(
-        f"{value:{sign}.{(spec.digits if spec else 4) + more}f}", tuple(values.items()), bold=(metric in bold,)
+        f"{value:{sign}z.{(spec.digits if spec else 4) + more}f}", tuple(values.items()), bold=(metric in bold,)
     )
 
 
@@ -159,7 +159,7 @@ def _cell(values: Values, bold: Iterable[str] = (), sign: str = "", more: int = 
     if names and names != ["cost"]:
         names = ["psnr", "ssim", *(["ie"] if "ie" in values else [])]
     digits = {**DIGITS, "psnr": DIGITS["psnr"] + more}
-    text = "/".join(f"{values[name]:{sign}.{digits[name]}f}" if name in values else "-" for name in names)
+    text = "/".join(f"{values[name]:{sign}z.{digits[name]}f}" if name in values else "-" for name in names)
     return ScoreCell(text, tuple(values.items()), bold=tuple(name in bold for name in names))
 
 

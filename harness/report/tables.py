@@ -197,7 +197,7 @@ def state_of(arm: ArmOutcome) -> str:
 
 
 def _number(value: float, digits: int, sign: str = "") -> Cell:
-    return Cell(f"{value:{sign}.{digits}f}", (("value", value),))
+    return Cell(f"{value:{sign}z.{digits}f}", (("value", value),))
 
 
 def _billions(macs: int | None, sign: str = "") -> Cell:
