@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.report.formats import FORMATS, ScoreCell, draw
-from harness.report.sheet import Cell, Line, Sheet
+from harness.report.formats import FORMATS, draw
+from harness.report.sheet import Cell, Line, ScoreCell, Sheet
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 PSNR, SSIM = 35.401234567890123, 0.97771234567890123

@@ -12,8 +12,8 @@ import pytest
 
 from harness.outcome.pairs import Column, PairOutcome, read_pair
 from harness.outcome.seeds import certainty, estimates
-from harness.report.formats import FORMATS, ScoreCell
-from harness.report.sheet import Line, Sheet
+from harness.report.formats import FORMATS
+from harness.report.sheet import Line, ScoreCell, Sheet
 from harness.report.suite_table import suite_sheet
 from harness.report.tables import pair_sheets
 from harness.results.records import Asked

@@ -26,8 +26,8 @@ from harness.registry.hookspecs import hookimpl
 from harness.registry.options import parse_choice
 from harness.registry.plugins import Origin, Plugins
 from harness.registry.specs import WeightsSpec
-from harness.report.formats import FORMATS, ScoreCell
-from harness.report.sheet import Cell, Sheet
+from harness.report.formats import FORMATS
+from harness.report.sheet import Cell, ScoreCell, Sheet
 from harness.report.suite_table import suite_sheet
 from harness.results.records import Asked
 from harness.results.store import Store

@@ -23,13 +23,16 @@ def uncertainty_lines(
 ) -> list[Line]:
     """Under the difference: its 95 % interval, and the smallest difference that these seeds would find. `of` is which
     difference, in a table of several, and `unit` that of all columns."""
-    prefix = f"{of}, " if of else ""
+
+    def line(what: str, cells: Iterable[Cell]) -> Line:
+        own = f"{what}{unit}"
+        return Line(f"{of}, {own}" if of else own, (*cells, *blank(costs)), short=own if of else "")
+
     if not any(found.estimate.interval for found in sure.values()):
         return []
-    lines = [Line(f"{prefix}95 % interval{unit}", (*(_interval(sure.get(at)) for at in columns), *blank(costs)))]
+    lines = [line("95 % interval", (_interval(sure.get(at)) for at in columns))]
     if any(found.estimate.resolvable for found in sure.values()):
-        cells = (*(_resolvable(sure.get(at)) for at in columns), *blank(costs))
-        lines.append(Line(f"{prefix}resolvable{unit}", cells))
+        lines.append(line("resolvable", (_resolvable(sure.get(at)) for at in columns)))
     return lines
 
 

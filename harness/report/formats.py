@@ -12,7 +12,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -20,53 +19,47 @@ from rich.text import Text
 from tabulate import tabulate
 
 from harness.printable import printable
+from harness.report.layout import Block, Grid, Page, grids
 from harness.report.sheet import Cell, Sheet
 
 WIDE = 160  # columns of a picture
 
 
-@dataclass(frozen=True)
-class ScoreCell(Cell):
-    """A cell whose text is scores with a '/' between; `bold` has an entry for each."""
-
-    bold: tuple[bool, ...] = ()
-
-
 def draw(sheets: Sequence[Sheet], console: Console) -> None:
-    """On a terminal; where a table is too wide for it, scores stand over each other."""
-    for sheet in sheets:
+    """On a terminal; a table that is too wide for it is turned, folded or parted until it fits."""
+    for sheet in (sheet.for_people() for sheet in sheets):
         console.print(Text(sheet.title), style="bold", highlight=False)
-        drawn = _drawn(sheet, "/")
-        endless = console.options.update(width=10_000)
-        fits = console.measure(drawn, options=endless).maximum <= console.width
-        console.print(drawn if fits else _drawn(sheet, "\n"))
+        for grid in grids(sheet, Page(console.width, gap=3, edge=1)):
+            console.print(_drawn(grid))
         for note in sheet.notes:
             console.print(Text(note), style="italic", highlight=False)
+    for note in legend_of(sheets):
+        console.print(Text(note), style="italic", highlight=False)
 
 
-def _drawn(sheet: Sheet, separator: str) -> Table:
-    drawn = Table("")
-    drawn.columns[0].overflow = "fold"
-    for column in sheet.columns:
-        drawn.add_column(Text(column), justify="right")
-    for line in sheet.lines:
-        if line.rule:
+def legend_of(sheets: Sequence[Sheet]) -> list[str]:
+    """What signs mean that several sheets have: each said once."""
+    return list(dict.fromkeys(note for sheet in sheets for note in sheet.legend))
+
+
+def _drawn(grid: Grid) -> Table:
+    drawn = Table()
+    for at, (width, head) in enumerate(zip(grid.widths, grid.head, strict=True)):
+        drawn.add_column(_text(head), justify="right" if at else "left", width=width, overflow="fold")
+    for row, rule in zip(grid.rows, grid.rules, strict=True):
+        if rule:
             drawn.add_section()
-        cells = [Text(separator).join(Text(t, "bold" if b else "") for t, b in _pieces(cell)) for cell in line.cells]
-        drawn.add_row(Text(line.label), *cells)
+        drawn.add_row(*map(_text, row))
     return drawn
 
 
-def _pieces(cell: Cell) -> list[tuple[str, bool]]:
-    """The scores of a cell, and whether each is bold."""
-    pieces = cell.text.split("/")
-    bold = cell.bold if isinstance(cell, ScoreCell) and cell.bold else (cell.best,) * len(pieces)
-    return list(zip(pieces, bold, strict=True))
+def _text(block: Block) -> Text:
+    return Text("\n").join(Text.assemble(*((text, "bold" if bold else "") for text, bold in line)) for line in block)
 
 
 def _marked(cell: Cell, bold: Callable[[str], str], plain: Callable[[str], str]) -> str:
     """The cell's text, each score as `bold` or `plain` writes it."""
-    return "/".join(bold(plain(text)) if is_bold else plain(text) for text, is_bold in _pieces(cell))
+    return "/".join(bold(plain(text)) if is_bold else plain(text) for text, is_bold in cell.pieces)
 
 
 def as_markdown(sheets: Sequence[Sheet]) -> str:

@@ -10,10 +10,9 @@ from harness.errors import HarnessError
 from harness.outcome.exact import static_notes
 from harness.outcome.pairs import stem_of
 from harness.report.certainty import uncertainty_lines
-from harness.report.formats import ScoreCell
 from harness.report.notes import apart_notes, cost_notes, gap_notes, time_notes
 from harness.report.published import PublishedTable, tables
-from harness.report.sheet import Cell, Line, Sheet, blank
+from harness.report.sheet import Cell, Line, ScoreCell, Sheet, blank
 from harness.report.suite_certainty import floor_notes, judged_notes, p_values, proven
 from harness.report.suite_numbers import Numbers, Series, Values, columns_of, minus, numbers, series_of
 from harness.report.tables import spec_of, state_of, title_of
@@ -58,36 +57,43 @@ def _head(column: SuiteColumn) -> str:
     return title_of(column.label, spec_of(stem_of(column.metric))) if column.metric else column.label
 
 
-def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> Iterator[Line]:
+def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> list[Line]:
     """Published, measured, difference, then what the row gains, published and measured, and how sure that is; of these,
     what there is."""
 
-    def line(what: str, kind: str, cells: Iterable[Cell], rule: bool = False) -> Line:
-        return Line(f"{what}, {kind}" if of.published else what, tuple(cells), rule)
+    shown: list[Line] = []
+
+    def add(what: str, kind: str, cells: Iterable[Cell], rule: bool = False, short: str = "") -> None:
+        """`short` is what differs from the first line, whose label has all of the row's name."""
+        kind = kind if of.published else ""
+        label = ", ".join(filter(None, (what, kind)))
+        shown.append(Line(label, tuple(cells), rule, ", ".join(filter(None, (short, kind))) if shown else ""))
 
     label = row.label
     rule = row != suite.rows[0] and (not row.against or bool(of.measured))
     published, measured = of.published.get(label), of.measured.get(label)
     if published:
-        yield line(label, "published", _scores(suite, published, _best(suite, row, of.published)), rule)
+        add(label, "published", _scores(suite, published, _best(suite, row, of.published)), rule)
     if any(rows.values()) or not of.published:
         bold = [*_leading(suite, proven(suite, row, of)), set()]
         cells = _scores(suite, measured, bold, ABSENT) if measured else _state(rows[label], len(suite.columns))
-        yield line(label, "measured", cells, rule and not published)
+        add(label, "measured", cells, rule and not published)
     if label in of.moving:
-        yield line(f"{label}, {MOVING}", "measured", _scores(suite, of.moving[label], absent=ABSENT))
+        add(f"{label}, {MOVING}", "measured", _scores(suite, of.moving[label], absent=ABSENT), short=MOVING)
     if published and measured:
-        yield line(label, "difference", _scores(suite, minus(measured, published), sign="+"))
-    gain = f"{label} minus {row.against}"
+        add(label, "difference", _scores(suite, minus(measured, published), sign="+"))
+    gain, less = f"{label} minus {row.against}", f"minus {row.against}"
     if published and row.against in of.published:
-        yield line(gain, "published", _scores(suite, minus(published, of.published[row.against]), sign="+"))
+        scores = _scores(suite, minus(published, of.published[row.against]), sign="+")
+        add(gain, "published", scores, short=less)
     if label in of.gains:
-        yield line(gain, "measured", _gained(suite, row, of))
+        add(gain, "measured", _gained(suite, row, of), short=less)
         if label in of.moving_gains:
             cells = _scores(suite, of.moving_gains[label], (), ABSENT, "+", more=1)
-            yield line(f"{gain}, {MOVING}", "measured", cells)
+            add(f"{gain}, {MOVING}", "measured", cells, short=f"{less}, {MOVING}")
         unit = "" if any(column.metric for column in suite.columns) else " (dB)"  # which heads tell where they differ
-        yield from uncertainty_lines(of.sure[label], suite.columns, 1, gain, unit)
+        shown += uncertainty_lines(of.sure[label], suite.columns, 1, gain, unit)
+    return shown
 
 
 def _state(found: Mapping[int, Found], columns: int) -> list[Cell]:

@@ -39,6 +39,7 @@ from harness.report.sheet import Cell, Line, Sheet, blank, scores
 from harness.results.records import PairRecord
 from harness.results.store import Store
 
+MOVING_ALONE = "without static triplets"
 MOVING = "still < 2, slow < 8, fast < 24"
 OF_SETS = "One value for all triplets of a level together: it has no interval."
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
@@ -145,7 +146,7 @@ def _arm(of_seeds: Sequence[ArmOutcome], columns: list[Column], ssim: str) -> li
     if any(exact_in(each.rows) for each in of_seeds):
         moving = _mean([means_of(without_exact(each.rows)) for each in of_seeds])
         cells = [_pair_of(moving.get(at, {}), ssim) or Cell() for at in columns]
-        lines.append(Line(f"{arm.label}, without static triplets", (*cells, *blank(len(COSTS)))))
+        lines.append(Line(f"{arm.label}, {MOVING_ALONE}", (*cells, *blank(len(COSTS))), short=MOVING_ALONE))
     return lines
 
 
@@ -156,7 +157,7 @@ def _difference_without_static(pairs: Sequence[PairOutcome]) -> list[Line]:
         return []
     means = _mean([means_of(moving_difference(pair)) for pair in pairs])
     cells = [_pair_of(means.get(at, {}), pairs[0].record.ssim, "+") or Cell() for at in pairs[0].columns]
-    return [Line("difference, without static triplets", (*cells, *blank(len(COSTS))))]
+    return [Line(f"difference, {MOVING_ALONE}", (*cells, *blank(len(COSTS))), short=MOVING_ALONE)]
 
 
 def _costs(arm: ArmOutcome) -> list[Cell]:
