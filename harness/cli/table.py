@@ -11,6 +11,7 @@ import click
 from harness.cli.common import output, results_option
 
 if TYPE_CHECKING:
+    from harness.outcome.pairs import PairOutcome
     from harness.report.sheet import Sheet
     from harness.results.records import PairRecord
     from harness.results.store import Store
@@ -27,19 +28,29 @@ FORMS = ("terminal", "markdown", "latex", "csv", "json", "html", "svg")
     "--output", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there."
 )
 @click.option("--mix-protocols", is_flag=True, help="Let rows of several protocols stand in one table, which says so.")
+@click.option("--speed", is_flag=True, help="Show how long a training step took, too; CSV and JSON always have it.")
 @click.option("--show-unmatched", is_flag=True, help="Give differences of arms that are not matched, with the reasons.")
 @results_option
 def table(
-    name: str | None, form: str, file: Path | None, mix_protocols: bool, show_unmatched: bool, results: Path
+    name: str | None,
+    form: str,
+    file: Path | None,
+    mix_protocols: bool,
+    speed: bool,
+    show_unmatched: bool,
+    results: Path,
 ) -> None:
     """Print the table of NAME: a suite, e.g. table1, a pair, e.g. ifrnet-s+hce+hir, or a published table, e.g.
     ifrnet-paper. Without NAME, of every pair in the results folder."""
     from harness.files import write_text
     from harness.report.formats import FORMATS, draw
+    from harness.report.tables import with_speed
     from harness.results.store import Store
 
     store = Store(results)
     sheets = _named(name, store, mix_protocols, show_unmatched) if name else _every(store, show_unmatched)
+    if speed:
+        sheets = list(map(with_speed, sheets))
     if file:
         write_text(file, FORMATS[form](sheets))
     elif form == "terminal":
@@ -70,18 +81,23 @@ def _named(name: str, store: Store, mix_protocols: bool, show_unmatched: bool) -
 
 
 def _every(store: Store, show_unmatched: bool) -> list[Sheet]:
-    """One that has no table is named and left out, unless it is the only one."""
+    """One table for all seeds of a comparison. One that has none is named and left out, unless it is the only one."""
     from harness.errors import HarnessError
+    from harness.report.sheet import Sheet
+    from harness.report.tables import seed_sheets
 
     names = store.pairs()
     if not names:
         raise HarnessError(f"no pair in {store.root} yet: harness run makes one")
     if len(names) == 1:
         return _pair(store, names[0], show_unmatched)
-    records, sheets = store.pair_records(), []
+    records, sheets, shown = store.pair_records(), list[Sheet](), set[str]()
     for name in records:
         try:
-            sheets += _pair(store, name, show_unmatched, records)
+            pairs = [] if name in shown else _seeds(store, name, show_unmatched, records)
+            if not shown.issuperset(pair.name for pair in pairs):
+                sheets += seed_sheets(store, pairs, records)
+            shown.update(pair.name for pair in pairs)
         except HarnessError as error:
             log.warning("left out: %s", error)
     if not sheets:
@@ -89,13 +105,19 @@ def _every(store: Store, show_unmatched: bool) -> list[Sheet]:
     return sheets
 
 
-def _pair(store: Store, name: str, show_unmatched: bool, records: dict[str, PairRecord] | None = None) -> list[Sheet]:
-    """`records` are those of all pairs, where they are read already."""
+def _pair(store: Store, name: str, show_unmatched: bool) -> list[Sheet]:
+    from harness.report.tables import seed_sheets
+
+    records = store.pair_records()
+    return seed_sheets(store, _seeds(store, name, show_unmatched, records), records)
+
+
+def _seeds(store: Store, name: str, show_unmatched: bool, records: dict[str, PairRecord]) -> list[PairOutcome]:
+    """All seeds of a pair's comparison; `records` are those of all pairs."""
     from dataclasses import replace
 
     from harness.outcome.pairs import read_pair
-    from harness.report.tables import sheets_of
+    from harness.outcome.seeds import of_all_seeds
 
-    record = records[name] if records else store.pair(name)
-    pair = replace(read_pair(store, name, record), show_unmatched=show_unmatched)
-    return sheets_of(store, pair, store.pair_records() if records is None else records)
+    pair = replace(read_pair(store, name, records.get(name)), show_unmatched=show_unmatched)
+    return of_all_seeds(store, pair, records)

@@ -64,6 +64,20 @@ def means_of(rows: pd.DataFrame) -> Means:
     }
 
 
+def over_seeds(of_seeds: Sequence[Means]) -> Means:
+    """Mean over seeds, of what all of them have."""
+    first, *others = of_seeds
+    return {
+        at: {
+            name: sum(means[at][name] for means in of_seeds) / len(of_seeds)
+            for name in values
+            if all(name in means[at] for means in others)
+        }
+        for at, values in first.items()
+        if all(at in means for means in others)
+    }
+
+
 def with_wholes(means: Means, wholes: Means) -> Means:
     """The means of rows, and what is no mean."""
     return {at: {**values, **wholes.get(at, {})} for at, values in means.items()}
@@ -121,9 +135,12 @@ class ArmOutcome:
 
     @property
     def seconds_per_step(self) -> float | None:
-        """Median over the curve."""
-        seconds = [point.seconds for point in self.run.points()] if self.run else []
-        return median(seconds) if seconds else None
+        """Median over the curve; of an arm that trains with masks over what follows the first epoch, in which they are
+        made. None where there is nothing to go by."""
+        points = self.run.points() if self.run else []
+        if self.run and self.run.started and self.run.record().fingerprint.masks is not None:
+            points = [point for point in points if point.epoch > 0]
+        return median(point.seconds for point in points) if points else None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ Noise = tuple[int, Mapping[Column, float]]
 """Number of A/A pairs, and their noise floor in dB by column."""
 
 
+RESOLVABLE = "Resolvable: the smallest true difference that so many seeds and clips find in 80 % of cases."
+
 At = TypeVar("At", bound=Hashable)
 
 
@@ -87,15 +89,13 @@ def noise_notes(noise: Noise, labels: Mapping[Column, str], of: str = "") -> lis
 
 
 def method_notes(sure: Iterable[Certainty], what: str = " in PSNR") -> list[str]:
-    """Where intervals come from or why there is none, and what resolvable means; `what` is what differs."""
+    """Where intervals come from or why there is none; `what` is what differs."""
     estimates = [found.estimate for found in sure]
     notes = []
     if methods := dict.fromkeys(found.method for found in estimates if found.interval):
         notes.append(f"Interval of the mean difference{what}: {'; '.join(methods)}.")
     reasons = dict.fromkeys(found.reason for found in estimates if not found.interval)
     notes += [f"No interval: {reason}." for reason in reasons if reason]
-    if any(found.resolvable for found in estimates):
-        notes.append("Resolvable: the smallest true difference that so many seeds and clips find in 80 % of cases.")
     return notes
 
 
@@ -109,7 +109,8 @@ def _judged(pairs: Sequence[PairOutcome], sure: Mapping[Column, Certainty]) -> l
     ]
     if checks and len(pairs) > 1:
         notes.append(
-            f"p after Holm's correction / Wilcoxon on clips: {', '.join(checks)}; bold where a difference is claimed."
+            f"p after Holm's correction / Wilcoxon on clips: {', '.join(checks)}"
+            + ("; bold where a difference is claimed." if any(found.claimed for found in sure.values()) else ".")
         )
     return notes
 

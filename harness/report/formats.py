@@ -65,16 +65,23 @@ def _marked(cell: Cell, bold: Callable[[str], str], plain: Callable[[str], str])
 def as_markdown(sheets: Sequence[Sheet]) -> str:
     """GitHub's tables."""
     parts = []
-    for sheet in sheets:
+    for sheet in (sheet.for_people() for sheet in sheets):
         lines = [
             [_in_markdown(line.label), *(_marked(cell, "**{}**".format, _in_markdown) for cell in line.cells)]
             for line in sheet.lines
         ]
         header = ["", *map(_in_markdown, sheet.columns)]
         body = tabulate(lines, header, tablefmt="github", disable_numparse=True)
-        notes = ["- " + re.sub(r"^([-+=#>])", r"\\\1", _in_markdown(note)) for note in sheet.notes]
-        parts.append("\n".join([f"**{_in_markdown(sheet.title)}**", "", body, "", *notes]))
+        notes = map(_item, sheet.notes)
+        parts.append("\n".join([f"**{_in_markdown(sheet.title)}**", "", body, "", *notes]).rstrip())
+    if legend := legend_of(sheets):
+        parts.append("\n".join(map(_item, legend)))
     return "\n\n".join(parts).rstrip() + "\n"
+
+
+def _item(note: str) -> str:
+    """Of a list, and of nothing else that its first sign might begin."""
+    return "- " + re.sub(r"^([-+=#>])", r"\\\1", _in_markdown(note))
 
 
 MARKDOWN = re.compile(
@@ -173,7 +180,7 @@ def _record(sheet: Sheet) -> dict[str, object]:
             values = {name: number if math.isfinite(number) else None for name, number in cell.values}
             cells[column] = {"text": cell.text, **values}
         rows.append({"row": line.label, "cells": cells})
-    return {"table": sheet.title, "columns": list(sheet.columns), "rows": rows, "notes": list(sheet.notes)}
+    return {"table": sheet.title, "columns": list(sheet.columns), "rows": rows, "notes": [*sheet.notes, *sheet.legend]}
 
 
 STYLE = """\
