@@ -194,8 +194,7 @@ def test_rows_that_start_from_trained_weights_are_named(tmp_path: Path) -> None:
     put(tmp_path, rife, (25.0, 25.1))
     notes = suite_sheet("table1", chosen, Store(tmp_path)).notes
     assert [note for note in notes if "start from" in note] == [
-        "IFRNet: Both arms start from w.pth.",
-        "IFRNet + HCE, HIR: Both arms start from w.pth.",
+        "IFRNet; IFRNet + HCE, HIR: Both arms start from w.pth.",
     ]
     assert all(note.rpartition(": ")[2] for note in notes)
 

@@ -10,6 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import HarnessError, suggestion
+from harness.registry.mask_choice import TRUTH
 from harness.results.records import Cost, Measured, PairRecord, Status, Tested, benchmark_of, slug_of
 from harness.results.rows import Row, whole_row
 from harness.results.store import RunFolder, Store
@@ -138,7 +139,8 @@ class ArmOutcome:
         """Median over the curve; of an arm that trains with masks over what follows the first epoch, in which they are
         made. None where there is nothing to go by."""
         points = self.run.points() if self.run else []
-        if self.run and self.run.started and self.run.record().fingerprint.masks is not None:
+        masks = self.run.record().fingerprint.masks if self.run and self.run.started else None
+        if masks is not None and masks.get("name") != TRUTH:
             points = [point for point in points if point.epoch > 0]
         return median(point.seconds for point in points) if points else None
 
