@@ -12,8 +12,9 @@ from dataclasses import replace
 from harness.report.layout import INDENT, Block, Grid, Page, Run, grids
 from harness.report.sheet import Sheet
 
-COLUMN = Page(width=56, gap=2, edge=-2)
-"""About as many digits of a small font as the columns of most journals and conferences are wide."""
+COLUMN = Page(width=66, gap=2, edge=-2)
+"""In digits of a small font: a seventh more than most columns of journals and conferences have, so that what is a
+little too wide is made smaller, and no more than that, before it is turned, folded or parted."""
 
 SIGNS = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
