@@ -131,4 +131,4 @@ def _run(run: Run) -> str:
 def in_latex(text: str) -> str:
     """Its signs as signs: a minus before a number, two hyphens that stay two."""
     minus = re.sub(r"(?<![\w.)-])-(?=\.?\d)", "−", text)
-    return "".join(SIGNS.get(sign, sign) for sign in minus).replace("--", "-{}-")
+    return re.sub("-(?=-)", "-{}", "".join(SIGNS.get(sign, sign) for sign in minus))
