@@ -104,6 +104,7 @@ def _describe(entry: Entry[Spec]) -> None:
     if isinstance(spec, BaselineSpec):
         facts["times"] = "any" if spec.times == "any" else "the middle frame alone"
         facts["loss"] = "its own, in both arms of a pair" if spec.loss == "own" else "the recipe's"
+        facts["recipe"] = f"{spec.recipe}, unless --recipe names another" if spec.recipe else ""
         facts["inputs"] = "two frames" if spec.inputs == 2 else "four frames: one more before and one after"
     if isinstance(spec, BaselineSpec) and all(o.default is not o.empty for o in entry.options().values()):
         facts |= _costs(entry, spec.inputs)

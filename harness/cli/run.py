@@ -25,7 +25,12 @@ from harness.cli.common import (
 @click.command()
 @click.option("--baseline", required=True, metavar="NAME", help="The network, e.g. ifrnet-s.")
 @click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins, e.g. hce,hir:stages=L,radius=2.")
-@click.option("--recipe", default="quick", show_default=True, metavar="NAME", help="A recipe's name or YAML file.")
+@click.option(
+    "--recipe",
+    default="",
+    metavar="NAME",
+    help="A recipe's name or YAML file.  [default: the one that the baseline names, else quick]",
+)
 @click.option(
     "--start", default="", metavar="NAME", help="Trained weights for both: FILE or FILE:SET, a run, or of weights list."
 )
