@@ -137,11 +137,11 @@ class ArmOutcome:
     @property
     def seconds_per_step(self) -> float | None:
         """Median over the curve; of an arm that trains with masks over what follows the first epoch, in which they are
-        made. None where there is nothing to go by."""
+        made, if anything does."""
         points = self.run.points() if self.run else []
         masks = self.run.record().fingerprint.masks if self.run and self.run.started else None
         if masks is not None and masks.get("name") != TRUTH:
-            points = [point for point in points if point.epoch > 0]
+            points = [point for point in points if point.epoch > 0] or points
         return median(point.seconds for point in points) if points else None
 
 

@@ -46,7 +46,7 @@ OF_SETS = "One value for all triplets of a level together: it has no interval."
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 SPEED = COSTS[-1:]
 COUNTED = "MACs of one 1280x720 pair; thop: transposed convolutions counted over their output, as in the paper."
-TIMED = f"{SPEED[0]}: median; of an arm with masks after the first epoch, in which they are made."
+TIMED = f"{SPEED[0]}: median; of an arm with masks after the first epoch, in which they are made, if there are more."
 PARTS = f"Mean over images that have such pixels; by pixels of true motion between the inputs: {MOVING}."
 
 
