@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import matplotlib
@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
 from PIL import Image
 from scipy import stats
 
@@ -27,9 +29,10 @@ from harness.outcome.pairs import ArmOutcome, PairOutcome, read_pair
 from harness.pair.plan import settle
 from harness.registry.catalog import catalog
 from harness.report import figures
-from harness.report.curves import Curves, curves_of, draw_curves, limits
+from harness.report.curves import Curves, curves_of, draw_curves, figure_of, limits
 from harness.report.gallery import THUMBNAIL, Exhibit, Place, View, exhibits, most_different, picks
 from harness.report.gallery_page import draw_gallery
+from harness.report.picture import styled
 from harness.results.envelope import write
 from harness.results.records import Asked, RunRecord, SetRecord
 from harness.results.rows import Row, prepare, read_rows, write_rows
@@ -131,6 +134,31 @@ class TestCurves:
         row = curves.difference.iloc[30]
         np.testing.assert_allclose(row[["mean", "low", "high"]], [np.mean(gaps), low, high], rtol=1e-9)
         assert sorted(curves.losses["seed"].unique()) == [0, 1, 4]
+
+    @pytest.mark.parametrize("scale", ["log", "linear"])
+    @pytest.mark.parametrize("seeds", [(0,), (0, 1, 4)])
+    def test_the_legend_hides_nothing_and_seeds_are_a_band(
+        self, tmp_path: Path, scale: Literal["log", "linear"], seeds: tuple[int, ...]
+    ) -> None:
+        """The band of losses is from the lowest to the highest of the smoothed seeds."""
+        store = Store(tmp_path)
+        losses = {seed: noisy(60, seed) for seed in seeds}
+        names = [write_pair(store, of, seed) for seed, of in losses.items()]
+        curves = drawn(store, names[0])
+        with styled():
+            figure = figure_of([curves], scale)
+            FigureCanvasAgg(figure).draw()
+            axis, _ = figure.subfigs[0].axes if hasattr(figure, "subfigs") else figure.axes
+            assert not axis.get_legend().get_window_extent().overlaps(axis.get_window_extent())
+            assert figure.bbox.containsx(axis.get_legend().get_window_extent().x1)
+        assert axis.get_yscale() == scale
+        bands = [band for band in axis.collections if isinstance(band, PolyCollection)]
+        assert len(bands) == (2 if len(seeds) > 1 else 0)
+        assert ("band from the lowest to the highest seed" in curves.caption) == (len(seeds) > 1)
+        for band, arm in zip(bands, range(2), strict=False):
+            at30 = [smoothed(of[arm], curves.window)[30] for of in losses.values()]
+            heights = [y for x, y in band.get_paths()[0].vertices if x == 310]
+            assert (min(heights), max(heights)) == pytest.approx((min(at30), max(at30)))
 
     def test_seeds_in_training_or_of_other_code_are_left_out(self, tmp_path: Path) -> None:
         store = Store(tmp_path)

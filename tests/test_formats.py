@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.report.formats import FORMATS, ScoreCell, draw
-from harness.report.sheet import Cell, Line, Sheet
+from harness.report.formats import FORMATS, draw
+from harness.report.sheet import Cell, Line, ScoreCell, Sheet
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 PSNR, SSIM = 35.401234567890123, 0.97771234567890123
@@ -57,14 +57,16 @@ def test_latex_escapes(sheet: Sheet) -> None:
     assert r"\caption{A \& B\_1: 50 \% of \textless{}x\textgreater{} \textbar{} \#1}" in latex
     assert r"rife+hce(temporal=false) & \textbf{35.40}/0.9777 & \textbf{0.16} \\" in latex
     assert r"x\textasciitilde{}y\textasciicircum{}2 \{z\} *w* & not measured & \\" in latex
+    assert r"\label{tab:a-b-1-50-of-x-1}" in latex
+    assert r"\label{tab:a-b-1-50-of-x-1-2}" in FORMATS["latex"]([sheet, sheet])
     assert r"difference & $-$0.03/+0.0002" in latex
     assert r"back\textbackslash{}slash" in latex
 
 
 def test_html_escapes_and_needs_nothing_else(sheet: Sheet) -> None:
     page = FORMATS["html"]([sheet])
-    assert "<caption>A &amp; B_1: 50 % of &lt;x&gt; | #1</caption>" in page
-    assert "<td><b>35.40</b>/0.9777</td>" in page
+    assert "<h2>A &amp; B_1: 50 % of &lt;x&gt; | #1</h2>" in page
+    assert "<td><b><span>35.40</span></b>/<wbr><span>0.9777</span></td>" in page
     assert "http" not in page
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from harness.outcome.pairs import Column, PairOutcome, read_pair
 from harness.outcome.seeds import certainty, estimates
-from harness.report.formats import FORMATS, ScoreCell
-from harness.report.sheet import Line, Sheet
+from harness.report.formats import FORMATS
+from harness.report.sheet import Line, ScoreCell, Sheet
 from harness.report.suite_table import suite_sheet
 from harness.report.tables import pair_sheets
 from harness.results.records import Asked
@@ -156,8 +156,10 @@ def test_a_single_seed_has_an_interval_over_clips_and_claims_nothing(tmp_path: P
     assert not any_bold(sheet)
     assert not [value for _, _, value in numbers(sheet) if value.startswith("p_")]
     assert "Measured: single seed (4): nothing is known of retraining, so no claim and no bold." in sheet.notes
-    assert any("t over clips, single seed: nothing is said of retraining" in note for note in sheet.notes)
-    assert not any(note.startswith(("Bold, measured", "A difference", "Resolvable")) for note in sheet.notes)
+    assert "Interval of the mean difference in PSNR: t over clips." in sheet.notes
+    said = (*sheet.notes, *sheet.legend)
+    assert sum("single seed" in note for note in said) == 1
+    assert not any(note.startswith(("Bold, measured", "A difference", "Resolvable")) for note in said)
 
 
 def test_of_unmatched_arms_nothing_is_claimed(tmp_path: Path) -> None:
@@ -197,11 +199,16 @@ def test_all_formats_say_the_same(store: Path) -> None:
     low, high = (found[f"{gain}, {INTERVAL}", "SNU hard", end] for end in ("low", "high"))
     interval, resolvable = f"[{low:+.3f}, {high:+.3f}]", f"{found[f'{gain}, {RESOLVABLE}', 'SNU hard', 'value']:.3f}"
     assert cells[f"{gain}, {INTERVAL}", "SNU hard"]["text"] == interval
-    for form in ("terminal", "markdown", "latex", "html"):
+    for form in ("terminal", "markdown", "html"):
         lines = FORMATS[form]([sheet]).splitlines()
-        of_gain = [each.replace(r"\%", "%") for each in lines if gain in each]
+        of_gain = [re.sub("<[^>]+>", "", each) for each in lines if gain in each]
         assert any(INTERVAL in each and interval in each for each in of_gain), form
         assert any(RESOLVABLE in each and resolvable in each for each in of_gain), form
     psnr = f"{found[f'{gain}, measured', 'SNU hard', 'psnr']:+.3f}"
-    for form, mark in (("markdown", f"**{psnr}**"), ("latex", rf"\textbf{{{psnr}}}"), ("html", f"<b>{psnr}</b>")):
-        assert f"{mark}/" in FORMATS[form]([sheet]), form
+    marks = {"markdown": f"**{psnr}**/", "latex": rf"& \textbf{{{psnr}}} &", "html": f"<b><span>{psnr}</span></b>/"}
+    for form, mark in marks.items():
+        assert mark in FORMATS[form]([sheet]), form
+    latex = FORMATS["latex"]([sheet])  # short labels, scores and intervals in two rows
+    assert f"& [{low:+.3f}, &" in latex
+    assert f"& {high:+.3f}] &" in latex
+    assert f"& {resolvable} &" in latex

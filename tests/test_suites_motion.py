@@ -26,8 +26,8 @@ from harness.registry.hookspecs import hookimpl
 from harness.registry.options import parse_choice
 from harness.registry.plugins import Origin, Plugins
 from harness.registry.specs import WeightsSpec
-from harness.report.formats import FORMATS, ScoreCell
-from harness.report.sheet import Cell, Sheet
+from harness.report.formats import FORMATS
+from harness.report.sheet import Cell, ScoreCell, Sheet
 from harness.report.suite_table import suite_sheet
 from harness.results.records import Asked
 from harness.results.store import Store
@@ -101,8 +101,8 @@ def test_markdown(sheet: Sheet) -> None:
 
 def test_heads_say_unit_and_which_way_is_better(sheet: Sheet) -> None:
     assert sheet.columns == ("PSNR/SSIM", "inside (dB, higher is better)", RACING, FLOW, ATTENDED, "cost (T)")
-    assert "Of epe less is better: there, a row that gains has a difference below 0." in sheet.notes
-    assert not any("in PSNR" in note for note in sheet.notes)
+    assert "Of epe less is better: there, a row that gains has a difference below 0." in sheet.legend
+    assert not any("in PSNR" in note for note in (*sheet.notes, *sheet.legend))
 
 
 def test_a_shorter_error_is_a_gain(sheet: Sheet) -> None:

@@ -82,11 +82,15 @@ def check_devices(device: torch.device, count: int) -> None:
 
 
 def output() -> Console:
-    """Standard output: as wide as the terminal, or wide enough for everything where it is a pipe."""
+    """Standard output: as wide as the terminal, or as COLUMNS says; a pipe that nothing is said of, as a page, so that
+    it gets the same whatever terminal it comes from."""
     from rich.console import Console
 
+    from harness.report.formats import WIDE
+
     console = Console()
-    return console if console.is_terminal else Console(width=160)
+    told = os.environ.get("COLUMNS", "").isdigit()
+    return console if console.is_terminal or told else Console(width=WIDE)
 
 
 def warn_broken(catalog: Catalog) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -18,8 +19,11 @@ from harness.cli.common import results_option, say
     metavar="DIR",
     help="Write them there.  [default: the pair's folder in figures; figures/curves of several]",
 )
+@click.option(
+    "--scale", type=click.Choice(["log", "linear"]), default="log", show_default=True, help="Of the axis of the losses."
+)
 @results_option
-def curves(pairs: tuple[str, ...], folder: Path | None, results: Path) -> None:
+def curves(pairs: tuple[str, ...], folder: Path | None, scale: Literal["log", "linear"], results: Path) -> None:
     """Draw the convergence curves of each PAIR, e.g. ifrnet-s+hce+hir, with its other seeds: PNG, PDF, SVG, and the
     data behind them as CSV. Also while it is in training."""
     from harness.outcome.pairs import find_pair, read_pair
@@ -29,5 +33,5 @@ def curves(pairs: tuple[str, ...], folder: Path | None, results: Path) -> None:
     store = Store(results)
     names = [find_pair(store, pair) for pair in dict.fromkeys(pairs)]
     drawn = [curves_of(read_pair(store, name), store) for name in names]
-    for path in draw_curves(drawn, folder or store.figures(names[0] if len(names) == 1 else "curves")):
+    for path in draw_curves(drawn, folder or store.figures(names[0] if len(names) == 1 else "curves"), scale):
         say(path)

@@ -21,10 +21,17 @@ FORMS = ("terminal", "markdown", "latex", "csv", "json", "html", "svg")
     "--output", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there."
 )
 @click.option("--mix-protocols", is_flag=True, help="Let rows of several protocols stand in one table, which says so.")
+@click.option("--speed", is_flag=True, help="Show how long a training step took, too; CSV and JSON always have it.")
 @click.option("--show-unmatched", is_flag=True, help="Give differences of arms that are not matched, with the reasons.")
 @results_option
 def table(
-    name: str | None, form: str, file: Path | None, mix_protocols: bool, show_unmatched: bool, results: Path
+    name: str | None,
+    form: str,
+    file: Path | None,
+    mix_protocols: bool,
+    speed: bool,
+    show_unmatched: bool,
+    results: Path,
 ) -> None:
     """Print the table of NAME: a suite, e.g. table1, a pair, e.g. ifrnet-s+hce+hir, or a published table, e.g.
     ifrnet-paper. Without NAME, of every pair in the results folder."""
@@ -32,6 +39,7 @@ def table(
     from harness.files import write_text
     from harness.report.formats import FORMATS, draw
     from harness.report.named import every_table, tables_named
+    from harness.report.tables import with_speed
     from harness.results.store import Store
 
     store = Store(results)
@@ -43,6 +51,8 @@ def table(
             log.warning("left out: %s", reason)
         if not sheets:
             raise HarnessError(f"no pair in {store.root} can be shown")
+    if speed:
+        sheets = list(map(with_speed, sheets))
     if file:
         write_text(file, FORMATS[form](sheets))
     elif form == "terminal":

@@ -10,6 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import HarnessError, suggestion
+from harness.registry.mask_choice import TRUTH
 from harness.results.records import Cost, Measured, PairRecord, Status, Tested, benchmark_of, slug_of
 from harness.results.rows import Row, whole_row
 from harness.results.store import RunFolder, Store
@@ -61,6 +62,20 @@ def means_of(rows: pd.DataFrame) -> Means:
     return {
         Column(*at): {name: value for name, value in of_column.items() if whole.loc[at, name]}
         for at, of_column in columns.mean().to_dict("index").items()
+    }
+
+
+def over_seeds(of_seeds: Sequence[Means]) -> Means:
+    """Mean over seeds, of what all of them have."""
+    first, *others = of_seeds
+    return {
+        at: {
+            name: sum(means[at][name] for means in of_seeds) / len(of_seeds)
+            for name in values
+            if all(name in means[at] for means in others)
+        }
+        for at, values in first.items()
+        if all(at in means for means in others)
     }
 
 
@@ -121,9 +136,13 @@ class ArmOutcome:
 
     @property
     def seconds_per_step(self) -> float | None:
-        """Median over the curve."""
-        seconds = [point.seconds for point in self.run.points()] if self.run else []
-        return median(seconds) if seconds else None
+        """Median over the curve; of an arm that trains with masks over what follows the first epoch, in which they are
+        made, if anything does."""
+        points = self.run.points() if self.run else []
+        masks = self.run.record().fingerprint.masks if self.run and self.run.started else None
+        if masks is not None and masks.get("name") != TRUTH:
+            points = [point for point in points if point.epoch > 0] or points
+        return median(point.seconds for point in points) if points else None
 
 
 @dataclass(frozen=True)

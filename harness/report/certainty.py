@@ -15,6 +15,8 @@ Noise = tuple[int, Mapping[Column, float]]
 """Number of A/A pairs, and their noise floor in dB by column."""
 
 
+RESOLVABLE = "Resolvable: the smallest true difference that so many seeds and clips find in 80 % of cases."
+
 At = TypeVar("At", bound=Hashable)
 
 
@@ -23,13 +25,16 @@ def uncertainty_lines(
 ) -> list[Line]:
     """Under the difference: its 95 % interval, and the smallest difference that these seeds would find. `of` is which
     difference, in a table of several, and `unit` that of all columns."""
-    prefix = f"{of}, " if of else ""
+
+    def line(what: str, cells: Iterable[Cell]) -> Line:
+        own = f"{what}{unit}"
+        return Line(f"{of}, {own}" if of else own, (*cells, *blank(costs)), short=own if of else "")
+
     if not any(found.estimate.interval for found in sure.values()):
         return []
-    lines = [Line(f"{prefix}95 % interval{unit}", (*(_interval(sure.get(at)) for at in columns), *blank(costs)))]
+    lines = [line("95 % interval", (_interval(sure.get(at)) for at in columns))]
     if any(found.estimate.resolvable for found in sure.values()):
-        cells = (*(_resolvable(sure.get(at)) for at in columns), *blank(costs))
-        lines.append(Line(f"{prefix}resolvable{unit}", cells))
+        lines.append(line("resolvable", (_resolvable(sure.get(at)) for at in columns)))
     return lines
 
 
@@ -37,7 +42,7 @@ def _interval(found: Certainty | None) -> Cell:
     if found is None or found.estimate.interval is None:
         return Cell()
     low, high = found.estimate.interval.low, found.estimate.interval.high
-    return Cell(f"[{low:+.3f}, {high:+.3f}]", (("low", low), ("high", high)))
+    return Cell(f"[{low:+z.3f}, {high:+z.3f}]", (("low", low), ("high", high)))
 
 
 def _resolvable(found: Certainty | None) -> Cell:
@@ -84,15 +89,13 @@ def noise_notes(noise: Noise, labels: Mapping[Column, str], of: str = "") -> lis
 
 
 def method_notes(sure: Iterable[Certainty], what: str = " in PSNR") -> list[str]:
-    """Where intervals come from or why there is none, and what resolvable means; `what` is what differs."""
+    """Where intervals come from or why there is none; `what` is what differs."""
     estimates = [found.estimate for found in sure]
     notes = []
     if methods := dict.fromkeys(found.method for found in estimates if found.interval):
         notes.append(f"Interval of the mean difference{what}: {'; '.join(methods)}.")
     reasons = dict.fromkeys(found.reason for found in estimates if not found.interval)
     notes += [f"No interval: {reason}." for reason in reasons if reason]
-    if any(found.resolvable for found in estimates):
-        notes.append("Resolvable: the smallest true difference that so many seeds and clips find in 80 % of cases.")
     return notes
 
 
@@ -106,7 +109,8 @@ def _judged(pairs: Sequence[PairOutcome], sure: Mapping[Column, Certainty]) -> l
     ]
     if checks and len(pairs) > 1:
         notes.append(
-            f"p after Holm's correction / Wilcoxon on clips: {', '.join(checks)}; bold where a difference is claimed."
+            f"p after Holm's correction / Wilcoxon on clips: {', '.join(checks)}"
+            + ("; bold where a difference is claimed." if any(found.claimed for found in sure.values()) else ".")
         )
     return notes
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,13 @@ from harness.results.store import Store
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
+    from matplotlib.figure import Figure, SubFigure
 
 SMOOTHING = 0.05  # of the curve's length
 SETTLED = 0.8  # of the curve: its last part
+
+Scale = Literal["log", "linear"]
+"""Of the axis of the losses."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ def curves_of(pair: PairOutcome, store: Store) -> Curves:
     last, steps = losses["step"].max(), pair.record.steps
     notes = [f"In training, step {last} of {steps}."] if last < steps else []
     notes += [f"{arm.label} has no curve yet." for arm in pair.arms if arm.label not in labels]
+    if len(seeds) > 1:
+        notes.append("Losses: band from the lowest to the highest seed.")
     difference = _difference(losses, labels, window) if len(labels) == 2 else None
     if difference is not None:
         notes += [f"Difference: {labels[1]} minus {labels[0]}.", _band(len(seeds))]
@@ -131,20 +136,26 @@ def _trained(pair: PairOutcome) -> bool:
     return started and all(arm.curve()["step"].max() == pair.record.steps for arm in pair.arms)
 
 
-def draw_curves(pairs: Sequence[Curves], folder: Path) -> list[Path]:
+def draw_curves(pairs: Sequence[Curves], folder: Path, scale: Scale = "log") -> list[Path]:
     """Write curves.png, .pdf and .svg, a panel a pair, and what is drawn: curves.csv, and difference.csv where there
     is one. The files written."""
+    with styled():
+        figure = figure_of(pairs, scale)
+        files = [save(figure, folder / f"curves.{form}", dpi=300) for form in ("png", "pdf", "svg")]
+    return files + _write_data(pairs, folder)
+
+
+def figure_of(pairs: Sequence[Curves], scale: Scale) -> Figure:
+    """A panel a pair, to be made and written where matplotlib is `styled`."""
     from matplotlib.figure import Figure
 
     across = min(len(pairs), 2)
     down = math.ceil(len(pairs) / across)
-    with styled():
-        figure = Figure(figsize=((COLUMN, PAGE)[across - 1], 3.3 * down), layout="constrained")
-        panels = figure.subfigures(down, across, squeeze=False).ravel()
-        for panel, curves in zip(panels, pairs, strict=False):
-            _panel(panel, curves)
-        files = [save(figure, folder / f"curves.{form}", dpi=300) for form in ("png", "pdf", "svg")]
-    return files + _write_data(pairs, folder)
+    figure = Figure(figsize=((COLUMN, PAGE)[across - 1], 3.5 * down), layout="constrained")
+    panels = figure.subfigures(down, across, squeeze=False).ravel()
+    for panel, curves in zip(panels, pairs, strict=False):
+        _panel(panel, curves, scale)
+    return figure
 
 
 def _write_data(pairs: Sequence[Curves], folder: Path) -> list[Path]:
@@ -163,48 +174,61 @@ def _write_data(pairs: Sequence[Curves], folder: Path) -> list[Path]:
     return [folder / name for name in tables]
 
 
-def _panel(panel: SubFigure, curves: Curves) -> None:
-    """One pair: losses, below them the difference, below that the caption."""
+def _panel(panel: SubFigure, curves: Curves, scale: Scale) -> None:
+    """One pair: title, losses, below them the difference, below that the caption."""
     from matplotlib.ticker import MaxNLocator
 
     shown = 1 if curves.difference is None else 2
     axes = panel.subplots(shown, 1, sharex=True, squeeze=False, height_ratios=[2, 1][:shown])[:, 0]
-    _draw_losses(axes[0], curves)
+    _draw_losses(axes[0], curves, scale)
     if curves.difference is not None:
         _draw_difference(axes[1], curves, curves.difference)
     for axis in axes:
         axis.grid(which="major")
         axis.margins(x=0.02)
-    axes[0].set_title(plain(textwrap.fill(curves.title, 46)))
+    panel.suptitle(plain(textwrap.fill(curves.title, 46)), fontsize=8)
     axes[-1].set_xlabel("step")
     axes[-1].xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
     panel.supxlabel(plain(textwrap.fill(curves.caption, 76)), fontsize=6, x=0.02, ha="left")
 
 
-def _draw_losses(axis: Axes, curves: Curves) -> None:
-    """The plain arm is drawn broad, so that one that runs over it leaves it visible."""
-    from matplotlib.ticker import LogLocator, NullLocator
+def _draw_losses(axis: Axes, curves: Curves, scale: Scale) -> None:
+    """The plain arm is drawn broad, so that one that runs over it leaves it visible. Of one seed what is smoothed is
+    seen, too; several are a band. The legend is above, where no curve is."""
 
     for label, colour, width in zip(curves.labels, (PLAIN, PLUGGED), (2.2, 1.0), strict=False):
         table = curves.losses.pivot(index="step", columns="seed", values=label)
-        smooth = table.rolling(curves.window, min_periods=1, center=True).mean().mean(axis=1)
-        axis.plot(table.index, table.to_numpy(), color=colour, alpha=0.25, linewidth=0.4)
+        smoothed = table.rolling(curves.window, min_periods=1, center=True).mean()
+        smooth = smoothed.mean(axis=1)
+        if table.shape[1] > 1:
+            low, high = smoothed.min(axis=1).to_numpy(), smoothed.max(axis=1).to_numpy()
+            axis.fill_between(table.index, low, high, color=colour, alpha=0.25, linewidth=0)
+        else:
+            axis.plot(table.index, table.to_numpy(), color=colour, alpha=0.25, linewidth=0.4)
         axis.plot(smooth.index, smooth.to_numpy(), color=colour, linewidth=width, label=plain(wrapped(label, 36)))
+    if scale == "log":
+        _logarithmic(axis)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.set_ylabel("training loss")
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, frameon=False)
+
+
+def _logarithmic(axis: Axes) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     axis.set_yscale("log")
     low, high = axis.get_ylim()
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)))
     axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.set_ylabel("training loss")
-    axis.legend(loc="upper right", framealpha=0.8)
 
 
 def _draw_difference(axis: Axes, curves: Curves, difference: pd.DataFrame) -> None:
-    """Raw, smoothed, and the band, around 0."""
+    """Smoothed with its band, around 0; of one seed also raw."""
     plain, plugged = (curves.losses.pivot(index="step", columns="seed", values=label) for label in curves.labels)
     step = difference["step"].to_numpy()
     axis.axhline(0, color="black", linewidth=0.6)
-    axis.plot(plain.index, (plugged - plain).to_numpy(), color=DIFFERENCE, alpha=0.25, linewidth=0.4)
+    if plain.shape[1] == 1:
+        axis.plot(plain.index, (plugged - plain).to_numpy(), color=DIFFERENCE, alpha=0.25, linewidth=0.4)
     axis.fill_between(step, difference["low"], difference["high"], color=DIFFERENCE, alpha=0.3, linewidth=0)
     axis.plot(step, difference["mean"].to_numpy(), color=DIFFERENCE, linewidth=1.0)
     axis.set_ylim(*limits(difference))

@@ -1,4 +1,6 @@
-"""Sheets as text: on a terminal, and in the formats that people paste. The same bytes for the same sheets.
+"""Sheets as text: on a terminal, and in the formats that people paste;
+
+The same bytes for the same sheets. LaTeX has a module of its own.
 
 No text of a sheet is a command of its format: a formula of a spreadsheet, a link, a tag.
 """
@@ -12,7 +14,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -20,68 +21,70 @@ from rich.text import Text
 from tabulate import tabulate
 
 from harness.printable import printable
+from harness.report.latex import as_latex
+from harness.report.layout import Block, Grid, Page, grids
 from harness.report.sheet import Cell, Sheet
 
 WIDE = 160  # columns of a picture
 
 
-@dataclass(frozen=True)
-class ScoreCell(Cell):
-    """A cell whose text is scores with a '/' between; `bold` has an entry for each."""
-
-    bold: tuple[bool, ...] = ()
-
-
 def draw(sheets: Sequence[Sheet], console: Console) -> None:
-    """On a terminal; where a table is too wide for it, scores stand over each other."""
-    for sheet in sheets:
+    """On a terminal; a table that is too wide for it is turned, folded or parted until it fits."""
+    for sheet in (sheet.for_people() for sheet in sheets):
         console.print(Text(sheet.title), style="bold", highlight=False)
-        drawn = _drawn(sheet, "/")
-        endless = console.options.update(width=10_000)
-        fits = console.measure(drawn, options=endless).maximum <= console.width
-        console.print(drawn if fits else _drawn(sheet, "\n"))
+        for grid in grids(sheet, Page(console.width, gap=3, edge=1)):
+            console.print(_drawn(grid))
         for note in sheet.notes:
             console.print(Text(note), style="italic", highlight=False)
+    for note in legend_of(sheets):
+        console.print(Text(note), style="italic", highlight=False)
 
 
-def _drawn(sheet: Sheet, separator: str) -> Table:
-    drawn = Table("")
-    drawn.columns[0].overflow = "fold"
-    for column in sheet.columns:
-        drawn.add_column(Text(column), justify="right")
-    for line in sheet.lines:
-        if line.rule:
+def legend_of(sheets: Sequence[Sheet]) -> list[str]:
+    """What signs mean that several sheets have: each said once."""
+    return list(dict.fromkeys(note for sheet in sheets for note in sheet.legend))
+
+
+def _drawn(grid: Grid) -> Table:
+    drawn = Table()
+    for at, (width, head) in enumerate(zip(grid.widths, grid.head, strict=True)):
+        drawn.add_column(_text(head), justify="right" if at else "left", width=width, overflow="fold")
+    for row, rule in zip(grid.rows, grid.rules, strict=True):
+        if rule:
             drawn.add_section()
-        cells = [Text(separator).join(Text(t, "bold" if b else "") for t, b in _pieces(cell)) for cell in line.cells]
-        drawn.add_row(Text(line.label), *cells)
+        drawn.add_row(*map(_text, row))
     return drawn
 
 
-def _pieces(cell: Cell) -> list[tuple[str, bool]]:
-    """The scores of a cell, and whether each is bold."""
-    pieces = cell.text.split("/")
-    bold = cell.bold if isinstance(cell, ScoreCell) and cell.bold else (cell.best,) * len(pieces)
-    return list(zip(pieces, bold, strict=True))
+def _text(block: Block) -> Text:
+    return Text("\n").join(Text.assemble(*((text, "bold" if bold else "") for text, bold in line)) for line in block)
 
 
 def _marked(cell: Cell, bold: Callable[[str], str], plain: Callable[[str], str]) -> str:
     """The cell's text, each score as `bold` or `plain` writes it."""
-    return "/".join(bold(plain(text)) if is_bold else plain(text) for text, is_bold in _pieces(cell))
+    return "/".join(bold(plain(text)) if is_bold else plain(text) for text, is_bold in cell.pieces)
 
 
 def as_markdown(sheets: Sequence[Sheet]) -> str:
     """GitHub's tables."""
     parts = []
-    for sheet in sheets:
+    for sheet in (sheet.for_people() for sheet in sheets):
         lines = [
             [_in_markdown(line.label), *(_marked(cell, "**{}**".format, _in_markdown) for cell in line.cells)]
             for line in sheet.lines
         ]
         header = ["", *map(_in_markdown, sheet.columns)]
         body = tabulate(lines, header, tablefmt="github", disable_numparse=True)
-        notes = ["- " + re.sub(r"^([-+=#>])", r"\\\1", _in_markdown(note)) for note in sheet.notes]
-        parts.append("\n".join([f"**{_in_markdown(sheet.title)}**", "", body, "", *notes]))
+        notes = map(_item, sheet.notes)
+        parts.append("\n".join([f"**{_in_markdown(sheet.title)}**", "", body, "", *notes]).rstrip())
+    if legend := legend_of(sheets):
+        parts.append("\n".join(map(_item, legend)))
     return "\n\n".join(parts).rstrip() + "\n"
+
+
+def _item(note: str) -> str:
+    """Of a list, and of nothing else that its first sign might begin."""
+    return "- " + re.sub(r"^([-+=#>])", r"\\\1", _in_markdown(note))
 
 
 MARKDOWN = re.compile(
@@ -95,54 +98,6 @@ MARKDOWN = re.compile(
 
 def _in_markdown(text: str) -> str:
     return MARKDOWN.sub(r"\\\g<0>", text)
-
-
-LATEX = {
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': "''",
-    "±": r"$\pm$",
-    "−": "$-$",
-    "Δ": r"$\Delta$",
-}
-
-
-def as_latex(sheets: Sequence[Sheet]) -> str:
-    r"""A `table` each, with the rules of the package booktabs; notes stand below the table."""
-    return "\n".join(line for sheet in sheets for line in _latex(sheet)) + "\n"
-
-
-def _latex(sheet: Sheet) -> Iterator[str]:
-    yield from (r"\begin{table}", r"  \centering", rf"  \caption{{{_in_latex(sheet.title)}}}")
-    yield from (rf"  \begin{{tabular}}{{l{'r' * len(sheet.columns)}}}", r"    \toprule")
-    yield "    " + " & ".join(["", *map(_in_latex, sheet.columns)]).strip() + r" \\"
-    yield r"    \midrule"
-    for line in sheet.lines:
-        if line.rule:
-            yield r"    \midrule"
-        cells = [_marked(cell, r"\textbf{{{}}}".format, lambda text: _in_latex(_minus(text))) for cell in line.cells]
-        # after the end of a line, [ and * are options of it
-        guard = "{}" if line.label.startswith(("[", "*")) else ""
-        yield "    " + " & ".join([guard + _in_latex(line.label), *cells]).rstrip() + r" \\"
-    yield from (r"    \bottomrule", r"  \end{tabular}")
-    if sheet.notes:
-        yield r"  \par\smallskip\footnotesize"
-        yield from (rf"  {_in_latex(note)}\par" for note in sheet.notes)
-    yield r"\end{table}"
-
-
-def _in_latex(text: str) -> str:
-    return "".join(LATEX.get(sign, sign) for sign in text)
-
-
-def _minus(text: str) -> str:
-    """A number's sign as a minus, where a hyphen would be set."""
-    return re.sub(r"^-(?=\d)", "−", text)
 
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
@@ -180,44 +135,63 @@ def _record(sheet: Sheet) -> dict[str, object]:
             values = {name: number if math.isfinite(number) else None for name, number in cell.values}
             cells[column] = {"text": cell.text, **values}
         rows.append({"row": line.label, "cells": cells})
-    return {"table": sheet.title, "columns": list(sheet.columns), "rows": rows, "notes": list(sheet.notes)}
+    return {"table": sheet.title, "columns": list(sheet.columns), "rows": rows, "notes": [*sheet.notes, *sheet.legend]}
 
 
 STYLE = """\
-body { font: 15px/1.4 sans-serif; margin: 2em; }
+body { font: 15px/1.4 sans-serif; margin: 2em; color-scheme: light dark; }
+div { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: bold; padding-bottom: .5em; }
-th, td { padding: .2em .7em; text-align: right; white-space: nowrap; }
-th:first-child { text-align: left; font-weight: normal; }
-thead { border-bottom: 1px solid; }
+h2 { font-size: 1em; margin: 1.5em 0 0; }
+th, td { padding: .2em .7em; text-align: right; vertical-align: top; }
+td span { white-space: nowrap; }
+th:first-child { text-align: left; font-weight: normal; min-width: 9em; }
+thead { border-bottom: 1px solid; vertical-align: bottom; }
 table { border-top: 2px solid; border-bottom: 2px solid; }
-tr.rule { border-top: 1px solid; }"""
+tr.rule { border-top: 1px solid; }
+@media (max-width: 60em) { body { margin: 1em; } th, td { padding: .2em .4em; } }
+@media print { body { margin: 0; font-size: 9px; } div { overflow: visible; } th:first-child { min-width: 0; } }"""
 
 
 def as_html(sheets: Sequence[Sheet]) -> str:
-    """A page that needs nothing else."""
+    """A page that needs nothing else. On a narrow one labels and scores fold, and what is still wider scrolls."""
     title = html.escape(sheets[0].title) if sheets else ""
     head = (
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n<style>\n{STYLE}\n</style>'
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title>\n<style>\n{STYLE}\n</style>"
     )
-    return "\n".join([head, *(line for sheet in sheets for line in _html(sheet)), "</html>"]) + "\n"
+    shown = [sheet.for_people() for sheet in sheets]
+    body = [line for sheet in shown for line in _html(sheet)]
+    return "\n".join([head, *body, *_listed(legend_of(shown)), "</html>"]) + "\n"
 
 
 def _html(sheet: Sheet) -> Iterator[str]:
-    header = "".join(f"<th>{html.escape(column)}</th>" for column in ("", *sheet.columns))
+    header = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in sheet.columns)
     yield from (
+        f"<h2>{html.escape(sheet.title)}</h2>",
+        f'<div tabindex="0" role="region" aria-label="{html.escape(sheet.title)}">',
         "<table>",
-        f"<caption>{html.escape(sheet.title)}</caption>",
-        f"<thead><tr>{header}</tr></thead>",
+        f"<thead><tr><th></th>{header}</tr></thead>",
         "<tbody>",
     )
     for line in sheet.lines:
-        cells = "".join(f"<td>{_marked(cell, '<b>{}</b>'.format, html.escape)}</td>" for cell in line.cells)
+        cells = "".join(f"<td>{_cell(cell)}</td>" for cell in line.cells)
         opening = '<tr class="rule">' if line.rule else "<tr>"
-        yield f"{opening}<th>{html.escape(line.label)}</th>{cells}</tr>"
-    yield from ("</tbody>", "</table>")
-    if sheet.notes:
-        yield from ("<ul>", *(f"<li>{html.escape(note)}</li>" for note in sheet.notes), "</ul>")
+        yield f'{opening}<th scope="row">{html.escape(line.label)}</th>{cells}</tr>'
+    yield from ("</tbody>", "</table>", "</div>", *_listed(sheet.notes))
+
+
+def _cell(cell: Cell) -> str:
+    """It folds after a '/' and at spaces, and within no number."""
+    if not cell.text:
+        return ""
+    marked = [(" ".join(f"<span>{html.escape(word)}</span>" for word in text.split(" ")), b) for text, b in cell.pieces]
+    return "/<wbr>".join(f"<b>{text}</b>" if bold else text for text, bold in marked)
+
+
+def _listed(notes: Sequence[str]) -> list[str]:
+    return ["<ul>", *(f"<li>{html.escape(note)}</li>" for note in notes), "</ul>"] if notes else []
 
 
 def as_terminal(sheets: Sequence[Sheet]) -> str:

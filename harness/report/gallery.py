@@ -247,7 +247,7 @@ def _psnr(arm: ArmOutcome, pick: Pick) -> float:
 
 def _headline(pair: PairOutcome, pick: Pick) -> str:
     sign = "+" if len(pair.arms) > 1 else ""
-    return f"{pair.column_label(pick.column)}, {pick.value:{sign}.2f} dB, rank {pick.rank} of {pick.count}"
+    return f"{pair.column_label(pick.column)}, {pick.value:{sign}z.2f} dB, rank {pick.rank} of {pick.count}"
 
 
 def _changed(pair: PairOutcome, what: str) -> HarnessError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from harness.errors import HarnessError, suggestion
-from harness.outcome.pairs import find_pair, read_pair
+from harness.outcome.pairs import PairOutcome, find_pair, read_pair
+from harness.outcome.seeds import of_all_seeds
 from harness.registry.plugins import discover
 from harness.report.sheet import Sheet
 from harness.results.records import PairRecord
@@ -34,27 +34,35 @@ def tables_named(store: Store, name: str, mix_protocols: bool = False, show_unma
 
 
 def every_table(store: Store, show_unmatched: bool = False) -> tuple[list[Sheet], list[str]]:
-    """Of every pair; and, in a line each, why one has none. Raises HarnessError where there is no pair at all."""
+    """Of every pair, one for all seeds of a comparison; and, in a line each, why one has none. Raises HarnessError
+    where there is no pair at all."""
+    from harness.report.tables import seed_sheets
+
     names = store.pairs()
     if not names:
         raise HarnessError(f"no pair in {store.root} yet: harness run makes one")
     if len(names) == 1:
         return _of_pair(store, names[0], show_unmatched), []
-    records, sheets, left_out = store.pair_records(), list[Sheet](), list[str]()
+    records, sheets, left_out, shown = store.pair_records(), list[Sheet](), list[str](), set[str]()
     for name in records:
         try:
-            sheets += _of_pair(store, name, show_unmatched, records)
+            pairs = [] if name in shown else _seeds(store, name, show_unmatched, records)
+            if not shown.issuperset(pair.name for pair in pairs):
+                sheets += seed_sheets(store, pairs, records)
+            shown.update(pair.name for pair in pairs)
         except HarnessError as error:
             left_out.append(str(error))
     return sheets, left_out
 
 
-def _of_pair(
-    store: Store, name: str, show_unmatched: bool, records: Mapping[str, PairRecord] | None = None
-) -> list[Sheet]:
-    """`records` are those of all pairs, where they are read already."""
-    from harness.report.tables import sheets_of
+def _of_pair(store: Store, name: str, show_unmatched: bool) -> list[Sheet]:
+    from harness.report.tables import seed_sheets
 
-    record = records[name] if records else store.pair(name)
-    pair = replace(read_pair(store, name, record), show_unmatched=show_unmatched)
-    return sheets_of(store, pair, store.pair_records() if records is None else dict(records))
+    records = store.pair_records()
+    return seed_sheets(store, _seeds(store, name, show_unmatched, records), records)
+
+
+def _seeds(store: Store, name: str, show_unmatched: bool, records: dict[str, PairRecord]) -> list[PairOutcome]:
+    """All seeds of a pair's comparison; `records` are those of all pairs."""
+    pair = replace(read_pair(store, name, records.get(name)), show_unmatched=show_unmatched)
+    return of_all_seeds(store, pair, records)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.outcome.exact import static_notes
-from harness.outcome.pairs import ArmOutcome, Column, Means, Outcome, PairOutcome, gaps_of
+from harness.outcome.pairs import ArmOutcome, Column, Means, Outcome, PairOutcome, gaps_of, over_seeds
 from harness.outcome.refusals import refusals
 from harness.results.records import PairRecord
 
@@ -34,10 +34,7 @@ def tested_notes(outcome: Outcome) -> list[str]:
     )
     masks = f"; masks: {data.masks}" if data.masks else ""
     tested = f", at test time {data.test_masks}" if data.test_masks else ""
-    notes = [
-        f"PSNR (dB) / SSIM, protocol {data.protocol}, test triplets: {counts}{masks}{tested}",
-        "MACs of one 1280x720 pair; thop: transposed convolutions counted over their output, as in the paper",
-    ]
+    notes = [f"PSNR (dB) / SSIM, protocol {data.protocol}, test triplets: {counts}{masks}{tested}."]
     notes += [f"{tests.data} is PARTIAL: {tests.partial}." for tests in data.tests if tests.partial]
     notes += [f"{name} is not available: {reason}" for name, reason in data.unavailable.items()]
     return notes
@@ -89,19 +86,23 @@ def time_notes(record: PairRecord) -> list[str]:
 
 
 def untrained_notes(pairs: Sequence[Outcome]) -> list[str]:
-    """What must be said of arms that are nowhere better than no network, with the first seed."""
-    pair = pairs[0]
-    evaluated = [arm for arm in pair.arms if arm.evaluated]
-    if not evaluated or not pair.reference.evaluated:
-        return []
-    mean = pair.reference.means()
-    losing = [arm.label for arm in evaluated if _loses(arm.means(), mean)]
+    """What must be said of arms that are nowhere better than no network, in the mean over seeds."""
+    pair, references = pairs[0], [pair.reference for pair in pairs]
+    of_seeds = zip(*(pair.arms for pair in pairs), strict=True)
+    losing = [arms[0].label for arms in of_seeds if learnt_nothing(arms, references)]
     if not losing:
         return []
     after = f"After {pair.record.steps} steps " if isinstance(pair, PairOutcome) else ""
     verb = "beats" if len(losing) == 1 else "beat"
     told = " yet, and the difference says nothing about the plug-ins" if len(pair.arms) == 2 else ""
     return [f"{after}{' and '.join(losing)} nowhere {verb} the mean of the two frames: no motion is learnt{told}."]
+
+
+def learnt_nothing(arms: Sequence[ArmOutcome], references: Sequence[ArmOutcome]) -> bool:
+    """Whether an arm, over its seeds, is nowhere better than no network on the same triplets."""
+    if not arms or not all(each.evaluated for each in (*arms, *references)):
+        return False
+    return _loses(over_seeds([arm.means() for arm in arms]), over_seeds([each.means() for each in references]))
 
 
 def _loses(means: Means, reference: Means) -> bool:

@@ -30,7 +30,7 @@ def p_values(found: Certainty | None) -> Values:
 
 
 def judged_notes(suite: Suite, of: Numbers) -> Iterator[str]:
-    """How the gains were judged, and what that makes bold."""
+    """How the gains were judged."""
     sure = [found for by_column in of.sure.values() for found in by_column.values()]
     several = any(column.metric for column in suite.columns)
     what = "" if several else " in PSNR"
@@ -42,6 +42,12 @@ def judged_notes(suite: Suite, of: Numbers) -> Iterator[str]:
             f"A difference{what} is claimed where p < 0.05 after Holm's correction over all {len(judged)} cells of "
             f"measured gains: in {claimed} of them. CSV and JSON have the p-values."
         )
+
+
+def bold_legend(suite: Suite, of: Numbers) -> Iterator[str]:
+    """What makes a measured value bold, where one is."""
+    if any(found.claimed for by_column in of.sure.values() for found in by_column.values()):
+        several = any(column.metric for column in suite.columns)
         best = "a value claimed to be better than" if several else "a PSNR claimed to be above"
         yield f"Bold, measured: a claimed difference, and {best} every one that it is compared with."
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError
 from harness.outcome.difference import difference
 from harness.outcome.exact import exact_in, moving_difference, without_exact
-from harness.outcome.pairs import ArmOutcome, Column, Means, PairOutcome, means_of, stem_of
+from harness.outcome.pairs import MEAN, ArmOutcome, Column, Means, PairOutcome, means_of, stem_of
 from harness.outcome.refusals import refusals
 from harness.outcome.seeds import Certainty, certainty, estimates
 from harness.report.published import PublishedRow, PublishedTable, Score, tables
@@ -36,13 +36,15 @@ Series = tuple[Values, ...]
 class Numbers:
     """By label of a row; rows of which nothing is known are not there. `gains` are over the row that it is compared
     with, mean over seeds, and `sure` is how sure each is; `remarks` say which were refused, or given though the arms
-    are not matched. `moving` and `moving_gains` are the same without static triplets, where there are any."""
+    are not matched. `moving` and `moving_gains` are the same without static triplets, where there are any, and
+    `references` what is no network, on the same triplets."""
 
     published: Mapping[str, Series]
     measured: Mapping[str, Series]
     moving: Mapping[str, Series]
     gains: Mapping[str, Series]
     moving_gains: Mapping[str, Series]
+    references: Mapping[str, Series]
     sure: Mapping[str, Mapping[SuiteColumn, Certainty]]
     remarks: tuple[str, ...]
 
@@ -74,7 +76,27 @@ def numbers(suite: Suite, rows: Rows, show_unmatched: bool) -> Numbers:
         for label, found in rows.items()
         if _has_static(suite, [each.arm for each in found.values()])
     }
-    return Numbers(_published(suite), known, moving_of, gains, moving_gains, _sure(suite, compared), tuple(remarks))
+    references, sure = _references(suite, rows), _sure(suite, compared)
+    return Numbers(_published(suite), known, moving_of, gains, moving_gains, references, sure, tuple(remarks))
+
+
+def _references(suite: Suite, rows: Rows) -> dict[str, Series]:
+    """Of the mean of the two frames, by its label; with the protocol's where several are mixed. Of what all rows agree
+    on: what is inside of the masks depends on which these are."""
+    found: dict[str, list[Series]] = {}
+    for pair in (each.pair for by_seed in rows.values() for each in by_seed.values()):
+        if pair.reference.evaluated:
+            series = (*_at(suite, pair.reference.means(), pair), {})
+            found.setdefault(pair.record.protocol, []).append(series)
+    agreed = {
+        protocol: tuple(
+            {name: value for name, value in at[0].items() if all(values.get(name) == value for values in at)}
+            for at in zip(*series, strict=True)
+        )
+        for protocol, series in found.items()
+    }
+    several = len(found) > 1
+    return {f"{MEAN}, {protocol}" if several else MEAN: series for protocol, series in agreed.items() if any(series)}
 
 
 def _has_static(suite: Suite, arms: Sequence[ArmOutcome]) -> bool:

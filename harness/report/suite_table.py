@@ -9,12 +9,11 @@ from dataclasses import replace
 from harness.errors import HarnessError
 from harness.outcome.exact import static_notes
 from harness.outcome.pairs import stem_of
-from harness.report.certainty import uncertainty_lines
-from harness.report.formats import ScoreCell
-from harness.report.notes import apart_notes, cost_notes, gap_notes, time_notes
+from harness.report.certainty import RESOLVABLE, uncertainty_lines
+from harness.report.notes import apart_notes, cost_notes, gap_notes, learnt_nothing, time_notes
 from harness.report.published import PublishedTable, tables
-from harness.report.sheet import Cell, Line, Sheet, blank
-from harness.report.suite_certainty import floor_notes, judged_notes, p_values, proven
+from harness.report.sheet import Cell, Line, ScoreCell, Sheet, blank
+from harness.report.suite_certainty import bold_legend, floor_notes, judged_notes, p_values, proven
 from harness.report.suite_numbers import Numbers, Series, Values, columns_of, minus, numbers, series_of
 from harness.report.tables import spec_of, state_of, title_of
 from harness.results.store import Store
@@ -38,10 +37,14 @@ def suite_sheet(
         two = " and ".join(f"{protocol} ({pair})" for protocol, pair in list(protocols.items())[:2])
         raise HarnessError(f"{name}: two protocols in one table: {two}; run one of them anew, or give --mix-protocols")
     of = numbers(suite, rows, show_unmatched)
-    lines = [line for row in suite.rows for line in _row(suite, row, rows, of)]
+    lines = [*_references(suite, of), *(line for row in suite.rows for line in _row(suite, row, rows, of))]
     columns = (*map(_head, suite.columns), COST)
     title = f"{suite.title} (MIXED PROTOCOLS: {', '.join(protocols)})" if len(protocols) > 1 else suite.title
-    return Sheet(title, columns, tuple(lines), (*_notes(name, suite, rows, of), *floor_notes(suite, rows, store)))
+    notes = (*_notes(name, suite, rows, of), *floor_notes(suite, rows, store))
+    tests = ", ".join(dict.fromkeys(column.test for column in suite.columns))
+    under = f" under protocol {', '.join(protocols)}" if protocols else ""
+    legend = (*_legend(suite, lines, of), *bold_legend(suite, of))
+    return Sheet(title, columns, tuple(lines), notes, legend, f"Tested on {tests}{under}.", name)
 
 
 def published_sheet(table: PublishedTable) -> Sheet:
@@ -49,8 +52,12 @@ def published_sheet(table: PublishedTable) -> Sheet:
     columns = list(dict.fromkeys(column for row in table.rows.values() for column in row.columns))
     lines = [Line(row.label, tuple(map(_cell, series_of(row, columns)))) for row in table.rows.values()]
     sources = [f"{row.label}: {row.source}." for row in table.rows.values() if row.source]
-    shown = "PSNR (dB) / SSIM / interpolation error, with 2, 4 and 3 digits whatever the source prints; - is not given."
-    return Sheet(table.title, (*columns, COST), tuple(lines), (shown, COUNTED, f"Source: {table.source}.", *sources))
+    errors = any(name == "ie" for line in lines for cell in line.cells for name, _ in cell.values)
+    digits = " / interpolation error, with 2, 4 and 3" if errors else ", with 2 and 4"
+    shown = f"PSNR (dB) / SSIM{digits} digits whatever the source prints{'; - is not given' if _absent(lines) else ''}."
+    tests = ", ".join(dict.fromkeys(column.split()[0] for column in columns))
+    notes, setting = (f"Source: {table.source}.", *sources), f"Published, on {tests}."
+    return Sheet(table.title, (*columns, COST), tuple(lines), notes, (shown, COUNTED), setting)
 
 
 def _head(column: SuiteColumn) -> str:
@@ -58,36 +65,50 @@ def _head(column: SuiteColumn) -> str:
     return title_of(column.label, spec_of(stem_of(column.metric))) if column.metric else column.label
 
 
-def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> Iterator[Line]:
+def _references(suite: Suite, of: Numbers) -> Iterator[Line]:
+    """What is no network, under each protocol."""
+    for label, series in of.references.items():
+        yield Line(f"{label}, measured" if of.published else label, tuple(_scores(suite, series, absent="-")))
+
+
+def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> list[Line]:
     """Published, measured, difference, then what the row gains, published and measured, and how sure that is; of these,
     what there is."""
 
-    def line(what: str, kind: str, cells: Iterable[Cell], rule: bool = False) -> Line:
-        return Line(f"{what}, {kind}" if of.published else what, tuple(cells), rule)
+    shown: list[Line] = []
+
+    def add(what: str, kind: str, cells: Iterable[Cell], rule: bool = False, short: str = "") -> None:
+        """`short` is what differs from the first line, whose label has all of the row's name."""
+        kind = kind if of.published else ""
+        label = ", ".join(filter(None, (what, kind)))
+        shown.append(Line(label, tuple(cells), rule, ", ".join(filter(None, (short, kind))) if shown else ""))
 
     label = row.label
-    rule = row != suite.rows[0] and (not row.against or bool(of.measured))
+    first = row == suite.rows[0]
+    rule = bool(of.references) if first else not row.against or bool(of.measured)
     published, measured = of.published.get(label), of.measured.get(label)
     if published:
-        yield line(label, "published", _scores(suite, published, _best(suite, row, of.published)), rule)
+        add(label, "published", _scores(suite, published, _best(suite, row, of.published)), rule)
     if any(rows.values()) or not of.published:
         bold = [*_leading(suite, proven(suite, row, of)), set()]
         cells = _scores(suite, measured, bold, ABSENT) if measured else _state(rows[label], len(suite.columns))
-        yield line(label, "measured", cells, rule and not published)
+        add(label, "measured", cells, rule and not published)
     if label in of.moving:
-        yield line(f"{label}, {MOVING}", "measured", _scores(suite, of.moving[label], absent=ABSENT))
+        add(f"{label}, {MOVING}", "measured", _scores(suite, of.moving[label], absent=ABSENT), short=MOVING)
     if published and measured:
-        yield line(label, "difference", _scores(suite, minus(measured, published), sign="+"))
-    gain = f"{label} minus {row.against}"
+        add(label, "difference", _scores(suite, minus(measured, published), sign="+"))
+    gain, less = f"{label} minus {row.against}", f"minus {row.against}"
     if published and row.against in of.published:
-        yield line(gain, "published", _scores(suite, minus(published, of.published[row.against]), sign="+"))
+        scores = _scores(suite, minus(published, of.published[row.against]), sign="+")
+        add(gain, "published", scores, short=less)
     if label in of.gains:
-        yield line(gain, "measured", _gained(suite, row, of))
+        add(gain, "measured", _gained(suite, row, of), short=less)
         if label in of.moving_gains:
             cells = _scores(suite, of.moving_gains[label], (), ABSENT, "+", more=1)
-            yield line(f"{gain}, {MOVING}", "measured", cells)
+            add(f"{gain}, {MOVING}", "measured", cells, short=f"{less}, {MOVING}")
         unit = "" if any(column.metric for column in suite.columns) else " (dB)"  # which heads tell where they differ
-        yield from uncertainty_lines(of.sure[label], suite.columns, 1, gain, unit)
+        shown += uncertainty_lines(of.sure[label], suite.columns, 1, gain, unit)
+    return shown
 
 
 def _state(found: Mapping[int, Found], columns: int) -> list[Cell]:
@@ -149,7 +170,7 @@ def _metric(metric: str, values: Values, bold: Iterable[str], sign: str, more: i
     if not math.isfinite(value):
         return Cell("-")
     return ScoreCell(
-        f"{value:{sign}.{(spec.digits if spec else 4) + more}f}", tuple(values.items()), bold=(metric in bold,)
+        f"{value:{sign}z.{(spec.digits if spec else 4) + more}f}", tuple(values.items()), bold=(metric in bold,)
     )
 
 
@@ -159,17 +180,13 @@ def _cell(values: Values, bold: Iterable[str] = (), sign: str = "", more: int = 
     if names and names != ["cost"]:
         names = ["psnr", "ssim", *(["ie"] if "ie" in values else [])]
     digits = {**DIGITS, "psnr": DIGITS["psnr"] + more}
-    text = "/".join(f"{values[name]:{sign}.{digits[name]}f}" if name in values else "-" for name in names)
+    text = "/".join(f"{values[name]:{sign}z.{digits[name]}f}" if name in values else "-" for name in names)
     return ScoreCell(text, tuple(values.items()), bold=tuple(name in bold for name in names))
 
 
 def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
-    yield from _shown(suite)
-    yield COUNTED
     if of.published:
-        source = tables()[suite.published].source
-        yield f"Published: {source}; - where it cannot be read; the best of a comparison is bold."
-        yield "Difference: measured minus published."
+        yield f"Published: {tables()[suite.published].source}."
     if not any(rows.values()):
         yield f"Nothing of this table is measured in this store: harness suite {name} runs what it needs."
     yield from _how(rows)
@@ -182,6 +199,7 @@ def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
     }
     yield from dict.fromkeys(cost_notes(replace(found.arm, label=label) for (label, _), found in _all(rows)))
     yield from (*gap_notes(arms, labels), *static_notes(arms, labels))
+    yield from _untrained(rows)
     yield from judged_notes(suite, of)
     for (label, seed), found in _all(rows):
         if found.rivals:
@@ -189,15 +207,47 @@ def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
     yield from of.remarks
 
 
-def _shown(suite: Suite) -> Iterator[str]:
+def _untrained(rows: Rows) -> Iterator[str]:
+    """Which arms are nowhere better than no network, in the mean over their seeds."""
+    losing: dict[int, list[str]] = {}
+    for label, by_seed in rows.items():
+        found = list(by_seed.values())
+        if learnt_nothing([each.arm for each in found], [each.pair.reference for each in found]):
+            losing.setdefault(found[0].pair.record.steps, []).append(label)
+    for steps, labels in losing.items():
+        yield (
+            f"{'; '.join(labels)}: after {steps} steps nowhere above the mean of the two frames: no motion is learnt "
+            "yet, and a difference of such rows says nothing about the plug-ins."
+        )
+
+
+def _absent(lines: Sequence[Line]) -> bool:
+    """Whether a cell says that there is no such number."""
+    return any(piece == "-" for line in lines for cell in line.cells for piece, _ in cell.pieces)
+
+
+def _legend(suite: Suite, lines: Sequence[Line], of: Numbers) -> Iterator[str]:
+    """What signs, words and bold digits mean, of those that are there."""
+    yield from _shown(suite, _absent(lines), bool(of.gains))
+    yield COUNTED
+    if of.published.keys() & of.measured.keys():
+        yield "Difference: measured minus published."
+    if any(bold for row in suite.rows for bold in _best(suite, row, of.published)):
+        yield "Bold, published: the best of a comparison."
+    if any(found.estimate.resolvable for by_column in of.sure.values() for found in by_column.values()):
+        yield RESOLVABLE
+
+
+def _shown(suite: Suite, absent: bool, gains: bool) -> Iterator[str]:
     """What the columns are, and where a gain is below 0."""
     metrics = dict.fromkeys(stem_of(column.metric) for column in suite.columns if column.metric)
     if not metrics:
-        yield "PSNR (dB) / SSIM."
+        yield "PSNR (dB) / SSIM" + ("; - where it cannot be read." if absent else ".")
         return
-    yield "PSNR (dB) / SSIM where the head of a column names no other unit; - is what an arm does not have."
+    has_none = "; - is what an arm does not have" if absent else ""
+    yield f"PSNR (dB) / SSIM where the head of a column names no other unit{has_none}."
     falling = [name for name in metrics if (spec := spec_of(name)) and not spec.higher_is_better]
-    if falling:
+    if falling and gains:
         yield f"Of {', '.join(falling)} less is better: there, a row that gains has a difference below 0."
     if any("@" in column.metric for column in suite.columns):
         yield "Of a part of the frames (inside the masks, by motion): the mean over triplets that have such pixels."
@@ -215,7 +265,9 @@ def _how(rows: Rows) -> Iterator[str]:
         if every.count(every[0]) == len(every):
             yield from filter(None, every[0])
         else:
-            yield from (f"{label}: {note}" for label, notes in by_label.items() for note in notes if note)
+            said = dict.fromkeys(note for notes in every for note in notes if note)
+            of = {note: [label for label, notes in by_label.items() if note in notes] for note in said}
+            yield from (f"{'; '.join(labels)}: {note}" for note, labels in of.items())
 
 
 def _tested(found: Found) -> Iterator[tuple[str, str]]:

@@ -17,13 +17,14 @@ from harness.outcome.pairs import (
     PairOutcome,
     gaps_of,
     means_of,
+    over_seeds,
     stem_of,
 )
 from harness.outcome.seeds import certainty, estimates, floor, of_all_seeds
 from harness.registry.catalog import catalog
 from harness.registry.mask_choice import TRUTH
 from harness.registry.specs import MetricSpec
-from harness.report.certainty import Noise, uncertainty_lines, uncertainty_notes
+from harness.report.certainty import RESOLVABLE, Noise, uncertainty_lines, uncertainty_notes
 from harness.report.notes import (
     NOT_COUNTED,
     apart_notes,
@@ -38,25 +39,47 @@ from harness.report.sheet import Cell, Line, Sheet, blank, scores
 from harness.results.records import PairRecord
 from harness.results.store import Store
 
+MOVING_ALONE = "without static triplets"
 MOVING = "still < 2, slow < 8, fast < 24"
 OF_SETS = "One value for all triplets of a level together: it has no interval."
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
+SPEED = COSTS[-1:]
+COUNTED = "MACs of one 1280x720 pair; thop: transposed convolutions counted over their output, as in the paper."
+TIMED = f"{SPEED[0]}: median; of an arm with masks after the first epoch, in which they are made, if there are more."
+PARTS = f"Mean over images that have such pixels; by pixels of true motion between the inputs: {MOVING}."
 
 
 def sheets_of(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -> list[Sheet]:
     """A pair's table, with every other seed of the same comparison among the store's pairs, and its noise floor."""
-    return pair_sheets(of_all_seeds(store, pair, records), floor(store, pair, records))
+    return seed_sheets(store, of_all_seeds(store, pair, records), records)
+
+
+def seed_sheets(store: Store, pairs: Sequence[PairOutcome], records: dict[str, PairRecord]) -> list[Sheet]:
+    """The table of these seeds of one comparison, and its noise floor."""
+    return pair_sheets(pairs, floor(store, pairs[0], records))
 
 
 def pair_sheets(pairs: Sequence[PairOutcome], noise: Noise = (0, {})) -> list[Sheet]:
     """Scores and costs; further metrics; the difference by region. `pairs` are of the same comparison, one a seed, and
     `noise` is that of `harness.outcome.seeds.floor`. Raises HarnessError for unmatched arms."""
-    pair, gained = pairs[0], _mean([gains(pair) for pair in pairs])
+    pair, gained = pairs[0], over_seeds([gains(pair) for pair in pairs])
     sheets = [_scores(pairs, gained, noise), *_further(pairs, gained)]
     regions = [str(name) for name in pair.reference.rows.columns if str(name).startswith("psnr@")]
     if gained and regions:
         sheets.append(_regions(pair, gained, regions))
-    return [replace(sheet, notes=(*unmatched_notes(pairs), *sheet.notes)) for sheet in sheets]
+    if unmatched := unmatched_notes(pairs):
+        first, *others = (replace(sheet, title=f"{sheet.title} (NOT MATCHED)") for sheet in sheets)
+        sheets = [replace(first, notes=(*unmatched, *first.notes)), *others]
+    return _named(sheets, pair)
+
+
+def _named(sheets: Sequence[Sheet], outcome: Outcome) -> list[Sheet]:
+    """With what refers to each, and what a caption says; tables below the first say whose they are."""
+    arm, tests = outcome.record.labels[-1], ", ".join(tests.name for tests in outcome.record.tests)
+    tested = f"Tested on {tests} under protocol {outcome.record.protocol}."
+    first, *others = sheets
+    named = [replace(first, name=arm, setting=tested)]
+    return named + [replace(sheet, name=f"{arm} {sheet.title}", setting=f"{arm}. {tested}") for sheet in others]
 
 
 def evaluation_sheets(outcome: Outcome) -> list[Sheet]:
@@ -65,7 +88,19 @@ def evaluation_sheets(outcome: Outcome) -> list[Sheet]:
     lines += _arm(outcome.arms, outcome.columns, outcome.record.ssim)
     labels = (*map(outcome.column_label, outcome.columns), *COSTS)
     notes = (*tested_notes(outcome), *cost_notes(outcome.arms), *odd_notes([outcome]), *untrained_notes([outcome]))
-    return [Sheet(outcome.record.title, labels, tuple(lines), notes), *_further([outcome], {})]
+    first = Sheet(outcome.record.title, labels, tuple(lines), notes, _legend(outcome.arms), quiet=SPEED)
+    return _named([first, *_further([outcome], {})], outcome)
+
+
+def _legend(arms: Sequence[ArmOutcome], *more: str) -> tuple[str, ...]:
+    """What heads mean below which there is something."""
+    counted = any(arm.cost and arm.cost.macs is not None for arm in arms)
+    return (*([COUNTED] if counted else []), *more)
+
+
+def with_speed(sheet: Sheet) -> Sheet:
+    """With what is left out where nobody asks for it: how long a training step took."""
+    return replace(sheet, quiet=(), legend=(*sheet.legend, TIMED)) if sheet.quiet == SPEED else sheet
 
 
 def _further(outcomes: Sequence[Outcome], gained: Means) -> list[Sheet]:
@@ -77,23 +112,9 @@ def _further(outcomes: Sequence[Outcome], gained: Means) -> list[Sheet]:
     of_motion = dict.fromkeys(map(stem_of, first.record.motion))
     return [
         *(_metric(outcomes, gained, name) for name in names),
-        *(replace(_metric(outcomes, gained, name), notes=(OF_SETS,)) for name in first.record.of_sets),
+        *(replace(_metric(outcomes, gained, name), legend=(OF_SETS,)) for name in first.record.of_sets),
         *(_motion(outcomes, gained, name) for name in of_motion),
     ]
-
-
-def _mean(of_seeds: Sequence[Means]) -> Means:
-    """Over seeds, of what all of them have."""
-    first, *others = of_seeds
-    return {
-        at: {
-            name: sum(means[at][name] for means in of_seeds) / len(of_seeds)
-            for name in values
-            if all(name in means[at] for means in others)
-        }
-        for at, values in first.items()
-        if all(at in means for means in others)
-    }
 
 
 def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
@@ -111,13 +132,20 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     notes = [*tested_notes(pair), *cost_notes(pair.arms)]
     labels = (*map(pair.column_label, columns), *COSTS)
     seeds = ", ".join(str(pair.record.seed) for pair in pairs)
-    title = f"{pair.record.title}, {'mean over seeds' if len(pairs) > 1 else 'seed'} {seeds}"
+    title = f"{pair.record.title}{elsewhere(pair.record)}, {'mean over seeds' if len(pairs) > 1 else 'seed'} {seeds}"
     if pair.bit_equal:
         notes.append("Both arms ended with the same baseline weights, bit for bit.")
     notes += [f"Control: {verdict}." for each in pairs if (verdict := judged(each))]
     notes += [*apart_notes(pair.record), *time_notes(pair.record), *odd_notes(pairs)]
     notes += [*uncertainty_notes(pairs, sure, noise), *untrained_notes(pairs)]
-    return Sheet(title, labels, tuple(lines), tuple(notes))
+    resolvable = [RESOLVABLE] if any(found.estimate.resolvable for found in sure.values()) else []
+    return Sheet(title, labels, tuple(lines), tuple(notes), _legend(pair.arms, *resolvable), quiet=SPEED)
+
+
+def elsewhere(record: PairRecord) -> str:
+    """`, tested on layers:motion=40` where that was asked for and is not what was trained on."""
+    sets = [[(part.name, part.given) for part in of] for of in (record.comparison.tests, record.comparison.data)]
+    return f", tested on {record.asked.test}" if record.asked.test and sets[0] != sets[1] else ""
 
 
 def _arm(of_seeds: Sequence[ArmOutcome], columns: list[Column], ssim: str) -> list[Line]:
@@ -125,13 +153,13 @@ def _arm(of_seeds: Sequence[ArmOutcome], columns: list[Column], ssim: str) -> li
     arm = of_seeds[0]
     if not all(each.evaluated for each in of_seeds):
         return [Line(arm.label, (Cell(state_of(arm)), *blank(len(columns) - 1), *_costs(arm)))]
-    means, gaps = _mean([each.means() for each in of_seeds]), _gaps(of_seeds)
+    means, gaps = over_seeds([each.means() for each in of_seeds]), _gaps(of_seeds)
     cells = [_pair_of(means.get(at, {}), ssim) or Cell(_gap(gaps.get(at, {}), ssim)) for at in columns]
     lines = [Line(arm.label, (*cells, *_costs(arm)))]
     if any(exact_in(each.rows) for each in of_seeds):
-        moving = _mean([means_of(without_exact(each.rows)) for each in of_seeds])
+        moving = over_seeds([means_of(without_exact(each.rows)) for each in of_seeds])
         cells = [_pair_of(moving.get(at, {}), ssim) or Cell() for at in columns]
-        lines.append(Line(f"{arm.label}, without static triplets", (*cells, *blank(len(COSTS)))))
+        lines.append(Line(f"{arm.label}, {MOVING_ALONE}", (*cells, *blank(len(COSTS))), short=MOVING_ALONE))
     return lines
 
 
@@ -140,9 +168,9 @@ def _difference_without_static(pairs: Sequence[PairOutcome]) -> list[Line]:
     evaluated."""
     if not any(exact_in(arm.rows) for pair in pairs for arm in pair.arms):
         return []
-    means = _mean([means_of(moving_difference(pair)) for pair in pairs])
+    means = over_seeds([means_of(moving_difference(pair)) for pair in pairs])
     cells = [_pair_of(means.get(at, {}), pairs[0].record.ssim, "+") or Cell() for at in pairs[0].columns]
-    return [Line("difference, without static triplets", (*cells, *blank(len(COSTS))))]
+    return [Line(f"difference, {MOVING_ALONE}", (*cells, *blank(len(COSTS))), short=MOVING_ALONE)]
 
 
 def _costs(arm: ArmOutcome) -> list[Cell]:
@@ -183,7 +211,7 @@ def state_of(arm: ArmOutcome) -> str:
 
 
 def _number(value: float, digits: int, sign: str = "") -> Cell:
-    return Cell(f"{value:{sign}.{digits}f}", (("value", value),))
+    return Cell(f"{value:{sign}z.{digits}f}", (("value", value),))
 
 
 def _billions(macs: int | None, sign: str = "") -> Cell:
@@ -207,7 +235,7 @@ def _metric(pairs: Sequence[Outcome], gained: Means, name: str) -> Sheet:
     lines, pair, spec = [], pairs[0], spec_of(name)
     digits = spec.digits if spec else 4
     for of_seeds in zip(*((pair.reference, *pair.arms) for pair in pairs), strict=True):
-        means = _mean([arm.means() for arm in of_seeds]) if all(arm.evaluated for arm in of_seeds) else {}
+        means = over_seeds([arm.means() for arm in of_seeds]) if all(arm.evaluated for arm in of_seeds) else {}
         gaps = _gaps(of_seeds)
         cells = [_value(means, at, name, digits) for at in pair.columns]
         cells = [
@@ -235,7 +263,7 @@ def _motion(outcomes: Sequence[Outcome], gained: Means, name: str) -> Sheet:
     columns = list(dict.fromkeys(part.rpartition("-")[2] for part in parts))
     groups = list(dict.fromkeys(part.rpartition("-")[0] for part in parts))
     arms = [
-        (of_seeds[0].label, _mean([arm.means() for arm in of_seeds]), digits, "")
+        (of_seeds[0].label, over_seeds([arm.means() for arm in of_seeds]), digits, "")
         for of_seeds in zip(*(outcome.arms for outcome in outcomes), strict=True)
         if all(arm.evaluated for arm in of_seeds)
     ]
@@ -250,8 +278,7 @@ def _motion(outcomes: Sequence[Outcome], gained: Means, name: str) -> Sheet:
                     whose = ", ".join(filter(None, (first.column_label(at), label, group)))
                     lines.append(Line(whose, tuple(cell if cell.values else Cell("-") for cell in cells), rule=rule))
                     rule = False
-    note = f"Mean over images that have such pixels; by pixels of true motion between the inputs: {MOVING}."
-    return Sheet(title_of(name, spec), tuple(columns), tuple(lines), (note,))
+    return Sheet(title_of(name, spec), tuple(columns), tuple(lines), legend=(PARTS,))
 
 
 def spec_of(metric: str) -> MetricSpec | None:
@@ -275,10 +302,11 @@ def _regions(pair: PairOutcome, gained: Means, regions: list[str]) -> Sheet:
     record = pair.record
     masks = record.test_masks if record.test_masks and record.regions == record.network_masks[-1] else record.masks
     frames = "the middle frame" if masks == TRUTH else "either input"
-    inside = f"inside and outside of the masks ({masks}) of {frames}, and of those " if masks else ""
     known = ", ".join(tests.name for tests in record.tests if tests.knows_truth)
     motion = f"; of {known} by the true motion" if known else ""
-    moving = f"that move by so many pixels between the inputs ({MOVING})"
-    note = f"Mean over images of the PSNR of the pixels {inside}{moving}{motion}."
     columns = tuple(name.removeprefix("psnr@") for name in regions)
-    return Sheet("Where the difference in PSNR is (dB)", columns, tuple(lines), (note,))
+    groups = [f"inside and outside of the masks ({masks}) of {frames}"] if masks and "inside" in columns else []
+    if "still" in columns:
+        groups.append(f"that move by so many pixels between the inputs ({MOVING}){motion}")
+    legend = f"Mean over images of the PSNR of the pixels {', and of those '.join(groups)}."
+    return Sheet("Where the difference in PSNR is (dB)", columns, tuple(lines), legend=(legend,))

@@ -47,7 +47,7 @@ def card(baseline: str, file: Path, runs: Sequence[RunFolder], outcome: Outcome)
     for column in outcome.columns:
         plain, own = before[column]["psnr"], after[column]["psnr"]
         count = (outcome.arms[0].rows[["test", "level"]] == [column.test, column.level]).all(axis=1).sum()
-        lines.append(f"| {column.test} {column.level} | {count} | {plain:.2f} | {own:.2f} | {own - plain:+.2f} |")
+        lines.append(f"| {column.test} {column.level} | {count} | {plain:.2f} | {own:.2f} | {own - plain:+z.2f} |")
     return "\n".join(lines) + "\n"
 
 

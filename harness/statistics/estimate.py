@@ -111,7 +111,7 @@ def estimate(differences: pd.DataFrame) -> Estimate:
     one = table.seeds == 1
     return Estimate(
         **facts,
-        method="t over clips, single seed: nothing is said of retraining" if one else "t over seeds and clips",
+        method="t over clips" if one else "t over seeds and clips",
         interval=_t_interval(table, spread),
         p_value=max(part.p_value(table.mean) for part in (spread, seeds) if part),
         resolvable=None if one else smallest_found(spread),

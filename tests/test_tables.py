@@ -1,0 +1,162 @@
+"""Tables as people read them: no number says less than nothing, what is said is said once, and of nothing else than
+what is there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli.table import table as table_command
+from harness.outcome.pairs import MEAN, read_pair
+from harness.report.certainty import RESOLVABLE
+from harness.report.formats import FORMATS
+from harness.report.published import tables
+from harness.report.sheet import Sheet
+from harness.report.suite_table import published_sheet
+from harness.report.tables import COUNTED, SPEED, pair_sheets
+from harness.results import lines
+from harness.results.records import Asked
+from harness.results.rows import Row, prepare, write_rows
+from harness.results.store import Store
+from harness.results.trail import Point
+from tests.stores import LEVELS, PROTOCOL, fingerprint, numbers, put, put_run, suite, table1, written
+
+RIFE, IFRNET, *_ = suite("table1").pairs()
+LESS_THAN_NOTHING = re.compile(r"(-|−|\$-\$)0(\.0+)?(?![\d.])")
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "latex", "html", "json"])
+def test_what_rounds_to_nothing_has_no_minus(tmp_path: Path, form: str) -> None:
+    """A loss of 10 µdB, in a pair's table and in a suite's."""
+    name = put(tmp_path, RIFE, (25.0, 25.0), added=lambda level, at: -1e-5 * (1 + at))
+    text = FORMATS[form]([*pair_sheets([read_pair(Store(tmp_path), name)]), table1(tmp_path)])
+    assert not LESS_THAN_NOTHING.findall(re.sub(r'": -?[\d.e-]+', "", text))
+    assert "+0.000" in text
+
+
+def put_mean(root: Path, psnr: float) -> None:
+    """Rows of the mean of the two frames, two triplets a level."""
+    store = Store(root)
+    rows = [
+        Row(
+            data=data,
+            level=level,
+            triplet=triplet,
+            clip=triplet,
+            protocol=PROTOCOL,
+            weights="none",
+            masks="none",
+            regions="none",
+            values={"psnr": psnr, "ssim": 0.8, "psnr@inside": psnr},
+        )
+        for data, levels in LEVELS.items()
+        for level in levels
+        for triplet in "ab"
+    ]
+    path = store.reference
+    write_rows(path, prepare(path, rows[0].values), rows)
+
+
+def put_seeds(root: Path, asked: Asked, psnr: dict[int, tuple[float, float]]) -> list[str]:
+    return [put(root, asked.model_copy(update={"seed": seed}), of_seed) for seed, of_seed in psnr.items()]
+
+
+def run_table(*arguments: str) -> str:
+    done = CliRunner().invoke(table_command, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def said(sheet: Sheet) -> list[str]:
+    return [*sheet.notes, *sheet.legend]
+
+
+def test_all_seeds_of_a_comparison_are_one_table(tmp_path: Path) -> None:
+    """And of two comparisons two, whose legends stand below once."""
+    put_seeds(tmp_path, RIFE, {0: (25.0, 25.1), 1: (25.1, 25.3), 2: (25.2, 25.2)})
+    text = run_table("--results", str(tmp_path), "--format", "markdown")
+    assert text.count("mean over seeds 0, 1, 2") == text.count("| difference ") == 1
+    put(tmp_path, IFRNET, (26.0, 25.9))
+    text = run_table("--results", str(tmp_path), "--format", "markdown")
+    assert text.count("| difference ") == 2
+    assert text.count(COUNTED) == 1
+    assert text.rstrip().splitlines()[-2:] == [f"- {COUNTED}", f"- {RESOLVABLE}"]
+
+
+def test_an_unmatched_pair_says_why_once(tmp_path: Path) -> None:
+    put_mean(tmp_path, 20.0)
+    name = put(tmp_path, RIFE, (25.0, 25.1), batch=8, more=lambda arm, at: {"psnr@inside": 20.0})
+    first, *others = pair_sheets([replace(read_pair(Store(tmp_path), name), show_unmatched=True)])
+    assert others
+    assert all(sheet.title.endswith("(NOT MATCHED)") for sheet in (first, *others))
+    assert "recipe.batch: 24 -> 8" in first.notes[0]
+    assert not any("NOT MATCHED" in note for sheet in others for note in sheet.notes)
+
+
+def test_no_legend_is_of_a_sign_that_is_not_there(tmp_path: Path) -> None:
+    alone = table1(tmp_path)
+    assert not any("where it cannot be read" in note or "Difference" in note for note in said(alone))
+    assert "Bold, published: the best of a comparison." in alone.legend
+    put(tmp_path, RIFE, (25.0, 25.1))
+    assert "Difference: measured minus published." in table1(tmp_path).legend
+    for published in map(published_sheet, tables().values()):
+        absent = any(piece == "-" for line in published.lines for cell in line.cells for piece, _ in cell.pieces)
+        assert absent == any("- is not given" in note for note in published.legend)
+        errors = any(cell.text.count("/") == 2 for line in published.lines for cell in line.cells)
+        assert errors == any("interpolation error" in note for note in published.legend)
+
+
+def test_a_suite_has_what_is_no_network_and_says_what_learnt_nothing(tmp_path: Path) -> None:
+    """In the mean over seeds: one arm is above with one seed and below with two, the other the other way round."""
+    put_mean(tmp_path, 25.0)
+    put_seeds(tmp_path, RIFE, {0: (25.5, 24.0), 1: (24.5, 24.0), 2: (24.5, 28.0)})
+    sheet = table1(tmp_path)
+    assert sheet.lines[0].label == f"{MEAN}, measured"
+    assert sheet.lines[1].rule
+    assert numbers(sheet)[f"{MEAN}, measured", "SNU easy", "psnr"] == 25.0
+    (note,) = [note for note in sheet.notes if "no motion is learnt" in note]
+    assert note.startswith("RIFE: after 9 steps nowhere above the mean of the two frames")
+    names = [name for name in Store(tmp_path).pairs() if name.startswith("rife")]
+    first, *_ = pair_sheets([read_pair(Store(tmp_path), name) for name in names])
+    (note,) = [note for note in first.notes if "no motion is learnt" in note]
+    assert note.startswith("After 9 steps rife nowhere beats")
+
+
+def test_a_step_is_timed_without_the_making_of_masks_and_shown_where_asked(tmp_path: Path) -> None:
+    name = put(tmp_path, RIFE, (25.0, 25.1))
+    store = Store(tmp_path)
+    for run, masks, epoch in zip(store.pair(name).runs, (None, {"name": "supervoxel"}), (0, 1), strict=True):
+        folder = store.run(run)
+        put_run(folder, run, fingerprint(masks=masks))
+        points = [Point(1, 0, 0.5, 0.5, 0.1, 3.0), Point(2, epoch, 0.5, 0.5, 0.1, 1.0)]
+        lines.write(folder.curve, Point._fields, map(written, points))
+    sheet, *_ = pair_sheets([read_pair(store, name)])
+    found = {arm: value for (arm, column, _), value in numbers(sheet).items() if (column,) == SPEED}
+    assert list(found.values()) == [2.0, 1.0]
+    assert SPEED[0] not in run_table("--results", str(tmp_path), "--format", "markdown")
+    asked = run_table("--results", str(tmp_path), "--format", "markdown", "--speed")
+    assert f"| {SPEED[0]}" in asked
+    assert f"- {SPEED[0]}: median" in asked
+
+
+@pytest.mark.parametrize(
+    ("test", "named"), [("", ""), ("clips", ""), ("layers:motion=40", ", tested on layers:motion=40")]
+)
+def test_a_title_names_test_sets_that_are_not_those_of_training(tmp_path: Path, test: str, named: str) -> None:
+    name = put(tmp_path, Asked(baseline="rife", plugins="hce", data="clips", test=test), (25.0, 25.1))
+    first, *_ = pair_sheets([read_pair(Store(tmp_path), name)])
+    assert first.title == f"by hand{named}, seed 0"
+
+
+def test_a_pipe_is_as_wide_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, RIFE, (25.0, 25.1))
+    widths = {}
+    for told in ("", "70"):
+        monkeypatch.setenv("COLUMNS", told)
+        widths[told] = max(map(len, run_table("table1", "--results", str(tmp_path)).splitlines()))
+    assert 120 < widths[""] <= 160
+    assert widths["70"] <= 70
