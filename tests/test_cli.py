@@ -18,7 +18,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from harness.cli.cost import _arm as arm_of
 from harness.cli.main import main
+from harness.registry.catalog import catalog
 from harness.results.envelope import write
 from harness.results.records import Status
 from harness.results.store import RunFolder, Store
@@ -133,6 +135,13 @@ def test_list_show_and_curves(finished: str, harness: Harness) -> None:
     code, out, _ = harness("curves", "ifrnet-s+hce+hir")
     assert code == 0
     assert all(Path(line).exists() for line in out.splitlines())
+
+
+def test_an_arm_is_found_by_its_run(finished: str, results: Path) -> None:
+    runs = run_folders(results)
+    for arm, run in runs.items():
+        assert arm_of(run.name, "", catalog(), Store(results)).label == arm
+        assert arm_of(run.name[:-3], "", catalog(), Store(results)).label == arm
 
 
 def test_a_difference_between_unmatched_runs_is_refused(finished: str, harness: Harness, results: Path) -> None:

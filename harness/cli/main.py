@@ -27,10 +27,11 @@ from harness.cli.data import data
 from harness.cli.evaluate import evaluate
 from harness.cli.gallery import gallery
 from harness.cli.licences import licences
-from harness.cli.listing import list_all, show
+from harness.cli.listing import list_all
 from harness.cli.masks import masks
 from harness.cli.new import new
 from harness.cli.run import run
+from harness.cli.show import show
 from harness.cli.streams import drop_unwritten, open_streams, unread
 from harness.cli.suite import suite
 from harness.cli.table import table

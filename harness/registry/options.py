@@ -14,6 +14,7 @@ from typing import Any, ClassVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import HarnessError, suggestion
+from harness.registry.docstrings import described
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Option:
-    """One keyword-only parameter of a factory."""
+    """One keyword-only parameter of a factory. `meaning` is what the factory's docstring says of it."""
 
     name: str
     type: Any
     default: Any
+    meaning: str = ""
     empty: ClassVar[Any] = inspect.Parameter.empty  # the default of an option that must be given
 
     @property
@@ -104,8 +106,9 @@ def _quote(option: str, rest: str = "...") -> str:
 def options_of(factory: Callable[..., Any], preset: Mapping[str, Any]) -> dict[str, Option]:
     """What a user may set: the factory's keyword-only parameters, less those the spec has preset."""
     hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    meanings = described(factory)
     return {
-        name: Option(name, hints.get(name, str), parameter.default)
+        name: Option(name, hints.get(name, str), parameter.default, meanings.get(name, ""))
         for name, parameter in inspect.signature(factory).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY and name not in preset
     }
