@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.verbosity import warn
 from harness.printable import printable
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def _set_data_root(context: click.Context, option: click.Parameter, value: str |
 data_root_option = click.option(
     "--data-root",
     metavar="DIR",
+    envvar="HARNESS_DATA",
     expose_value=False,
     callback=_set_data_root,
     help="Folder with the data sets; also HARNESS_DATA.",
@@ -106,7 +108,7 @@ def output() -> Console:
 def warn_broken(catalog: Catalog) -> None:
     """One line on stderr for each plug-in that had to be left out."""
     for broken in catalog.broken:
-        say(f"harness: warning: left out: {broken}", err=True)
+        warn(f"left out: {broken}")
 
 
 @contextmanager

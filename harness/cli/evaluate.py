@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.common import data_root_option, find_device, output, results_option, stoppable, warn_broken
+from harness.cli.defaults import tell
 
 
 @click.command("eval")
@@ -60,6 +61,7 @@ def evaluate(
 
     known = catalog()
     warn_broken(known)
+    tell()
     world = World(0, 1, find_device(device))
     store = Store(results)
     given = find_trained(weights, known, store)

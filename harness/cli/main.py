@@ -18,9 +18,11 @@ from typing import Any
 import click
 
 from harness import __version__
+from harness.cli import completion, defaults, verbosity
 from harness.cli.audit import audit
 from harness.cli.check import check
 from harness.cli.common import say
+from harness.cli.config import config
 from harness.cli.cost import cost
 from harness.cli.curves import curves
 from harness.cli.data import data
@@ -46,9 +48,14 @@ UNREAD = 128 + signal.SIGPIPE
 
 class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
-        """Not left to click, for which every broken pipe is that of the output."""
+        """Not left to click, for which every broken pipe is that of the output; with the defaults of a file."""
+        if not ctx.params["no_defaults"]:
+            ctx.obj = defaults.read(self)
+            ctx.default_map = dict(ctx.obj.values) if ctx.obj else None
         try:
             return super().invoke(ctx)
+        except click.BadParameter as error:
+            raise defaults.refused(error) or error from error
         except OSError as error:
             if unread(error):
                 raise SystemExit(UNREAD) from error
@@ -57,13 +64,16 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
-def cli() -> None:
+@click.option("--no-defaults", is_flag=True, help="Leave harness.toml and [tool.harness] of pyproject.toml alone.")
+def cli(no_defaults: bool) -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
 WORK = (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights)
-for command in (*WORK, list_all, show, licences, check, new):
+for command in (*WORK, list_all, show, config, licences, check, new):
     cli.add_command(command)
+verbosity.give(cli)
+completion.give(defaults.leaves(cli))
 
 
 def main() -> None:
@@ -73,6 +83,7 @@ def main() -> None:
     handler.setFormatter(OneLine("harness: %(levelname)s: %(message)s"))
     handler.addFilter(Once())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    verbosity.route_warnings()
     try:
         Path.cwd()
     except OSError as error:  # libraries end the process as they look for it
@@ -161,5 +172,7 @@ def _add_commands() -> None:
             plugins.broken.append(Broken(origin, f"harness_commands: {in_one_line(error)}"))
         taken = [name for name, command in before.items() if cli.commands.get(name) is not command]
         cli.commands.update(before)
+        for name in cli.commands.keys() - before.keys():
+            verbosity.give(cli.commands[name])
         if taken:
             plugins.broken.append(Broken(origin, f"harness_commands: the command '{taken[0]}' is taken"))

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from harness.cli.common import say
+from harness.cli.verbosity import is_quiet
 from harness.printable import printable
 from harness.registry.hookspecs import hookimpl
 from harness.results.records import slug_of
@@ -21,10 +22,11 @@ PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
 
 
 class Progress:
-    """One bar an arm on a terminal; a line now and then elsewhere; nothing at all where it is not to be `shown`."""
+    """One bar an arm on a terminal; a line now and then elsewhere; nothing at all where it is not to be `shown`, nor
+    with -q."""
 
     def __init__(self, arms: Sequence[str], shown: bool = True) -> None:
-        self.shown = shown
+        self.shown = shown = shown and not is_quiet()
         self.bars = Bars(
             TextColumn("{task.fields[arm]}"),
             TextColumn("[dim]{task.description}"),
@@ -87,6 +89,6 @@ class Progress:
         self.bars.update(task, **changes)  # type: ignore[arg-type]
 
     def _say(self, line: str) -> None:
-        if self.bars.disable and time.monotonic() - self.said > PLAIN_EVERY:
+        if self.shown and self.bars.disable and time.monotonic() - self.said > PLAIN_EVERY:
             self.said = time.monotonic()
             say(f"harness: {line}", err=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +21,12 @@ from harness.cli.common import (
     stoppable,
     warn_broken,
 )
+from harness.cli.defaults import tell
+
+if TYPE_CHECKING:
+    from harness.pair.plan import Plan
+
+log = logging.getLogger("harness")
 
 
 @click.command()
@@ -70,12 +77,15 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
 
     known = catalog()
     warn_broken(known)
+    tell()
     if devices > 1 and "RANK" not in os.environ:
         check_devices(find_device(device), devices)
         raise SystemExit(relaunch(devices))
     with joined(find_device(device)) as world:
         store = Store(results)
         plans = [settle(Asked(**asked, seed=seed), known, world.device, workers, store) for seed in seeds]
+        for plan in plans:
+            log.info("%s", _settled(plan))
         arms = [arm.slug for arm in plans[0].arms]
         with Progress(arms, world.writes).watching(known.plugins.manager) as progress, stoppable() as stop:
             notify = known.plugins.notify if world.writes else lambda hook, **facts: None
@@ -97,3 +107,13 @@ def run(seeds: tuple[int, ...], device: str | None, devices: int, workers: int, 
         say(line)
     if any(": FAIL: " in line for line in verdicts):
         raise SystemExit(1)
+
+
+def _settled(plan: Plan) -> str:
+    """What the words of a command have come to."""
+    masks = plan.masks.label if plan.masks else "none"
+    tests = ", ".join(chosen.label for chosen in plan.tests)
+    return (
+        f"{plan.arm.label}, seed {plan.training.seed}{plan.origin}: recipe {plan.asked.recipe}, trained on "
+        f"{plan.data_label}, tested on {tests}, masks {masks}, on {plan.device}: {plan.asked.command()}"
+    )

@@ -53,8 +53,8 @@ def jobs_of(plans: Sequence[Plan], results: Path, more: Sequence[str]) -> list[J
 
 
 def shell(asked: Asked) -> tuple[str, ...]:
-    """The command, by this very Python."""
-    return (sys.executable, "-P", "-m", "harness", *shlex.split(asked.command())[1:])
+    """The command, by this very Python. It says all that decides: what a defaults file would add is another pair."""
+    return (sys.executable, "-P", "-m", "harness", "--no-defaults", *shlex.split(asked.command())[1:])
 
 
 def runs_of(plan: Plan) -> frozenset[str]:
