@@ -67,7 +67,7 @@ def suite(
     from harness.registry.catalog import catalog
     from harness.registry.options import parse_choice
     from harness.results.store import Store
-    from harness.suites.plan import check_columns
+    from harness.suites.plan import check_columns, check_levels
     from harness.suites.suite import find_suite, suite_files
 
     known = catalog()
@@ -93,6 +93,8 @@ def suite(
     plans = [settle(asked, known, at, store=store) for asked in pairs]
     for plan in plans:
         check_columns(chosen, plan)
+    if chosen_launcher.name == "local":  # the data of a cluster may be there alone
+        check_levels(chosen, plans[0])
     if chosen_launcher.name != "local":
         plans = _unfinished(plans, store)
     more = [*(["--device", device] if device else []), *(["--workers", str(workers)] if workers else [])]
