@@ -46,6 +46,17 @@ def vimeo90k(root: Path, train: int = 2, test: int = 3, images: str = "sequences
     return root
 
 
+def vimeo90k_septuplet(root: Path, train: int = 2, test: int = 3) -> Path:
+    """Image k of septuplet n of both lists, counted from 0, shows frame n + k."""
+    names = [f"{1 + n // 2:05d}/{1 + n % 2:04d}" for n in range(train + test)]
+    for n, name in enumerate(names):
+        for k in range(1, 8):
+            write(root / "sequences" / name / f"im{k}.png", frame(n + k, 448, 256))
+    (root / "sep_trainlist.txt").write_text("".join(f"{name}\n" for name in names[:train]))
+    (root / "sep_testlist.txt").write_text("".join(f"{name}\n" for name in names[train:]) + "\n")
+    return root
+
+
 SNU_LISTS = {"easy": 1, "medium": 2, "hard": 4}
 SNU_CLIPS = {"GOPRO_test/GOPR0384_11_00": "{:06d}", "YouTube_test/0000": "{:05d}"}
 

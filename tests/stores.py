@@ -20,6 +20,7 @@ from harness.results import lines
 from harness.results.comparison import Comparison, Part, StartRecord
 from harness.results.envelope import write
 from harness.results.records import (
+    RECIPE,
     Asked,
     Cost,
     Fingerprint,
@@ -47,7 +48,7 @@ def fingerprint(**changed: Any) -> Fingerprint:
 def comparison(asked: Asked, **changed: Any) -> Comparison:
     """What these words ask for, where every option that is given is the only one that there is."""
     baseline, *_ = _parts(asked.baseline)
-    recipe = load_recipe(asked.recipe)
+    recipe = load_recipe(asked.recipe or RECIPE)
     sets = recipe.sets(asked.data)
     facts: dict[str, Any] = {
         "baseline": baseline,
@@ -107,7 +108,9 @@ def written(of: Point | Given) -> dict[str, str]:
 
 
 def pair_record(asked: Asked, runs: Sequence[RunFolder], **changed: Any) -> PairRecord:
-    """The record of a pair whose runs these are."""
+    """The record of a pair whose runs these are, settled as a plan's."""
+    command = asked.command()
+    asked = asked.model_copy(update={"recipe": asked.recipe or RECIPE})
     facts: dict[str, Any] = {
         "title": "by hand",
         "runs": tuple(run.name for run in runs),
@@ -123,7 +126,7 @@ def pair_record(asked: Asked, runs: Sequence[RunFolder], **changed: Any) -> Pair
         "steps": 9,
         "seed": asked.seed,
         "asked": asked,
-        "command": asked.command(),
+        "command": command,
     }
     if "comparison" not in changed:
         facts["comparison"] = comparison(asked)

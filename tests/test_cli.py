@@ -209,6 +209,8 @@ def test_a_stopped_run_goes_on_where_it_was(number: signal.Signals, tmp_path: Pa
     assert "the same command goes on from there" in err
     step = RunFolder(next((tmp_path / "results").glob("runs/*"))).status().step
     assert 1 <= step < 5
+    if number == signal.SIGTERM:
+        return  # from there on all is as after Ctrl-C
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [row.split(",")[0] for row in curves[0].read_text().splitlines()[1:]] == list("12345")

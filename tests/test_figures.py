@@ -295,7 +295,9 @@ class TestPicks:
     def test_a_pair_that_is_not_evaluated_is_one_line(self) -> None:
         pair = measured({"easy": [1.0, 2.0]})
         empty = dataclasses.replace(pair.arms[1], rows=pair.arms[1].rows.iloc[:0])
-        with pytest.raises(HarnessError, match="not evaluated yet: harness run --baseline net --with more does it"):
+        with pytest.raises(
+            HarnessError, match="not evaluated yet: harness run --baseline net --with more --recipe quick does it"
+        ):
             picks(dataclasses.replace(pair, arms=(pair.arms[0], empty)))
 
 

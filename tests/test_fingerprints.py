@@ -98,7 +98,7 @@ MASKED = {"run with masks", "masks"}
 EIGHTFOLD = {"gopro", "adobe240"}
 XIPH = {"xiph-2k", "xiph-4k"}
 LAYERS = {"layers", "layers-fast"}
-IMAGES = {"vimeo90k", "snu-film", "ucf101", "middlebury", "x4k1000fps", *XIPH, *EIGHTFOLD}
+IMAGES = {"vimeo90k", "vimeo90k-septuplet", "snu-film", "ucf101", "middlebury", "x4k1000fps", *XIPH, *EIGHTFOLD}
 BENCHMARKS = {"clips", *LAYERS, *IMAGES}
 NETWORK = {*RUNS, "rows"}
 
@@ -107,6 +107,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("distributed", "self.rank :: self.size", "self.rank + 1 :: self.size", RUNS),
     ("data.augment", "_PURPOSE = 1", "_PURPOSE = 2", RUNS),
     ("data.around", "around[:1], three", "around[1:], three", {"around"}),
+    ("data.beside", "at * (end - start)", "at + (end - start)", {"around"}),
     ("data.known", "frames[-middle]", "frames[middle]", RUNS),
     ("data.loader", "dtype=torch.float32", "dtype=torch.float16", RUNS),
     ("data.cropped", "// 2 for", "// 3 for", {"crop"}),
@@ -134,6 +135,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("data.sets.snu_film", "LEVELS, 310", "LEVELS, 311", {"snu-film"}),
     ("data.sets.ucf101", '"test": 379', '"test": 378', {"ucf101"}),
     ("data.sets.vimeo90k", "(1, 2, 3)", "(1, 2, 4)", {"vimeo90k"}),
+    ("data.sets.vimeo90k_septuplet", "(3, 4, 5)", "(2, 4, 6)", {"vimeo90k-septuplet"}),
     ("data.sets.x4k1000fps", "STEP = 4", "STEP = 2", {"x4k1000fps"}),
     ("data.sets.xiph", "FRAMES = 99", "FRAMES = 97", XIPH),
     ("model.blocks", "kernel // 2", "kernel // 3", {*NETWORK, "initial weights"}),
@@ -392,6 +394,14 @@ ROOTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         ("data.cropped",),
         {"data.benchmark": "in the code of the benchmark", "data.truth": "holds what it is given"},
     ),
+    "around": (
+        ("data.around",),
+        {
+            "data.benchmark": "in the code of the benchmark",
+            "data.images": "the same",
+            "data.imageset": "the same",
+        },
+    ),
     "masks": (("masks.cache", "masks.pipeline", "masks.source"), {}),
     "initial weights": (
         ("arm",),
@@ -406,7 +416,8 @@ ROOTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         },
     ),
     **{f"data.sets.{name}": ((f"data.sets.{name}",), {}) for name in (
-        "clips", "eightfold", "layers", "middlebury", "snu_film", "ucf101", "vimeo90k", "x4k1000fps", "xiph",
+        "clips", "eightfold", "layers", "middlebury", "snu_film", "ucf101", "vimeo90k", "vimeo90k_septuplet",
+        "x4k1000fps", "xiph",
     )},
     "controls.null": (
         ("controls.null",),

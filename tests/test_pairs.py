@@ -1,4 +1,5 @@
-"""Each baseline of the paper with its plug-ins, through the command line: a few real steps, real tests, one table."""
+"""Baselines of the paper with their plug-ins, through the command line: a few real steps, real tests, one table. The
+suite of tests/test_suites.py has the two others."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import pytest
 from harness.cli.main import main
 
 
-@pytest.mark.parametrize("baseline", ["rife", "ifrnet", "amt", "ema"])
+@pytest.mark.parametrize("baseline", ["amt", "ema"])
 def test_the_pair_is_trained_and_tested(
     baseline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

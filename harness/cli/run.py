@@ -32,7 +32,12 @@ log = logging.getLogger("harness")
 @click.command()
 @click.option("--baseline", required=True, metavar="NAME", help="The network, e.g. ifrnet-s.")
 @click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins, e.g. hce,hir:stages=L,radius=2.")
-@click.option("--recipe", default="quick", show_default=True, metavar="NAME", help="A recipe's name or YAML file.")
+@click.option(
+    "--recipe",
+    default="",
+    metavar="NAME",
+    help="A recipe's name or YAML file.  [default: the one that the baseline names, else quick]",
+)
 @click.option(
     "--start", default="", metavar="NAME", help="Trained weights for both: FILE or FILE:SET, a run, or of weights list."
 )
@@ -115,5 +120,5 @@ def _settled(plan: Plan) -> str:
     tests = ", ".join(chosen.label for chosen in plan.tests)
     return (
         f"{plan.arm.label}, seed {plan.training.seed}{plan.origin}: recipe {plan.asked.recipe}, trained on "
-        f"{plan.data_label}, tested on {tests}, masks {masks}, on {plan.device}: {plan.asked.command()}"
+        f"{plan.data_label}, tested on {tests}, masks {masks}, on {plan.device}: {plan.command}"
     )

@@ -129,6 +129,7 @@ def _describe(entry: Entry[Spec]) -> None:
     facts = {
         "times": "any" if spec.times == "any" else "the middle frame alone",
         "loss": "its own, in both arms of a pair" if spec.loss == "own" else "the recipe's",
+        "recipe": f"{spec.recipe}, unless --recipe names another" if spec.recipe else "",
         "inputs": "two frames" if spec.inputs == 2 else "four frames: one more before and one after",
     }
     if all(option.default is not option.empty for option in options.values()):

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.benchmark import Benchmark, Expected, Triplet
+from harness.data.beside import Beside
 from harness.data.frames import frames_around, frames_of
+from harness.data.imageset import ImageSet
 from harness.errors import HarnessError
 from harness.registry.blame import breach_of
 from harness.registry.code import core
@@ -31,12 +33,15 @@ def seen_by(benchmark: Benchmark, inputs: int, label: str, split: Literal["train
     """
     if inputs == 2:
         return benchmark
-    around = Around(benchmark)
+    beside = Beside(benchmark) if isinstance(benchmark, ImageSet) else None
+    around = Around(beside or benchmark)
     whole, kept = (getattr(each, split) for each in (benchmark, around))
     if whole and not kept:
+        such = f" (such as {beside.lacking(split)})" if beside else ""
         raise HarnessError(
-            f"{label}: no {split} triplet has a frame before and one after its inputs, and the network takes four: "
-            "take a benchmark that has them, such as clips or layers, or a network of two (harness show NAME: inputs)"
+            f"{label}: no {split} triplet has a frame before and one after its inputs{such}, and the network takes "
+            "four: take a benchmark that has them, such as clips, layers or vimeo90k-septuplet, or a network of two "
+            "(harness show NAME: inputs)"
         )
     if len(kept) < len(whole):
         log.warning(

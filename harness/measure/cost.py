@@ -57,8 +57,8 @@ def cost(model: Composed, size: tuple[int, int] = SIZE) -> Cost:
     try:
         # a copy: what a network keeps of its last frames would have no values in it
         counted = copy.deepcopy(model)
-        true, unseen = _flops(counted, size, {aten.grid_sampler_2d: _sampling, **_brought()}, fake)
-        thop, _ = _flops(counted, size, {aten.convolution: _thop_convolution}, fake)
+        formulas = {aten.grid_sampler_2d: _sampling, **_brought()}
+        (true, thop), unseen = _flops(counted, size, (formulas, {aten.convolution: _thop_convolution}), fake)
     except FAULTS as error:
         return Cost(
             parameters=parameters,
@@ -97,22 +97,25 @@ def example(model: Composed, size: tuple[int, int]) -> tuple[Frames, torch.Tenso
 
 
 def _flops(
-    model: Composed, size: tuple[int, int], formulas: Mapping[Any, Any], fake: FakeTensorMode
-) -> tuple[dict[Any, int], set[str]]:
-    """Flops, twice the multiply-accumulates, by operator; and the names of those that may multiply, and have no formula
-    here."""
+    model: Composed, size: tuple[int, int], formulas: tuple[Mapping[Any, Any], Mapping[Any, Any]], fake: FakeTensorMode
+) -> tuple[tuple[dict[Any, int], dict[Any, int]], set[str]]:
+    """Flops, twice the multiply-accumulates, by operator, with one set of formulas and with another, in one pass; and
+    the names of operators that may multiply, and have no formula in the first."""
     frames, t, regions = example(model, size)
+    counter, other = (FlopCounterMode(display=False, custom_mapping=dict(each)) for each in formulas)
     with (
         # as matrix products: the counter does not know the fused kernel that a CPU would run
         sdpa_kernel(SDPBackend.MATH),
         fake,
         _Seen() as seen,
-        FlopCounterMode(display=False, custom_mapping=dict(formulas)) as counter,
+        other,
+        counter,
         torch.no_grad(),
     ):
         model(frames.changed(fake.from_tensor), fake.from_tensor(t), regions)
     unknown = {name for packet, name in seen.operators.items() if packet not in counter.flop_registry}
-    return dict(counter.get_flop_counts()["Global"]), {name for name in unknown if _multiplies(name)}
+    one, two = (dict(each.get_flop_counts()["Global"]) for each in (counter, other))
+    return (one, two), {name for name in unknown if _multiplies(name)}
 
 
 def _forget(fake: FakeTensorMode) -> None:

@@ -19,8 +19,8 @@ from harness.registry.catalog import Catalog, Chosen, ChosenMasks
 from harness.registry.mask_choice import TRUTH
 from harness.registry.options import parse_choice, parse_choices
 from harness.registry.protocol import Protocol
-from harness.registry.specs import BenchmarkSpec
-from harness.results.records import Asked
+from harness.registry.specs import BaselineSpec, BenchmarkSpec
+from harness.results.records import RECIPE, Asked
 from harness.results.store import Store
 from harness.train.library import find_recipe
 from harness.train.plan import TrainPlan
@@ -37,10 +37,10 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Plan:
-    """A pair, settled. `arm` has the plug-ins; without any there is one arm and no difference. `data` are the training
-    sets. `masks` is None where no plug-in needs them, and PSNR inside and outside is by `regions`: these, or those that
-    were asked for all the same. `test_masks` is None where the network is tested with those of training, `start` where
-    the initial weights are drawn from the seed."""
+    """A pair, settled: `asked` names the recipe in any case. `arm` has the plug-ins; without any there is one arm and
+    no difference. `data` are the training sets. `masks` is None where no plug-in needs them, and PSNR inside and
+    outside is by `regions`: these, or those that were asked for all the same. `test_masks` is None where the network is
+    tested with those of training, `start` where the initial weights are drawn from the seed."""
 
     asked: Asked
     arm: Arm
@@ -53,6 +53,12 @@ class Plan:
     testing: EvalPlan
     device: torch.device
     start: Start | None = None
+
+    @property
+    def command(self) -> str:
+        """The command line that asks for it. The recipe is left out where everybody would take the same; one that a
+        baseline names is said, for it may name another one day."""
+        return self.asked.command(unsaid="" if _named_by(self.arm) else RECIPE)
 
     @property
     def origin(self) -> str:
@@ -77,7 +83,7 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0,
     wrong, and for masks that nobody knows. `store` is where a run to start from is looked for, None where there are no
     results yet."""
     arm = Arm.of(known, parse_choice(asked.baseline), parse_choices(asked.plugins))
-    recipe = find_recipe(asked.recipe, known.plugins)
+    asked, recipe = _recipe(asked, arm, known)
     data = _training_sets(asked, recipe, known)
     metrics, unavailable = choose_metrics(known, parse_choices(asked.metrics))
     protocol = known.find(Protocol, asked.protocol).spec
@@ -104,6 +110,25 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0,
         device=device,
         start=start,
     )
+
+
+def _named_by(arm: Arm) -> str:
+    """The recipe that the baseline names; empty where it names none."""
+    spec = arm.baseline.entry.spec
+    assert isinstance(spec, BaselineSpec)
+    return spec.recipe
+
+
+def _recipe(asked: Asked, arm: Arm, known: Catalog) -> tuple[Asked, Recipe]:
+    """The recipe, and the words with its name: the user's, else the baseline's, else everybody's."""
+    named = "" if asked.recipe else _named_by(arm)
+    asked = asked.model_copy(update={"recipe": asked.recipe or named or RECIPE})
+    try:
+        return asked, find_recipe(asked.recipe, known.plugins)
+    except HarnessError as error:
+        if not named:
+            raise
+        raise HarnessError(f"{arm.baseline.name} names a recipe of its own: {error}; --recipe takes another") from error
 
 
 def _training_sets(asked: Asked, recipe: Recipe, known: Catalog) -> tuple[TrainingSet, ...]:

@@ -315,6 +315,6 @@ def _pair_record(plan: Plan, runs: Sequence[RunFolder], shared: Shared, untraine
         apart=tuple(name for name, plugin in untrained.plugin.items() if not plugin.starts_as_identity),
         unseen_times=shared.unseen_times,
         asked=plan.asked,
-        command=plan.asked.command(),
+        command=plan.command,
         comparison=shared.comparison(plan),
     )

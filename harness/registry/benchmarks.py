@@ -6,6 +6,7 @@ from harness.registry.specs import BenchmarkSpec
 
 FOLDERS = {
     "vimeo90k": ("vimeo_triplet", "vimeo_interp_test"),
+    "vimeo90k-septuplet": ("vimeo_septuplet", "vimeo_test_clean"),
     "snu-film": ("snu_film",),
     "ucf101": ("ucf101_interp_ours",),
     "middlebury": ("middlebury_other",),
@@ -40,6 +41,18 @@ sequences/00001/0001/im1.png, im2.png, im3.png
 target/ in place of sequences/ is taken where there is no sequences/""",
         ),
         BenchmarkSpec(
+            name="vimeo90k-septuplet",
+            factory="harness.data.sets.vimeo90k_septuplet:Vimeo90KSeptuplet",
+            summary="Vimeo90K septuplets, for networks of four inputs: 64,612 to train on, 7,824 to test on, 448x256",
+            reference="Xue et al., Video Enhancement with Task-Oriented Flow, IJCV 2019",
+            licence="non-commercial use, says its readme",
+            source="http://toflow.csail.mit.edu (the septuplet data set, or its clean test set)",
+            layout="""\
+sep_trainlist.txt, sep_testlist.txt      either may be absent
+sequences/00001/0001/im1.png, im3.png, im4.png, im5.png, im7.png
+im4.png is to be made; of two inputs im3.png and im5.png are shown, of four im1.png and im7.png too""",
+        ),
+        BenchmarkSpec(
             name="snu-film",
             factory="harness.data.sets.snu_film:SNUFilm",
             summary="SNU-FILM: 4 x 310 triplets of up to 1280x720, easy to extreme",
@@ -71,6 +84,7 @@ the frames may lie in data/SNU-FILM/test/ or test/ too; a line of a list is: fir
             layout="""\
 other-data/Beanbags/frame10.png, frame11.png
 other-gt-interp/Beanbags/frame10i11.png
+frame09.png and frame12.png beside the inputs, of the sequences that have more frames, for networks of four
 and Dimetrodon, DogDance, Grove2, Grove3, Hydrangea, MiniCooper, RubberWhale, Urban2, Urban3, Venus, Walking""",
         ),
         BenchmarkSpec(

@@ -47,7 +47,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     # the rows of frames of which the middle alone is tested
     "crop": ("data.cropped",),
     # the triplets and frames that networks of four inputs are trained and tested on
-    "around": ("data.around",),
+    "around": ("data.around", "data.beside"),
     # label maps, whatever source they come from
     "masks": ("masks.cache", "masks.parts", "masks.pipeline", "masks.png", "masks.rules", "masks.source"),
     # what a baseline starts from; their sha256 is in every fingerprint, so this decides only when they are drawn anew
@@ -72,6 +72,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "data.sets.snu_film": ("data.sets.snu_film", *_IMAGES),
     "data.sets.ucf101": ("data.sets.ucf101", *_IMAGES),
     "data.sets.vimeo90k": ("data.sets.vimeo90k", *_IMAGES),
+    "data.sets.vimeo90k_septuplet": ("data.sets.vimeo90k_septuplet", *_IMAGES),
     "data.sets.x4k1000fps": ("data.sets.x4k1000fps", *_IMAGES),
     "data.sets.xiph": ("data.sets.xiph", *_IMAGES),
     "masks.pipeline": (),  # as `masks.source`, of the masks that are one line above

@@ -68,11 +68,15 @@ class BaselineSpec(Spec):
     (`harness.model.Frames`). It is trained and tested on triplets that have these, and on no others.
 
     `loss` is "own" of a network that has a `harness.model.Baseline.loss`: both arms of a pair are trained with it.
+
+    `recipe` is the name of the one that both arms are trained by where the user names none with `--recipe`: of this
+    distribution (`harness_recipes`) or of the harness. A suite states its own. Empty: the one that everybody gets.
     """
 
     times: Literal["middle", "any"] = field(default="middle", kw_only=True)
     inputs: Literal[2, 4] = field(default=2, kw_only=True)
     loss: Literal["recipe", "own"] = field(default="recipe", kw_only=True)
+    recipe: str = field(default="", kw_only=True)
 
     kind = "baseline"
 
@@ -82,6 +86,9 @@ class BaselineSpec(Spec):
             raise ValueError(f"inputs {self.inputs!r} of {self.name!r}: a network takes 2 frames or 4")
         if self.loss not in ("recipe", "own"):
             raise ValueError(f"loss {self.loss!r} of {self.name!r} is neither 'recipe' nor 'own'")
+        named: object = self.recipe
+        if not isinstance(named, str) or named.endswith((".yaml", ".yml")):
+            raise ValueError(f"recipe {named!r} of {self.name!r} is no name of a recipe: its file's, without .yaml")
 
 
 @dataclass(frozen=True, kw_only=True)

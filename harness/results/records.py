@@ -21,6 +21,9 @@ State = Literal["training", "trained", "evaluated", "paused"]
 METRICS = "psnr,ssim"
 """What is measured where the user names nothing."""
 
+RECIPE = "quick"
+"""By what both arms are trained where neither the user nor the baseline names a recipe."""
+
 OWN_TO_AN_ARM = {"arm", "masks"}
 """Of a fingerprint: two arms are matched when all else is equal."""
 
@@ -28,6 +31,7 @@ OWN_TO_AN_ARM = {"arm", "masks"}
 class Asked(Frozen):
     """A pair in words, as `harness run` takes them; a pair's record keeps it, and a suite is a list of them.
 
+    recipe      empty for the one that the baseline names, else `RECIPE`; a plan, and so each record, has it settled
     data        training sets; empty for those of the recipe
     test        benchmarks to test on; empty for those that are trained on
     masks       empty for the best source that is installed
@@ -37,7 +41,7 @@ class Asked(Frozen):
 
     baseline: str
     plugins: str = ""
-    recipe: str = "quick"
+    recipe: str = ""
     data: str = ""
     test: str = ""
     masks: str = ""
@@ -47,9 +51,9 @@ class Asked(Frozen):
     start: str = ""
     seed: int = 0
 
-    def command(self) -> str:
-        """The command line that asks for it."""
-        default = Asked(baseline=self.baseline)
+    def command(self, unsaid: str = "") -> str:
+        """The command line that asks for it, without the recipe where that is `unsaid`."""
+        default = Asked(baseline=self.baseline, recipe=unsaid)
         words = ["harness", "run", "--baseline", self.baseline]
         for name, value in self:
             if name != "baseline" and value != getattr(default, name):

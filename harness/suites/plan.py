@@ -14,7 +14,6 @@ from harness.metrics.regional import MASK_COLUMNS, MOTION_COLUMNS
 from harness.pair.comparison import comparison_of
 from harness.pair.plan import Plan
 from harness.registry.launching import Job
-from harness.results.records import Asked
 from harness.suites.suite import Suite
 
 
@@ -57,7 +56,7 @@ def jobs_of(plans: Sequence[Plan], results: Path, more: Sequence[str]) -> list[J
     return [
         Job(
             name=name_of(plan),
-            command=(*shell(plan.asked), "--results", str(results), *more),
+            command=(*shell(plan), "--results", str(results), *more),
             log=results / "logs" / f"{slug_of(plan)}.log",
             holds=runs_of(plan),
         )
@@ -65,9 +64,9 @@ def jobs_of(plans: Sequence[Plan], results: Path, more: Sequence[str]) -> list[J
     ]
 
 
-def shell(asked: Asked) -> tuple[str, ...]:
+def shell(plan: Plan) -> tuple[str, ...]:
     """The command, by this very Python. It says all that decides: what a defaults file would add is another pair."""
-    return (sys.executable, "-P", "-m", "harness", "--no-defaults", *shlex.split(asked.command())[1:])
+    return (sys.executable, "-P", "-m", "harness", "--no-defaults", *shlex.split(plan.command)[1:])
 
 
 def runs_of(plan: Plan) -> frozenset[str]:

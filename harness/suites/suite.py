@@ -91,7 +91,7 @@ class Suite(_Record):
 
     title      the table's heading
     summary    what it is for
-    recipe     as `--recipe` of `harness run`
+    recipe     as `--recipe` of `harness run`, whatever a baseline names
     data       to train on, as `--data`; empty for the recipe's
     test       benchmarks, as `--test`; empty for those of `data`
     protocol   as `--protocol`
@@ -107,7 +107,7 @@ class Suite(_Record):
 
     title: str
     summary: str
-    recipe: str
+    recipe: Annotated[str, Field(min_length=1)]
     data: str = ""
     test: str = ""
     protocol: str = "unified"

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from harness.arm import Arm
+from harness.errors import HarnessError
 from harness.model.compose import Composed
 from harness.model.contracts import Baseline, Frames, MotionPrior
+from harness.registry.catalog import catalog
+from harness.registry.specs import BaselineSpec
 from harness.testing.checks import CheckError, skip
 from harness.testing.common import COMMON, several
 from harness.testing.model import (
@@ -27,6 +30,7 @@ from harness.testing.model import (
     zeroed,
 )
 from harness.testing.pictures import noise, size_of, texture
+from harness.train.library import find_recipe
 
 
 class BaselineSubject(ModelSubject):
@@ -308,8 +312,21 @@ def _moments(value: Tensor) -> Tensor:
     return torch.stack([values.sum(), values.square().sum(), values.abs().sum()])
 
 
+def check_recipe(subject: BaselineSubject) -> None:
+    """The recipe that it names is installed, and can be read."""
+    spec = subject.chosen.entry.spec
+    assert isinstance(spec, BaselineSpec)
+    if not spec.recipe:
+        skip("it names no recipe of its own")
+    try:
+        find_recipe(spec.recipe, catalog().plugins)
+    except HarnessError as error:
+        raise CheckError(f"names a recipe of its own: {error}") from error
+
+
 BASELINE = (
     *COMMON,
+    check_recipe,
     check_contract,
     check_any_size,
     check_working_scale,

@@ -180,6 +180,9 @@ class CachedGrid(Small):
 class NeighboursIgnored(Small): ...
 
 
+class RecipeOfNobody(Small): ...
+
+
 class TimeIgnored(Small):
     def first(self, features, t, size):
         return super().first(features, torch.full_like(t, 0.5), size)

@@ -59,6 +59,13 @@ BASELINES = (
         "inputs",
         {"times": "any", "inputs": 4},
     ),
+    Mistake(
+        "baseline",
+        "RecipeOfNobody",
+        "its recipe is called otherwise",
+        "recipe",
+        {"times": "any", "recipe": "smoek"},
+    ),
     _baseline("TimeIgnored", "t is ignored, though any time is said to be possible", "time"),
     _baseline("TimeReversed", "flows grow as if t = 0 were frame 1", "time"),
     _baseline("BlendTimeReversed", "the cross-fade begins with frame 1", "time"),

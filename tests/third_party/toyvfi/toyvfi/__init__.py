@@ -13,7 +13,8 @@ HARNESS_CONTRACT = "1.1"
 
 @hookimpl
 def harness_baselines() -> list[BaselineSpec]:
-    """`toy`, which plug-ins can act on, `toy-four`, which sees four frames, and `toy-plain`, which has no seam."""
+    """`toy`, which plug-ins can act on, `toy-four`, which sees four frames, and `toy-plain`, which has no seam and
+    names its recipe."""
     return [
         BaselineSpec(
             name="toy",
@@ -34,6 +35,7 @@ def harness_baselines() -> list[BaselineSpec]:
             name="toy-plain",
             factory="toyvfi.network:ToyPlain",
             summary="three convolutions over both frames, without a seam for plug-ins",
+            recipe="toy-short",
         ),
     ]
 
