@@ -433,10 +433,10 @@ def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("test", "column", "line"),
     [
-        ("clips", "test: clips, level: hrad", "column 'a' is of no level of clips: 'hrad'; did you mean 'hard'?"),
+        ("layers", "test: layers, level: tset", "column 'a' is of no level of layers: 'tset'; did you mean 'test'?"),
         ("clips", "test: layers, level: test", "column 'a' is of no test set: 'layers'; it is tested on clips"),
         ("clip", "test: clip, level: hard", "unknown benchmark 'clip'; did you mean 'clips'?"),
-        ("clips,ucf101", "test: clips, level: hard", "ucf101: no folder of it in HARNESS_DATA (not set)"),
+        ("layers,ucf101", "test: layers, level: test", "ucf101: no folder of it in HARNESS_DATA (not set)"),
     ],
 )
 def test_an_unknown_test_set_is_said_before_anything_is_trained(
