@@ -74,7 +74,7 @@ def tell() -> None:
     """Say which values of the command that is running are a file's: of commands that make numbers."""
     context = click.get_current_context()
     given = [
-        f"--{name} {context.params.get(option.name, '')}".strip()
+        " ".join((f"--{name}", *_words(context.params.get(option.name))))
         for name, option in options_of(context.command).items()
         if option.name and context.get_parameter_source(option.name) is ParameterSource.DEFAULT_MAP
     ]
@@ -92,6 +92,11 @@ def refused(error: click.BadParameter) -> HarnessError | None:
     defaults: Defaults = context.find_root().obj
     name = next(name for name, each in options_of(context.command).items() if each is option)
     return HarnessError(f"{defaults.where}: {name}: {_in_words(error)}")
+
+
+def _words(value: object) -> list[str]:
+    """Of a value that was taken."""
+    return [*map(str, value)] if isinstance(value, (list, tuple)) else [] if value is None else [str(value)]
 
 
 def _parsed(path: Path) -> dict[str, Any]:

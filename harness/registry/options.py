@@ -9,6 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, ClassVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -82,6 +83,20 @@ def _unquoted(piece: str, value: str) -> str:
             "on a command line put all of it in single quotes: 'NAME:key=\"a,b\"'"
         )
     return quoted[1].replace('""', '"')
+
+
+_BRACES = re.compile(r'("(?:[^"]|"")*")|\{([^{}"]*)\}|([^{}"]+|.)')
+
+
+def variants(text: str) -> list[str]:
+    """`hce,hir:stages={L,S}` -> `hce,hir:stages=L` and `hce,hir:stages=S`: each of what stands in braces, of several
+    every combination. Nothing in quotes is changed. Raises HarnessError for braces that do not close."""
+    pieces: list[list[str]] = []
+    for quoted, listed, other in _BRACES.findall(text):
+        if other in ("{", "}"):
+            raise HarnessError(f"'{text}': braces hold what an option is to be in turn, as in 'NAME:key={{a,b}}'")
+        pieces.append([quoted or other] if quoted or other else [each.strip() for each in listed.split(",")])
+    return ["".join(words) for words in product(*pieces)]
 
 
 def parse_choice(text: str) -> Choice:
