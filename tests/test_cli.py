@@ -140,7 +140,7 @@ def test_list_show_and_curves(finished: str, harness: Harness) -> None:
 def test_variants_are_held_against_one_baseline_in_one_table(
     finished: str, harness: Harness, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which is not trained again, nor is a variant that is there. -q leaves the table alone. A dry run changes nothing."""
+    """Which is not trained again, nor is a variant that is there. -q leaves the table. A dry run changes nothing."""
     drawn: list[str] = []
     monkeypatch.setattr("harness.report.figures.draw_figures", lambda pair, *_: drawn.append(pair.name) or results)
     there = {folder: (folder / "curve.csv").stat().st_mtime_ns for folder in run_folders(results).values()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -53,6 +53,13 @@ data_root_option = click.option(
     callback=_set_data_root,
     help="Folder with the data sets; also HARNESS_DATA.",
 )
+
+
+def one_list(context: click.Context, option: click.Parameter, value: Sequence[str]) -> str:
+    """Of an option that is one list: where it is given twice, the last would win in silence."""
+    if len(value) > 1:
+        raise click.BadParameter(f"give one list: {','.join(value)}", context, option)
+    return "".join(value)
 
 
 def parse_seeds(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,13 @@ def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[
 
 @click.command()
 @click.argument("baselines", nargs=-1)
-@click.option("--with", "plugins", default="", metavar="NAMES", help="Also each baseline with these plug-ins.")
+@click.option(
+    "--with",
+    "plugins",
+    multiple=True,
+    metavar="NAMES",
+    help="Also each baseline with these plug-ins; given again, or with {L,S}, with others.",
+)
 @click.option("--size", callback=_size, default="1280x720", show_default=True, metavar="WxH", help="Of the frames.")
 @click.option("--runs", type=click.IntRange(0, 1000), default=3, show_default=True, help="Timed passes; 0 for none.")
 @click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
@@ -38,7 +45,7 @@ def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[
 @results_option
 def cost(
     baselines: tuple[str, ...],
-    plugins: str,
+    plugins: tuple[str, ...],
     size: tuple[int, int],
     runs: int,
     device: str | None,
@@ -48,6 +55,7 @@ def cost(
     """Count and measure BASELINES, by default all of them, for one pair of frames. Each may be a run, too, or the name
     of an arm, as ifrnet-s+hce+hir."""
     from harness.registry.catalog import catalog
+    from harness.registry.options import variants
     from harness.registry.specs import BaselineSpec
     from harness.results.store import Store
 
@@ -55,8 +63,8 @@ def cost(
     warn_broken(known)
     names = baselines or [entry.spec.name for entry in known.entries(BaselineSpec)]
     arms: dict[str, Arm] = {}
-    for name in names:
-        arm = _arm(name, plugins, known, Store(results))
+    for name, words in product(names, [each for word in plugins for each in variants(word)] or [""]):
+        arm = _arm(name, words, known, Store(results))
         arms |= {each.label: each for each in ((arm.plain, arm) if arm.plugins else (arm,))}
     chosen = find_device(device)
     records = [_record(arm, size, runs, chosen) for arm in arms.values()]

@@ -55,7 +55,9 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except click.BadParameter as error:
-            raise defaults.refused(error) or error from error
+            if of_file := defaults.refused(error):
+                raise of_file from error
+            raise
         except OSError as error:
             if unread(error):
                 raise SystemExit(UNREAD) from error
