@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.errors import HarnessError
 from harness.pair.plan import Plan
+from harness.results.records import Asked
 from harness.suites.suite import Suite, SuiteColumn, SuiteRow
 
 
@@ -14,29 +15,16 @@ def family(plans: Sequence[Plan], levels: Mapping[str, Sequence[str]]) -> Suite:
 
     `plans` are of one baseline and share all but plug-ins and seed; `levels` are those of each test set.
     """
-    first = plans[0].asked
-    plain = SuiteRow(label=plans[0].arm.plain.label, baseline=first.baseline, start=first.start)
-    rows = {
-        plan.arm.label: SuiteRow.model_validate(
-            {
-                "label": plan.arm.label,
-                "baseline": plan.asked.baseline,
-                "with": plan.asked.plugins,
-                "test_masks": plan.asked.test_masks,
-                "start": plan.asked.start,
-                "against": plain.label,
-            }
-        )
-        for plan in plans
-        if plan.arm.plugins
-    }
+    first, against = plans[0].asked, plans[0].arm.plain.label
+    rows = {against: _row(against, first.model_copy(update={"plugins": "", "test_masks": ""}), "")}
+    rows |= {plan.arm.label: _row(plan.arm.label, plan.asked, against) for plan in plans if plan.arm.plugins}
     columns = tuple(
         SuiteColumn(test=test, level=level, label=level if len(levels) == 1 else f"{test} {level}")
         for test, every in levels.items()
         for level in every
     )
     return Suite(
-        title=f"Variants of {plain.label} on {plans[0].data_label}, recipe {first.recipe}{plans[0].origin}",
+        title=f"Variants of {against} on {plans[0].data_label}, recipe {first.recipe}{plans[0].origin}",
         summary="made of one command",
         recipe=first.recipe,
         data=first.data,
@@ -46,8 +34,13 @@ def family(plans: Sequence[Plan], levels: Mapping[str, Sequence[str]]) -> Suite:
         metrics=first.metrics,
         seeds=tuple(dict.fromkeys(plan.training.seed for plan in plans)),
         columns=columns,
-        rows=(plain, *rows.values()),
+        rows=tuple(rows.values()),
     )
+
+
+def _row(label: str, asked: Asked, against: str) -> SuiteRow:
+    facts = {"label": label, "baseline": asked.baseline, "with": asked.plugins, "test_masks": asked.test_masks}
+    return SuiteRow.model_validate(facts | {"start": asked.start, "against": against})
 
 
 def check_distinct(plans: Sequence[Plan]) -> None:
