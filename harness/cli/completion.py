@@ -90,7 +90,8 @@ OF: dict[str, Callable[[click.Context], Known]] = {
     **{"metrics": METRICS, "launcher": _installed("launcher"), "pair": _pairs, "pairs": _pairs, "weights": WEIGHTS},
     **{"benchmark": BENCHMARKS, "source": MASKS, "suite name": _suites, "table name": _any_of(_suites, _pairs)},
     **{"show name": EVERYTHING, "check name": EVERYTHING, "list name": BENCHMARKS, "verify name": BENCHMARKS},
-    **{"path name": _installed("weights")},
+    **{"path name": _installed("weights"), "replay name": _runs, "rows name": _any_of(_runs, _pairs), "runs": _runs},
+    **{"rm names": _runs, "compare one": _runs, "compare other": _runs, "export names": _any_of(_runs, _pairs)},
 }
 """By the parameter, or by the command's last word and the parameter: those of one name are of one kind."""
 

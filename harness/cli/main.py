@@ -22,17 +22,22 @@ from harness.cli import completion, defaults, verbosity
 from harness.cli.audit import audit
 from harness.cli.check import check
 from harness.cli.common import say
+from harness.cli.compare import compare
 from harness.cli.config import config
 from harness.cli.cost import cost
 from harness.cli.curves import curves
 from harness.cli.data import data
 from harness.cli.evaluate import evaluate
 from harness.cli.gallery import gallery
+from harness.cli.interpolate import interpolate
 from harness.cli.licences import licences
 from harness.cli.listing import list_all
 from harness.cli.masks import masks
 from harness.cli.new import new
+from harness.cli.replay import replay
+from harness.cli.rows import rows
 from harness.cli.run import run
+from harness.cli.runs import runs
 from harness.cli.show import show
 from harness.cli.streams import drop_unwritten, open_streams, unread
 from harness.cli.suite import suite
@@ -71,8 +76,9 @@ def cli(no_defaults: bool) -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-WORK = (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights)
-for command in (*WORK, list_all, show, config, licences, check, new):
+WORK = (run, runs, suite, table, rows, curves, gallery, audit, replay)
+WITHOUT_PAIR = (evaluate, interpolate, compare, cost, data, masks, weights)
+for command in (*WORK, *WITHOUT_PAIR, list_all, show, config, licences, check, new):
     cli.add_command(command)
 verbosity.give(cli)
 completion.give(defaults.leaves(cli))

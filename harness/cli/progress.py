@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pluggy
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from harness.cli.common import say
-from harness.cli.verbosity import is_quiet
+from harness.cli.verbosity import is_quiet, note
 from harness.printable import printable
 from harness.registry.hookspecs import hookimpl
 from harness.results.records import slug_of
@@ -92,3 +92,44 @@ class Progress:
         if self.shown and self.bars.disable and time.monotonic() - self.said > PLAIN_EVERY:
             self.said = time.monotonic()
             say(f"harness: {line}", err=True)
+
+
+class Counted:
+    """What is done, with the time that is left: a bar on a terminal, else a line now and then. Without a `total` it is
+    only counted. Once `stop` says so, the next count raises KeyboardInterrupt."""
+
+    def __init__(self, what: str, total: int | None, stop: Callable[[], bool]) -> None:
+        self.what, self.total, self.stop = what, total, stop
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+        self.bars = Bars(*columns, console=Console(stderr=True), disable=is_quiet() or not sys.stderr.isatty(), transient=True)
+        self.task = self.bars.add_task(what, total=total)
+        self.began = self.said = time.monotonic()
+
+    def __enter__(self) -> Counted:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        if self.bars.disable:
+            note(text)
+        else:
+            self.bars.console.print(printable(f"harness: {text}"), highlight=False, markup=False, emoji=False)
+
+    def at(self, done: int) -> None:
+        if self.stop():
+            raise KeyboardInterrupt
+        self.bars.update(self.task, completed=done)
+        now = time.monotonic()
+        if self.bars.disable and now - self.said > PLAIN_EVERY:
+            self.said = now
+            line = f"{done:,} {self.what}"
+            if self.total:
+                line = f"{done:,} of {self.total:,} {self.what}, about {self._left(done, now):.0f} s left"
+            note(line)
+
+    def _left(self, done: int, now: float) -> float:
+        return ((self.total or done) - done) * (now - self.began) / done

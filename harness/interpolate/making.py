@@ -1,0 +1,150 @@
+"""A video with more frames, or a slower one: read ahead, made, and written behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+
+from harness.errors import HarnessError
+from harness.interpolate.footage import Footage
+from harness.interpolate.network import Between, Frame, Network
+from harness.interpolate.plan import Wanted, anchors, around, halved, multiplied, placed, regular
+from harness.interpolate.threads import Behind, ahead
+from harness.interpolate.writing import Output, Put, images_to, video_to
+
+
+@dataclass(frozen=True)
+class Asked:
+    """times  frames for each frame of the source; fps  a second, in place of that, None for `times`
+    slow   how many times as long the output takes
+    copies whether frames that show nothing new are replaced by new ones
+    cuts   whether the last frame is held before a cut; else frames are made across it
+    """
+
+    times: int = 2
+    fps: Fraction | None = None
+    slow: int = 1
+    copies: bool = True
+    cuts: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is shown, in order; frames of the source that it is made of, and those with which a shot begins; whether
+    sound is copied; and what a user should know."""
+
+    wanted: tuple[Wanted, ...]
+    used: tuple[int, ...]
+    cuts: frozenset[int]
+    sound: bool
+    notes: tuple[str, ...]
+
+    @property
+    def made(self) -> int:
+        """Frames that are new."""
+        return sum(1 for each in self.wanted if each.t)
+
+
+def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> Plan:
+    """Raises HarnessError for moments that are out of a network's reach."""
+    shown = tuple(moment * asked.slow for moment in footage.shown)
+    end = footage.end * asked.slow
+    if asked.fps is None:
+        at = multiplied(shown, end, asked.times, held=not as_images)
+    else:
+        at = regular(shown[0], end, asked.fps)
+    end = at[-1] + 1 if as_images else end
+    copies = footage.copies if asked.copies else frozenset()
+    cuts = footage.cuts if asked.cuts else frozenset()
+
+    def wanted(used: Sequence[int]) -> tuple[Wanted, ...]:
+        return placed(at, end, shown, used, footage.copies, cuts)
+
+    used = anchors(len(shown), copies, cuts)
+    notes = []
+    if network.arm.middle_only:
+        used, kept = halved(wanted, used)
+        if kept:
+            notes.append(f"copies are kept at {kept} places, where {network.arm.baseline.name} cannot replace them")
+        if network.arm.inputs == 4 and any(each.t.denominator > 2 for each in wanted(used)):
+            raise HarnessError(
+                f"{network.arm.baseline.name} sees four frames and makes the middle alone: there are none around what "
+                "it made itself; give --times 2"
+            )
+    replaced = len(copies) - len(copies.intersection(used))
+    if replaced:
+        notes.append(
+            f"{replaced} frames are copies of others, and are replaced by new ones (--copies keep leaves them)"
+        )
+    if cuts:
+        notes.append(f"{len(cuts)} cuts, before which the last frame is held (--cuts ignore makes frames across them)")
+    sound = footage.sound and not as_images and asked.slow == 1
+    if footage.sound and not sound:
+        notes.append(f"its sound is left out: {'images have none' if as_images else 'it would be out of step'}")
+    return Plan(wanted(used), used, cuts, sound, tuple(notes))
+
+
+def interpolate(
+    footage: Footage,
+    plan: Plan,
+    network: Network,
+    output: Output,
+    progress: Callable[[int], None],
+    note: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Write all that is planned. `progress` is told how many frames are done, and may raise to stop; `note`, what a
+    video cannot hold of its source.
+
+    Raises HarnessError and OSError for what cannot be made, read or written."""
+    to: AbstractContextManager[Put]
+    if output.as_images:
+        to = images_to(output, len(plan.wanted))
+    else:
+        source = footage.path if plan.sound else None
+        to = video_to(output, plan.wanted, footage.size, footage.look, source, note)
+    with rows_of(footage) as rows, to as put, Behind[tuple[Wanted, Frame]](lambda each: put(*each)) as behind:
+        for count, made in enumerate(_made(footage, plan, rows, network), start=1):
+            behind.put(made)
+            progress(count)
+
+
+class Rows:
+    """Frames of a source by their number, read in order: those that are not forgotten are kept."""
+
+    def __init__(self, frames: Iterator[Frame]) -> None:
+        self._frames, self._kept, self._next = frames, dict[int, Frame](), 0
+
+    def read(self, row: int) -> Frame:
+        while self._next <= row:
+            self._kept[self._next] = next(self._frames)
+            self._next += 1
+        return self._kept[row]
+
+    def forget(self, before: int) -> None:
+        """Those with a smaller number."""
+        for row in [row for row in self._kept if row < before]:
+            del self._kept[row]
+
+
+@contextmanager
+def rows_of(footage: Footage) -> Iterator[Rows]:
+    """Read ahead by a thread."""
+    with ahead(footage.frames()) as frames:
+        yield Rows(frames)
+
+
+def _made(footage: Footage, plan: Plan, rows: Rows, network: Network) -> Iterator[tuple[Wanted, Frame]]:
+    """Every frame, in order. Of the source no more are kept than those around the present gap."""
+    between, of = None, (-1, -1)
+    for each in plan.wanted:
+        if not each.t:
+            yield each, rows.read(each.first)
+            continue
+        if between is None or of != (each.first, each.last):
+            of = each.first, each.last
+            seen = around(*of, plan.used, footage.shown, plan.cuts) if network.arm.inputs == 4 else of
+            between = Between(network, [rows.read(row) for row in seen])
+            rows.forget(seen[0])
+        yield each, between.at(each.t)
