@@ -87,8 +87,14 @@ STOPPING = "stopping; nothing is left of what was written"
 @click.option("--weights", default="ifrnet-s-own", show_default=True, metavar="NAME",
               help="A checkpoint's FILE or FILE:SET, a run, or of weights list.")  # fmt: skip
 @click.option("--baseline", default="", metavar="NAME", help="The network, e.g. ifrnet; a run's is known.")
-@click.option("--with", "plugins", multiple=True, callback=one_list, metavar="NAMES",
-              help="Plug-ins whose weights a file has too.")
+@click.option(
+    "--with",
+    "plugins",
+    multiple=True,
+    callback=one_list,
+    metavar="NAMES",
+    help="Plug-ins whose weights a file has too.",
+)
 @click.option("--copies", type=click.Choice(["replace", "keep"]), default="replace", show_default=True,
               help="Frames that show nothing new.")  # fmt: skip
 @click.option("--cuts", type=click.Choice(["hold", "ignore"]), default="hold", show_default=True,

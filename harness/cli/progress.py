@@ -101,7 +101,9 @@ class Counted:
     def __init__(self, what: str, total: int | None, stop: Callable[[], bool]) -> None:
         self.what, self.total, self.stop = what, total, stop
         columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
-        self.bars = Bars(*columns, console=Console(stderr=True), disable=is_quiet() or not sys.stderr.isatty(), transient=True)
+        self.bars = Bars(
+            *columns, console=Console(stderr=True), disable=is_quiet() or not sys.stderr.isatty(), transient=True
+        )
         self.task = self.bars.add_task(what, total=total)
         self.began = self.said = time.monotonic()
 
