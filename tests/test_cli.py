@@ -18,7 +18,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from harness.cli.cost import _arm as arm_of
 from harness.cli.main import main
+from harness.registry.catalog import catalog
 from harness.results.envelope import write
 from harness.results.records import Status
 from harness.results.store import RunFolder, Store
@@ -133,6 +135,36 @@ def test_list_show_and_curves(finished: str, harness: Harness) -> None:
     code, out, _ = harness("curves", "ifrnet-s+hce+hir")
     assert code == 0
     assert all(Path(line).exists() for line in out.splitlines())
+
+
+def test_variants_are_held_against_one_baseline_in_one_table(
+    finished: str, harness: Harness, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is not trained again, nor is a variant that is there. -q leaves the table. A dry run changes nothing."""
+    drawn: list[str] = []
+    monkeypatch.setattr("harness.report.figures.draw_figures", lambda pair, *_: drawn.append(pair.name) or results)
+    there = {folder: (folder / "curve.csv").stat().st_mtime_ns for folder in run_folders(results).values()}
+    code, out, err = harness("-q", *RUN, "--with", "null")
+    assert (code, err) == (0, "")
+    assert sorted(run_folders(results)) == ["ifrnet-s", "ifrnet-s+hce+hir", "ifrnet-s+null"]
+    assert there == {folder: (folder / "curve.csv").stat().st_mtime_ns for folder in there}
+    assert [name.partition(".")[0] for name in drawn] == ["ifrnet-s+hce+hir", "ifrnet-s+null"]
+    assert "Variants of ifrnet-s on clips, recipe smoke" in out
+    for label in ("ifrnet-s+hce+hir", "ifrnet-s+null"):
+        assert re.search(rf"{re.escape(label)} minus ifrnet-s\s", out), label
+    assert "control of seed 0: PASS" in out
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
+    code, out, err = harness(*RUN, "--with", "null", "--dry-run")
+    assert code == 0, err
+    assert out.count(" done ") == 3
+    assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == before
+
+
+def test_an_arm_is_found_by_its_run(finished: str, results: Path) -> None:
+    runs = run_folders(results)
+    for arm, run in runs.items():
+        assert arm_of(run.name, "", catalog(), Store(results)).label == arm
+        assert arm_of(run.name[:-3], "", catalog(), Store(results)).label == arm
 
 
 def test_a_difference_between_unmatched_runs_is_refused(finished: str, harness: Harness, results: Path) -> None:

@@ -194,3 +194,10 @@ def wait_for(condition: object) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_plugins_of_an_evaluation_are_one_list() -> None:
+    """The last of two lists does not win in silence."""
+    done = CliRunner().invoke(command_line.cli, ["eval", "--weights", "none", "--with", "hce", "--with", "hir"])
+    assert done.exit_code == 2
+    assert "Invalid value for '--with': give one list: hce,hir" in done.output

@@ -562,7 +562,7 @@ def test_the_command(
         script.read_text().split("\n")
     )
     record = json.loads((tmp_path / "results" / "jobs" / "rife+hce+hir.smoke.s0.json").read_text())
-    assert record["command"][3:7] == ["harness", "run", "--baseline", "rife"]
+    assert record["command"][3:8] == ["harness", "--no-defaults", "run", "--baseline", "rife"]
     code, err = call("--partition", "a100")
     assert code == 0
     assert f"job {script.stem} is pending already" in err

@@ -427,3 +427,40 @@ def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
     code, out, _ = harness("suite", "smoke1", "--dry-run", "--device", "cpu")
     assert code == 0
     assert out.count(" done ") == 4
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    ("test", "column", "line"),
+    [
+        (
+            "layers:size=32",
+            "test: layers, level: tset",
+            "column 'a' is of no level of layers(size=32): 'tset'; did you mean",
+        ),
+        ("clips", "test: layers, level: test", "column 'a' is of no test set: 'layers'; it is tested on clips"),
+        ("clip", "test: clip, level: hard", "unknown benchmark 'clip'; did you mean 'clips'?"),
+        ("layers,ucf101", "test: layers, level: test", "ucf101: no folder of it in HARNESS_DATA (not set)"),
+    ],
+)
+def test_an_unknown_test_set_is_said_before_anything_is_trained(
+    test: str,
+    column: str,
+    line: str,
+    dry: tuple[str, ...],
+    harness: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f"title: mine\nsummary: none\nrecipe: smoke\ndata: 'layers:size=32'\ntest: '{test}'\n"
+        f"columns:\n  - {{{column}, label: a}}\n"
+        "rows:\n  - {label: RIFE, baseline: rife}\n"
+    )
+    code, _, err = harness("suite", str(file), "--device", "cpu", *dry)
+    assert code == 2
+    assert line in err
+    assert not (tmp_path / "results").exists()

@@ -9,7 +9,7 @@ import importlib
 import json
 from typing import Any, ClassVar
 
-from docstrings import blocks, described, inline
+from docstrings import inline
 from docutils import nodes
 from docutils.parsers.rst import directives
 from pydantic import BaseModel
@@ -18,6 +18,8 @@ from sphinx.application import Sphinx
 from sphinx.domains.std import StandardDomain
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_id
+
+from harness.registry.docstrings import blocks, described
 
 Schema = dict[str, Any]
 BOUNDS = (

@@ -7,16 +7,17 @@ import time
 import click
 
 from harness.cli.common import say
+from harness.cli.verbosity import is_verbose
 
 
 @click.command()
 @click.argument("name")
 @click.option("--kind", help="Of what kind NAME is, where there are several of that name.")
 @click.option("--only", metavar="CHECK", help="One check alone.")
-@click.option("-v", "--verbose", is_flag=True, help="Say what each check asks.")
 @click.pass_context
-def check(context: click.Context, name: str, kind: str | None, only: str | None, verbose: bool) -> None:
-    """Check whether NAME, with options as in mine:width=16, keeps its contract: one line a check.
+def check(context: click.Context, name: str, kind: str | None, only: str | None) -> None:
+    """Check whether NAME, with options as in mine:width=16, keeps its contract: one line a check, and with -v what each
+    asks.
 
     Exits with 1 where a check fails. docs/check.md says which mistakes the checks name.
     """
@@ -40,7 +41,7 @@ def check(context: click.Context, name: str, kind: str | None, only: str | None,
         result = testing.checks.run_one(each, subject)
         counts[result.state] += 1
         say(f"  {result.state:<8} {result.check:<{width}}  {result.line}".rstrip())
-        if verbose:
+        if is_verbose():
             say(f"           {' '.join((each.__doc__ or '').split())} ({result.seconds:.1f} s)")
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     say(f"{subject.words}: {told}, in {time.perf_counter() - start:.0f} s")

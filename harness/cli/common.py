@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.verbosity import warn
 from harness.printable import printable
 
 if TYPE_CHECKING:
@@ -45,10 +46,18 @@ def _set_data_root(context: click.Context, option: click.Parameter, value: str |
 data_root_option = click.option(
     "--data-root",
     metavar="DIR",
+    envvar="HARNESS_DATA",
     expose_value=False,
     callback=_set_data_root,
     help="Folder with the data sets; also HARNESS_DATA.",
 )
+
+
+def one_list(context: click.Context, option: click.Parameter, value: Sequence[str]) -> str:
+    """Of an option that is one list: where it is given twice, the last would win in silence."""
+    if len(value) > 1:
+        raise click.BadParameter(f"give one list: {','.join(value)}", context, option)
+    return "".join(value)
 
 
 def parse_seeds(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...]:
@@ -96,7 +105,7 @@ def output() -> Console:
 def warn_broken(catalog: Catalog) -> None:
     """One line on stderr for each plug-in that had to be left out."""
     for broken in catalog.broken:
-        say(f"harness: warning: left out: {broken}", err=True)
+        warn(f"left out: {broken}")
 
 
 @contextmanager

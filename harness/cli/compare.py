@@ -10,6 +10,7 @@ import click
 
 from harness.cli.common import find_device, say, stoppable, warn_broken
 from harness.cli.interpolate import STOPPING, counted, network_options
+from harness.cli.verbosity import note
 
 if TYPE_CHECKING:
     from harness.train.engine import Precision
@@ -77,7 +78,7 @@ def compare(
             )
         left_out = triplets(footage, middle_only=any(network.arm.middle_only for network in networks))
         for line in footage.notes:
-            say(f"harness: {line}", err=True)
+            note(line)
         with counted("frames", stop, len(footage.shown) - len(footage.copies)) as progress:
             compared = make(footage, left_out, networks, target, wipe, progress.at)
     for network, scores in zip(networks, compared.psnr, strict=True):

@@ -7,14 +7,18 @@ import json
 import re
 import sys
 from dataclasses import asdict
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import find_device, output, warn_broken
+from harness.cli.common import find_device, output, results_option, warn_broken
 
 if TYPE_CHECKING:
     from harness.arm import Arm
+    from harness.registry.catalog import Catalog
+    from harness.results.store import Store
 
 
 def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
@@ -27,29 +31,43 @@ def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[
 
 @click.command()
 @click.argument("baselines", nargs=-1)
-@click.option("--with", "plugins", default="", metavar="NAMES", help="Also each baseline with these plug-ins.")
+@click.option(
+    "--with",
+    "plugins",
+    multiple=True,
+    metavar="NAMES",
+    help="Also each baseline with these plug-ins; given again, or with {L,S}, with others.",
+)
 @click.option("--size", callback=_size, default="1280x720", show_default=True, metavar="WxH", help="Of the frames.")
 @click.option("--runs", type=click.IntRange(0, 1000), default=3, show_default=True, help="Timed passes; 0 for none.")
 @click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
 @click.option("--format", "form", type=click.Choice(["terminal", "markdown", "csv", "json"]), default="terminal")
+@results_option
 def cost(
-    baselines: tuple[str, ...], plugins: str, size: tuple[int, int], runs: int, device: str | None, form: str
+    baselines: tuple[str, ...],
+    plugins: tuple[str, ...],
+    size: tuple[int, int],
+    runs: int,
+    device: str | None,
+    form: str,
+    results: Path,
 ) -> None:
-    """Count and measure BASELINES, by default all of them, for one pair of frames."""
-    from harness.arm import Arm
+    """Count and measure BASELINES, by default all of them, for one pair of frames. Each may be a run, too, or the name
+    of an arm, as ifrnet-s+hce+hir."""
     from harness.registry.catalog import catalog
-    from harness.registry.options import parse_choice, parse_choices
+    from harness.registry.options import variants
     from harness.registry.specs import BaselineSpec
+    from harness.results.store import Store
 
     known = catalog()
     warn_broken(known)
     names = baselines or [entry.spec.name for entry in known.entries(BaselineSpec)]
-    arms: list[Arm] = []
-    for name in names:
-        arm = Arm.of(known, parse_choice(name), parse_choices(plugins))
-        arms += [arm.plain, arm] if arm.plugins else [arm]
+    arms: dict[str, Arm] = {}
+    for name, words in product(names, [each for word in plugins for each in variants(word)] or [""]):
+        arm = _arm(name, words, known, Store(results))
+        arms |= {each.label: each for each in ((arm.plain, arm) if arm.plugins else (arm,))}
     chosen = find_device(device)
-    records = [_record(arm, size, runs, chosen) for arm in arms]
+    records = [_record(arm, size, runs, chosen) for arm in arms.values()]
     if form == "json":
         click.echo(json.dumps(records, indent=2))
     elif form == "markdown":
@@ -60,6 +78,25 @@ def cost(
         writer.writerows(record | {"unseen": " ".join(record["unseen"])} for record in records)
     else:
         _draw(records)
+
+
+def _arm(name: str, plugins: str, known: Catalog, store: Store) -> Arm:
+    """A baseline with its options, names joined by `+`, or the arm of a run."""
+    from harness.arm import Arm
+    from harness.registry.options import parse_choice, parse_choices
+    from harness.registry.specs import BaselineSpec, PluginSpec
+    from harness.results.names import called, find_run
+
+    first, *others = name.split("+")
+    if known.claims(BaselineSpec, first) and all(known.claims(PluginSpec, other) for other in others):
+        return Arm.of(known, parse_choice(first), [*map(parse_choice, others), *parse_choices(plugins)])
+    if called(name, [run.name for run in store.runs()]):
+        from harness.pair.given import arm_of
+        from harness.pair.start import Trained
+
+        run = find_run(store, name)
+        return arm_of(Trained(run.name, run.checkpoints, run), "", plugins, known)
+    return Arm.of(known, parse_choice(name), parse_choices(plugins))
 
 
 def _record(arm: Arm, size: tuple[int, int], runs: int, device: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from harness.cli.common import data_root_option, output, say, stoppable, warn_broken
+from harness.cli.verbosity import is_quiet, note
 
 if TYPE_CHECKING:
     from harness.data import Benchmark
@@ -90,7 +91,7 @@ def verify(name: str, root: str, partial: bool) -> None:
         try:
             report = look_at(name.partition(":")[0], files, lambda: bool(stop), progress)
         except Stopped:
-            say("harness: stopped; the same command goes on from here", err=True)
+            note("stopped; the same command goes on from here")
             raise SystemExit(128 + stop[0]) from None
     wrong = [*report.bad, *([] if partial else report.missing)]
     for line in wrong:
@@ -226,7 +227,7 @@ def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
     plain = not sys.stderr.isatty()
     said = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), disable=plain) as bars:
+    with Progress(*columns, console=Console(stderr=True), disable=plain or is_quiet()) as bars:
         task = bars.add_task(f"verifies {name}", total=None)
 
         def progress(done: int, total: int) -> None:
@@ -234,6 +235,6 @@ def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
             bars.update(task, completed=done, total=total)
             if plain and time.monotonic() - said > PLAIN_EVERY:
                 said = time.monotonic()
-                say(f"harness: {name}: {done} of {total} files", err=True)
+                note(f"{name}: {done} of {total} files")
 
         yield progress

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import data_root_option, find_device, output, results_option, stoppable, warn_broken
+from harness.cli.common import data_root_option, find_device, one_list, output, results_option, stoppable, warn_broken
+from harness.cli.defaults import tell
 
 
 @click.command("eval")
@@ -14,7 +15,14 @@ from harness.cli.common import data_root_option, find_device, output, results_op
 @click.option(
     "--weights", required=True, metavar="NAME", help="A checkpoint's FILE or FILE:SET, a run, or of weights list."
 )
-@click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins whose weights a file has too.")
+@click.option(
+    "--with",
+    "plugins",
+    multiple=True,
+    callback=one_list,
+    metavar="NAMES",
+    help="Plug-ins whose weights a file has too.",
+)
 @click.option("--data", default="clips", show_default=True, metavar="NAME", help="Benchmarks, e.g. clips:root=DIR.")
 @click.option("--masks", default=None, metavar="NAME", help="Mask source.  [default: that of the run, else the best]")
 @click.option("--protocol", default="unified", show_default=True, metavar="NAME", help="How it is tested.")
@@ -60,6 +68,7 @@ def evaluate(
 
     known = catalog()
     warn_broken(known)
+    tell()
     world = World(0, 1, find_device(device))
     store = Store(results)
     given = find_trained(weights, known, store)

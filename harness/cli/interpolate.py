@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import find_device, results_option, say, stoppable, warn_broken
+from harness.cli.common import find_device, one_list, results_option, say, stoppable, warn_broken
+from harness.cli.verbosity import note
 
 if TYPE_CHECKING:
     from harness.cli.progress import Counted
@@ -86,7 +87,14 @@ STOPPING = "stopping; nothing is left of what was written"
 @click.option("--weights", default="ifrnet-s-own", show_default=True, metavar="NAME",
               help="A checkpoint's FILE or FILE:SET, a run, or of weights list.")  # fmt: skip
 @click.option("--baseline", default="", metavar="NAME", help="The network, e.g. ifrnet; a run's is known.")
-@click.option("--with", "plugins", default="", metavar="NAMES", help="Plug-ins whose weights a file has too.")
+@click.option(
+    "--with",
+    "plugins",
+    multiple=True,
+    callback=one_list,
+    metavar="NAMES",
+    help="Plug-ins whose weights a file has too.",
+)
 @click.option("--copies", type=click.Choice(["replace", "keep"]), default="replace", show_default=True,
               help="Frames that show nothing new.")  # fmt: skip
 @click.option("--cuts", type=click.Choice(["hold", "ignore"]), default="hold", show_default=True,
@@ -146,7 +154,7 @@ def interpolate(
             )
         planned = plan(footage, asked, network, target.as_images)
         for line in (*footage.notes, *planned.notes):
-            say(f"harness: {line}", err=True)
+            note(line)
         with counted("frames", stop, len(planned.wanted)) as progress:
             make(footage, planned, network, target, progress.at, progress.note)
     say(f"{target.path}: {len(planned.wanted):,} frames, {planned.made:,} of them new, by {network.name}")

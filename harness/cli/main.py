@@ -18,10 +18,12 @@ from typing import Any
 import click
 
 from harness import __version__
+from harness.cli import completion, defaults, verbosity
 from harness.cli.audit import audit
 from harness.cli.check import check
 from harness.cli.common import say
 from harness.cli.compare import compare
+from harness.cli.config import config
 from harness.cli.cost import cost
 from harness.cli.curves import curves
 from harness.cli.data import data
@@ -29,13 +31,14 @@ from harness.cli.evaluate import evaluate
 from harness.cli.gallery import gallery
 from harness.cli.interpolate import interpolate
 from harness.cli.licences import licences
-from harness.cli.listing import list_all, show
+from harness.cli.listing import list_all
 from harness.cli.masks import masks
 from harness.cli.new import new
 from harness.cli.replay import replay
 from harness.cli.rows import rows
 from harness.cli.run import run
 from harness.cli.runs import runs
+from harness.cli.show import show
 from harness.cli.streams import drop_unwritten, open_streams, unread
 from harness.cli.suite import suite
 from harness.cli.table import table
@@ -50,9 +53,16 @@ UNREAD = 128 + signal.SIGPIPE
 
 class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
-        """Not left to click, for which every broken pipe is that of the output."""
+        """Not left to click, for which every broken pipe is that of the output; with the defaults of a file."""
+        if not ctx.params["no_defaults"]:
+            ctx.obj = defaults.read(self)
+            ctx.default_map = dict(ctx.obj.values) if ctx.obj else None
         try:
             return super().invoke(ctx)
+        except click.BadParameter as error:
+            if of_file := defaults.refused(error):
+                raise of_file from error
+            raise
         except OSError as error:
             if unread(error):
                 raise SystemExit(UNREAD) from error
@@ -61,14 +71,17 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
-def cli() -> None:
+@click.option("--no-defaults", is_flag=True, help="Leave harness.toml and [tool.harness] of pyproject.toml alone.")
+def cli(no_defaults: bool) -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
 WORK = (run, runs, suite, table, rows, curves, gallery, audit, replay)
 WITHOUT_PAIR = (evaluate, interpolate, compare, cost, data, masks, weights)
-for command in (*WORK, *WITHOUT_PAIR, list_all, show, licences, check, new):
+for command in (*WORK, *WITHOUT_PAIR, list_all, show, config, licences, check, new):
     cli.add_command(command)
+verbosity.give(cli)
+completion.give(defaults.leaves(cli))
 
 
 def main() -> None:
@@ -78,6 +91,7 @@ def main() -> None:
     handler.setFormatter(OneLine("harness: %(levelname)s: %(message)s"))
     handler.addFilter(Once())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    verbosity.route_warnings()
     try:
         Path.cwd()
     except OSError as error:  # libraries end the process as they look for it
@@ -166,5 +180,7 @@ def _add_commands() -> None:
             plugins.broken.append(Broken(origin, f"harness_commands: {in_one_line(error)}"))
         taken = [name for name, command in before.items() if cli.commands.get(name) is not command]
         cli.commands.update(before)
+        for name in cli.commands.keys() - before.keys():
+            verbosity.give(cli.commands[name])
         if taken:
             plugins.broken.append(Broken(origin, f"harness_commands: the command '{taken[0]}' is taken"))

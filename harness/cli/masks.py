@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from harness.cli.common import find_device, say, stoppable, warn_broken
+from harness.cli.verbosity import is_quiet, note
 
 if TYPE_CHECKING:
     from harness.data.benchmark import Benchmark, Triplet
@@ -68,7 +69,7 @@ def build(
     _summary(made, len(pairs), len(whole), workers)
     say(f"in {cache.folder}")
     if stop:
-        say("harness: stopped; the same command goes on from there", err=True)
+        note("stopped; the same command goes on from there")
         raise SystemExit(128 + stop[0])
 
 
@@ -183,19 +184,19 @@ def _watched(made: Iterable[Made], total: int, workers: int) -> list[Made]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    quiet = not sys.stderr.isatty()
+    plain = not sys.stderr.isatty()
     columns = (TextColumn("label maps"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     collected: list[Made] = []
     said = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
+    with Progress(*columns, console=Console(stderr=True), disable=plain or is_quiet()) as bar:
         task = bar.add_task("", total=total, left="")
         for each in made:
             collected.append(each)
             left = _left(collected, total, workers)
             bar.update(task, advance=1, left=left)
-            if quiet and time.monotonic() - said > PLAIN_EVERY:
+            if plain and time.monotonic() - said > PLAIN_EVERY:
                 said = time.monotonic()
-                say(f"harness: label maps of {len(collected):,} of {total:,} pairs, {left}", err=True)
+                note(f"label maps of {len(collected):,} of {total:,} pairs, {left}")
     return collected
 
 

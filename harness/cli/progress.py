@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from harness.cli.common import say
+from harness.cli.verbosity import is_quiet, note
 from harness.printable import printable
 from harness.registry.hookspecs import hookimpl
 from harness.results.records import slug_of
@@ -21,10 +22,11 @@ PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal
 
 
 class Progress:
-    """One bar an arm on a terminal; a line now and then elsewhere; nothing at all where it is not to be `shown`."""
+    """One bar an arm on a terminal; a line now and then elsewhere; nothing at all where it is not to be `shown`, nor
+    with -q."""
 
     def __init__(self, arms: Sequence[str], shown: bool = True) -> None:
-        self.shown = shown
+        self.shown = shown = shown and not is_quiet()
         self.bars = Bars(
             TextColumn("{task.fields[arm]}"),
             TextColumn("[dim]{task.description}"),
@@ -87,7 +89,7 @@ class Progress:
         self.bars.update(task, **changes)  # type: ignore[arg-type]
 
     def _say(self, line: str) -> None:
-        if self.bars.disable and time.monotonic() - self.said > PLAIN_EVERY:
+        if self.shown and self.bars.disable and time.monotonic() - self.said > PLAIN_EVERY:
             self.said = time.monotonic()
             say(f"harness: {line}", err=True)
 
@@ -99,7 +101,9 @@ class Counted:
     def __init__(self, what: str, total: int | None, stop: Callable[[], bool]) -> None:
         self.what, self.total, self.stop = what, total, stop
         columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
-        self.bars = Bars(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+        self.bars = Bars(
+            *columns, console=Console(stderr=True), disable=is_quiet() or not sys.stderr.isatty(), transient=True
+        )
         self.task = self.bars.add_task(what, total=total)
         self.began = self.said = time.monotonic()
 
@@ -113,7 +117,7 @@ class Counted:
     def note(self, text: str) -> None:
         """A line that stays."""
         if self.bars.disable:
-            say(f"harness: {text}", err=True)
+            note(text)
         else:
             self.bars.console.print(printable(f"harness: {text}"), highlight=False, markup=False, emoji=False)
 
@@ -127,7 +131,7 @@ class Counted:
             line = f"{done:,} {self.what}"
             if self.total:
                 line = f"{done:,} of {self.total:,} {self.what}, about {self._left(done, now):.0f} s left"
-            say(f"harness: {line}", err=True)
+            note(line)
 
     def _left(self, done: int, now: float) -> float:
         return ((self.total or done) - done) * (now - self.began) / done

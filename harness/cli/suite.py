@@ -19,7 +19,9 @@ from harness.cli.common import (
     stoppable,
     warn_broken,
 )
+from harness.cli.defaults import tell
 from harness.cli.launching import launcher_options, launcher_words
+from harness.cli.verbosity import note
 
 if TYPE_CHECKING:
     from harness.pair.plan import Plan
@@ -65,11 +67,12 @@ def suite(
     from harness.registry.catalog import catalog
     from harness.registry.options import parse_choice
     from harness.results.store import Store
-    from harness.suites.plan import check_columns
+    from harness.suites.plan import check_columns, check_levels
     from harness.suites.suite import find_suite, suite_files
 
     known = catalog()
     warn_broken(known)
+    tell()
     chosen_launcher, words = parse_choice(launcher), launcher_words(**cluster)
     check_launcher(chosen_launcher, known)
     if twice := words.keys() & chosen_launcher.options:
@@ -90,6 +93,8 @@ def suite(
     plans = [settle(asked, known, at, store=store) for asked in pairs]
     for plan in plans:
         check_columns(chosen, plan)
+    if chosen_launcher.name == "local":  # the data of a cluster may be there alone
+        check_levels(chosen, plans[0])
     if chosen_launcher.name != "local":
         plans = _unfinished(plans, store)
     more = [*(["--device", device] if device else []), *(["--workers", str(workers)] if workers else [])]
@@ -115,7 +120,7 @@ def _forecast(suite: Suite, pairs: Sequence[Asked], store: Store, device: str | 
     from harness.suites.forecast import forecast
 
     at = find_device(device)
-    runs, remarks = forecast(suite, pairs, catalog(), store, at, _note)
+    runs, remarks = forecast(suite, pairs, catalog(), store, at, note)
     draw([forecast_sheet(suite.title, runs, jobs, device_name(at), remarks)], output())
 
 
@@ -135,7 +140,7 @@ def _launch(
     from harness.suites.plan import jobs_of
 
     jobs = jobs_of(plans, results, more)
-    wanted = LaunchPlan(jobs=tuple(jobs), results=results.absolute(), note=_note, stop=stop, gpus=tuple(gpus), **how)
+    wanted = LaunchPlan(jobs=tuple(jobs), results=results.absolute(), note=note, stop=stop, gpus=tuple(gpus), **how)
     return launch(wanted, launcher, catalog())
 
 
@@ -147,7 +152,7 @@ def _unfinished(plans: Sequence[Plan], store: Store) -> list[Plan]:
     left = []
     for plan in plans:
         if pair := finished(plan, store):
-            _note(f"{name_of(plan)}: done already, as {pair}")
+            note(f"{name_of(plan)}: done already, as {pair}")
         else:
             left.append(plan)
     return left
@@ -169,17 +174,13 @@ def _finish(found: tuple[str, Suite], store: Store, launched: Launched, stopped_
     from harness.report.suite_table import suite_sheet
 
     if stopped_by:
-        _note("stopped; the same command goes on from there")
+        note("stopped; the same command goes on from there")
         raise SystemExit(128 + stopped_by)
     if launched.pending:
-        _note(f"jobs handed over: {len(launched.pending)}; the same command says how they are, --wait waits for them")
+        note(f"jobs handed over: {len(launched.pending)}; the same command says how they are, --wait waits for them")
     else:
         draw([suite_sheet(*found, store)], output())
     for failure in launched.failures:
         say(f"harness: error: {failure}", err=True)
     if launched.failures:
         raise SystemExit(2)
-
-
-def _note(text: str) -> None:
-    say(f"harness: {text}", err=True)

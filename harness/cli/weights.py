@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import find_device, results_option, say, stoppable, warn_broken
+from harness.cli.defaults import tell
 
 if TYPE_CHECKING:
     from harness.registry.catalog import Catalog
@@ -114,6 +115,7 @@ def make(baseline: str, into: Path | None, device: str | None, workers: int, res
     from harness.suites.estimate import estimate
     from harness.train.loop import Interrupted
 
+    tell()
     known = _known()
     world = World(0, 1, find_device(device))
     with Progress([baseline]).watching(known.plugins.manager) as progress, stoppable() as stop:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import HarnessError, suggestion
 from harness.registry.mask_choice import TRUTH
+from harness.results.names import called, choices
 from harness.results.records import Cost, Measured, PairRecord, Status, Tested, benchmark_of, slug_of
 from harness.results.rows import Row, whole_row
 from harness.results.store import RunFolder, Store
@@ -191,9 +192,10 @@ class PairOutcome(Outcome):
 
 
 def find_pair(store: Store, name: str) -> str:
-    """The pair of that name, or the one last run of that arm; says which where there are several.
+    """The pair of that name, the one last run of that arm, which is said where there are several; else the one whose
+    name begins so, as that of its run does, the one with that label, or the one that the run is an arm of.
 
-    Raises HarnessError with the nearest name.
+    Raises HarnessError with what is meant by a name of several, and with the nearest where it is no pair's.
     """
     pairs = store.pairs()
     matching = [pair for pair in pairs if name in (pair, slug_of(pair))]
@@ -201,6 +203,13 @@ def find_pair(store: Store, name: str) -> str:
         log.warning("%s is any of %s; taking the one last run", name, ", ".join(matching))
     if matching:
         return matching[-1]
+    named = called(name, pairs) or [
+        pair for pair, record in store.pair_records().items() if name in (*record.runs, record.labels[-1])
+    ]
+    if len(named) > 1:
+        raise HarnessError(f"'{name}' may be any of {len(named)} pairs: {choices(named)}; give more of it")
+    if named:
+        return named[0]
     known = sorted({slug_of(pair) for pair in pairs})
     hint = suggestion(name, known) or (f"; there are: {', '.join(known)}" if known else "")
     raise HarnessError(f"no pair '{name}' in {store.root}{hint or '; harness run makes one'}")

@@ -16,6 +16,7 @@ from harness.files import expanded
 from harness.registry.catalog import Catalog
 from harness.registry.specs import WeightsSpec
 from harness.results.comparison import StartRecord
+from harness.results.names import choices
 from harness.results.store import RunFolder, Store
 from harness.train import checkpoint
 from harness.weights.digest import digest
@@ -134,9 +135,9 @@ def _beginning(word: str, runs: Mapping[str, RunFolder], entries: Mapping[str, W
         if len(drawn) == 1:
             return runs[drawn[0]]
         if found:
-            raise HarnessError(
-                f"'{word}' is the beginning of {len(found)} runs: {', '.join(found[:3])}; give more of it"
-            )
+            raise HarnessError(f"'{word}' is the beginning of {len(found)} runs: {choices(found)}; give more of it")
+    if word in store.pairs():
+        raise HarnessError(f"{word} is a pair: give one of its runs, {' or '.join(store.pair(word).runs)}")
     hint = suggestion(word, [*runs, *entries]) or "; harness list shows runs, and harness weights list the others"
     raise HarnessError(f"'{word}' is no file, no run in {store.root} and no entry of harness weights{hint}")
 

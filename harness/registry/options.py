@@ -9,11 +9,13 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, ClassVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import HarnessError, suggestion
+from harness.registry.docstrings import described
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Option:
-    """One keyword-only parameter of a factory."""
+    """One keyword-only parameter of a factory. `meaning` is what the factory's docstring says of it."""
 
     name: str
     type: Any
     default: Any
+    meaning: str = ""
     empty: ClassVar[Any] = inspect.Parameter.empty  # the default of an option that must be given
 
     @property
@@ -82,6 +85,20 @@ def _unquoted(piece: str, value: str) -> str:
     return quoted[1].replace('""', '"')
 
 
+_BRACES = re.compile(r'("(?:[^"]|"")*")|\{([^{}"]*)\}|([^{}"]+|.)')
+
+
+def variants(text: str) -> list[str]:
+    """`hce,hir:stages={L,S}` -> `hce,hir:stages=L` and `hce,hir:stages=S`: each of what stands in braces, of several
+    every combination. Nothing in quotes is changed. Raises HarnessError for braces that do not close."""
+    pieces: list[list[str]] = []
+    for quoted, listed, other in _BRACES.findall(text):
+        if other in ("{", "}"):
+            raise HarnessError(f"'{text}': braces hold what an option is to be in turn, as in 'NAME:key={{a,b}}'")
+        pieces.append([quoted or other] if quoted or other else [each.strip() for each in listed.split(",")])
+    return ["".join(words) for words in product(*pieces)]
+
+
 def parse_choice(text: str) -> Choice:
     """Exactly one choice."""
     choices = parse_choices(text)
@@ -104,8 +121,9 @@ def _quote(option: str, rest: str = "...") -> str:
 def options_of(factory: Callable[..., Any], preset: Mapping[str, Any]) -> dict[str, Option]:
     """What a user may set: the factory's keyword-only parameters, less those the spec has preset."""
     hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    meanings = described(factory)
     return {
-        name: Option(name, hints.get(name, str), parameter.default)
+        name: Option(name, hints.get(name, str), parameter.default, meanings.get(name, ""))
         for name, parameter in inspect.signature(factory).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY and name not in preset
     }

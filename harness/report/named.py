@@ -56,10 +56,11 @@ def every_table(store: Store, show_unmatched: bool = False) -> tuple[list[Sheet]
 
 
 def _of_pair(store: Store, name: str, show_unmatched: bool) -> list[Sheet]:
-    from harness.report.tables import seed_sheets
+    from harness.report.tables import sheets_of
 
     records = store.pair_records()
-    return seed_sheets(store, _seeds(store, name, show_unmatched, records), records)
+    pair = replace(read_pair(store, name, records.get(name)), show_unmatched=show_unmatched)
+    return sheets_of(store, pair, records)
 
 
 def _seeds(store: Store, name: str, show_unmatched: bool, records: dict[str, PairRecord]) -> list[PairOutcome]:

@@ -13,7 +13,7 @@ from harness.registry.catalog import Catalog
 from harness.results.records import Asked
 from harness.results.store import Store
 from harness.suites.estimate import Estimate, estimate
-from harness.suites.plan import check_columns
+from harness.suites.plan import check_columns, check_levels
 from harness.suites.state import ArmState, states
 from harness.suites.suite import Suite
 from harness.train.recipe import Recipe
@@ -53,6 +53,8 @@ def forecast(
         plan = settle(asked, known, device, store=store)
         check_columns(suite, plan)
         arms, guessed = states(plan, store, suite.expected)
+        if not guessed and not runs:  # all pairs have the same test sets
+            check_levels(suite, plan)
         if guessed:
             remarks[f"Not all data is here, so counts and sizes are those of the suite's file. {guessed}."] = None
         for state in arms:

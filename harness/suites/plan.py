@@ -38,6 +38,19 @@ def check_columns(suite: Suite, plan: Plan) -> None:
             raise HarnessError(f"{suite.title}: column '{column.label}' shows '{name}', which nothing measures{hint}")
 
 
+def check_levels(suite: Suite, plan: Plan) -> None:
+    """Raises HarnessError for a column of a level that its test set has not, and for a test set that is not here: said
+    before anything is trained, where the pairs run on this machine. All plans of a suite have the same test sets."""
+    for chosen in plan.tests:
+        levels = chosen.build().levels
+        for column in suite.columns:
+            if column.test == chosen.name and column.level not in levels:
+                hint = suggestion(column.level, levels) or f"; it has: {', '.join(levels)}"
+                raise HarnessError(
+                    f"{suite.title}: column '{column.label}' is of no level of {chosen.label}: '{column.level}'{hint}"
+                )
+
+
 def jobs_of(plans: Sequence[Plan], results: Path, more: Sequence[str]) -> list[Job]:
     """A job each, with a log in `results`; `more` are further words of the command line."""
     return [
@@ -52,8 +65,8 @@ def jobs_of(plans: Sequence[Plan], results: Path, more: Sequence[str]) -> list[J
 
 
 def shell(plan: Plan) -> tuple[str, ...]:
-    """The command, by this very Python."""
-    return (sys.executable, "-P", "-m", "harness", *shlex.split(plan.command)[1:])
+    """The command, by this very Python. It says all that decides: what a defaults file would add is another pair."""
+    return (sys.executable, "-P", "-m", "harness", "--no-defaults", *shlex.split(plan.command)[1:])
 
 
 def runs_of(plan: Plan) -> frozenset[str]:

@@ -194,11 +194,17 @@ def suite_files(plugins: Plugins) -> dict[str, Path]:
 
     A hook that fails is named and left out. Raises HarnessError for a name that two files claim.
     """
-    found: dict[str, Path] = {}
-    brought = plugins.brought("harness_tables", lambda paths: [Path(path) for path in paths])
-    for path in (*sorted(FOLDER.glob("*.yaml")), *(path for _, paths in brought for path in paths)):
-        if found.setdefault(path.stem, path).resolve() != path.resolve():
-            raise HarnessError(f"the suite '{path.stem}' is claimed by {found[path.stem]} and by {path}")
+    return {name: path for name, (_, path) in suites_brought(plugins).items()}
+
+
+def suites_brought(plugins: Plugins) -> dict[str, tuple[str, Path]]:
+    """The same, with the distribution that brings each."""
+    found = {path.stem: ("vfi-harness", path) for path in sorted(FOLDER.glob("*.yaml"))}
+    for origin, paths in plugins.brought("harness_tables", lambda paths: [Path(path) for path in paths]):
+        for path in paths:
+            _, first = found.setdefault(path.stem, (origin.distribution, path))
+            if first.resolve() != path.resolve():
+                raise HarnessError(f"the suite '{path.stem}' is claimed by {first} and by {path}")
     return found
 
 

@@ -19,7 +19,7 @@ from harness.model.contracts import Frames
 from harness.registry.catalog import catalog
 from harness.registry.entry import Entry
 from harness.registry.launching import Launched, LaunchPlan
-from harness.registry.observing import RunInfo
+from harness.registry.observing import OBSERVERS, RunInfo
 from harness.registry.options import parse_choice, parse_choices
 from harness.registry.plugins import FAULTS, Origin, discover, in_one_line
 from harness.registry.protocol import Protocol, Settings
@@ -199,8 +199,6 @@ FACTS: dict[str, Any] = {
     **{"done": 1, "total": 1, "means": {"clips easy": {"psnr": 30.0}}},
 }
 """An example of everything that observers are told, but for `info`, which has a folder."""
-
-OBSERVERS = ("harness_run_started", "harness_step_done", "harness_eval_done", "harness_run_finished")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class HIR(MotionPlugin):
              relates these, inside the frames' own regions, and what it finds is added to the motion that S found.
     inject   how the baseline takes the prior: added to its first decoder stage, or in place of it; with the latter an
              untrained network is not its baseline
-    radius   of HIR-S's window, in cells: (2 radius + 1)^2 positions
+    radius   of HIR-S's window, in cells, 1 or more: (2 radius + 1)^2 positions
     similarity  of keys, in both attentions: "cosine" with a learnt scale, of keys less their mean; "patch", the same of
              the 3x3 keys around, and a region moves as a whole, nearly, which sees most; "dot", Eq. 9 to the letter,
              of which an untrained network sees no motion; or "place", a control, which sees where regions are and

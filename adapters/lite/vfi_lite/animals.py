@@ -46,7 +46,7 @@ class NamedYolo(TinyYolo):
     word stands.
 
     score    lowest score of a box, above 0 and below 1
-    overlap  of two boxes of one tag with more IoU than this, the one with the lower score goes
+    overlap  of two boxes of one tag with more IoU than this, above 0 and below 1, the one with the lower score goes
     weights  YOLO's ONNX file, where it is in no known place
     """
 

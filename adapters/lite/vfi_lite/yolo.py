@@ -24,7 +24,7 @@ class TinyYolo(Detector):
     """Boxes of the 80 COCO classes. Given tags, only of those.
 
     score    lowest score of a box, above 0 and below 1
-    overlap  of two boxes of one tag with more IoU than this, the one with the lower score goes
+    overlap  of two boxes of one tag with more IoU than this, above 0 and below 1, the one with the lower score goes
     weights  the ONNX file, where it is in no known place
     """
 

@@ -54,9 +54,9 @@ class Kept:
 class AMT(Baseline):
     """AMT-S, -L or -G. Frames are RGB (B, 3, H, W) in [0, 1], with H and W multiples of 16 / scale.
 
-    `time_scales`: how the flows from t become the flows between the frames that say where to look up. "official"
-    takes F_01 = F_t1 / t and F_10 = F_t0 / (1 - t), which the published weights were trained with; "linear" is what
-    linear motion asks for, F_t1 / (1 - t) and F_t0 / t. They are the same at t = 0.5.
+    time_scales  how the flows from t become the flows between the frames that say where to look up. "official" takes
+                 F_01 = F_t1 / t and F_10 = F_t0 / (1 - t), which the published weights were trained with; "linear" is
+                 what linear motion asks for, F_t1 / (1 - t) and F_t0 / t. They are the same at t = 0.5
     """
 
     size_multiple = 16

@@ -48,7 +48,7 @@ class SGM(Baseline):
     together, and gradients of the matching reach the local branch; the published code, where this is frozen, has none.
 
     matching    False: the local branch alone, which the authors train first and call ours-local
-    points      the share of cells that are matched, 1 for all; the authors' published weights are of 1/2
+    points      the share of cells that are matched, above 0, 1 for all; the authors' published weights are of 1/2
     dense_rows  at a height of up to 8 times as many pixels all cells are matched, whatever `points`: so it is
                 published, with the advice to give that up (0) on low resolutions
     """

@@ -48,9 +48,9 @@ class UPRNet(Baseline):
     The working scale says where the pyramid begins: at half of it, there is one level more, so that the coarsest one,
     whose features and motion plug-ins see, is half as large. So it is a power of 2.
 
-    levels   of the pyramid at scale 1; the authors train with 3
-    skipped  so many of the finest levels estimate no motion: the flows from below serve at full size, and the levels
-             between are left out. The authors skip 2 in 4K
+    levels   of the pyramid at scale 1, 1 to 8; the authors train with 3
+    skipped  so many of the finest levels, fewer than there are, estimate no motion: the flows from below serve at full
+             size, and the levels between are left out. The authors skip 2 in 4K
     """
 
     def __init__(self, *, variant: Variant, levels: int = 3, skipped: int = 0) -> None:

@@ -36,16 +36,17 @@ _PURPOSE: dict[Split, int] = {"train": 1, "test": 2}  # keeps the two streams of
 class Layers(Benchmark):
     """Textured shapes that move rigidly over a moving background. Each triplet is a function of (seed, index) alone.
 
-    size      side of the frames, in pixels
-    motion    of a shape between the input frames: its centre moves by up to so many pixels, all lengths being as
-              likely. The background moves by up to half of that
-    shapes    in a scene; the nearer ones hide the farther ones
-    rotation  between the input frames, up to so many degrees either way; scale  growth, as a fraction, likewise. The
-              background turns and grows by up to a quarter of that
+    size      side of the frames, in pixels, 32 to 1024
+    motion    of a shape between the input frames: its centre moves by up to so many pixels, 0 to `size`, all lengths
+              being as likely. The background moves by up to half of that
+    shapes    in a scene, 0 to 50; the nearer ones hide the farther ones
+    rotation  between the input frames, up to so many degrees either way, 0 to 45; the background turns by up to a
+              quarter of that
+    scale     growth between the input frames, as a fraction, 0 to 0.5, likewise
     textures  a folder of images. Empty: photographs that come with scikit-image
     t         of the middle frame; 0 for one of 1/8 to 7/8, drawn for each triplet
-    tests     how many test triplets there are
-    seed      of everything that is drawn
+    tests     how many test triplets there are, 1 or more
+    seed      of everything that is drawn, 0 or more
 
     Training has ellipses and polygons, tests have rounded and star-shaped blobs with photographs that training never
     sees. Each triplet is a scene of its own. Raises HarnessError for an option that makes no scenes.

@@ -58,7 +58,12 @@ class Xiph2K(_Xiph):
 
 
 class Xiph4K(_Xiph):
-    """8 x 49 triplets, t = 1/2: the middle 2048x1080 of 4096x2160. Options as of `Xiph2K`."""
+    """8 x 49 triplets, t = 1/2: the middle 2048x1080 of 4096x2160.
+
+    root     the folder with the frames of all clips, `Tango-001.png` or `Tango/001.png`; see `harness.data.roots` for
+             where it is looked for
+    partial  allows triplets to be missing
+    """
 
     name = "xiph-4k"
 
