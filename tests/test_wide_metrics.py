@@ -315,7 +315,7 @@ def test_a_table_has_the_value_and_no_interval(tmp_path: Path) -> None:
     assert not pair.is_whole(pair.arms[0], ("psnr", "other"))
     (sheet,) = [sheet for sheet in pair_sheets([pair]) if sheet.title == "fid"]
     assert [line.cells[0].text for line in sheet.lines] == ["20.0000", "9.0000", "8.5000", "-0.50000"]
-    assert sheet.notes == (OF_SETS,)
+    assert sheet.legend == (OF_SETS,)
 
 
 def test_a_suite_shows_none_of_them() -> None:
