@@ -1,13 +1,14 @@
 """Matched-pair benchmark harness and plug-in registry for video frame interpolation.
 
-The names in `__all__`, here and in `harness.model`, `harness.data`, `harness.masks`, `harness.weights` and, for tests,
-`harness.testing`, are public: what is installed beside the harness imports these alone. Importing this imports no
-torch; `harness.load` does, when it is called.
+The names in `__all__`, here and in `harness.model`, `harness.data`, `harness.masks`, `harness.results`,
+`harness.weights` and, for tests, `harness.testing`, are public: what is installed beside the harness imports these
+alone. Importing this imports neither torch nor pandas; what is called does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
@@ -27,6 +28,7 @@ from harness.registry.specs import (
     PluginSpec,
     WeightsSpec,
 )
+from harness.results import Results
 
 if TYPE_CHECKING:
     from harness.model import Composed
@@ -53,6 +55,7 @@ __all__ = [
     "WeightsSpec",
     "hookimpl",
     "load",
+    "run",
 ]
 
 
@@ -68,3 +71,37 @@ def load(baseline: str, weights: str | None = None, plugins: Sequence[str] = ())
     if isinstance(plugins, str):
         raise HarnessError(f"plugins: expected a list of names, got the text '{plugins}'")
     return load_model(baseline, weights, plugins)
+
+
+def run(
+    baseline: str,
+    *,
+    plugins: str | Sequence[str] = "",
+    recipe: str | None = None,
+    start: str = "",
+    data: str | Sequence[str] = "",
+    test: str | Sequence[str] = "",
+    masks: str = "",
+    test_masks: str = "",
+    protocol: str | None = None,
+    metrics: str | Sequence[str] | None = None,
+    seeds: int | Sequence[int] = 0,
+    device: str | None = None,
+    workers: int = 0,
+    data_root: str | Path | None = None,
+    results: str | Path = "results",
+) -> Results:
+    """What `harness run` does: `harness.run("ifrnet-s", plugins="hce,hir", seeds=[0, 1]).table()`.
+
+    Arguments are called as the command's options are, and mean the same: `plugins` is `--with`, which Python keeps for
+    itself; None is the command's default. Runs, rows and records are the command's: each finds what the other has made.
+    It draws no figures. What it returns reads these pairs alone; a control's verdict is in `.pairs()["control"]`.
+
+    Raises HarnessError for whatever the command refuses. Ctrl-C saves the state, then raises KeyboardInterrupt, and the
+    same call goes on from there.
+    """
+    from harness.pair.called import run_called
+
+    asked = {"baseline": baseline, "plugins": plugins, "recipe": recipe, "start": start, "data": data, "test": test}
+    asked |= {"masks": masks, "test_masks": test_masks, "protocol": protocol, "metrics": metrics}
+    return Results(results, run_called(asked, seeds, device, workers, data_root, results))

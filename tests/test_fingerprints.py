@@ -363,6 +363,7 @@ DECIDES_NOTHING = {
     "results": "writes what it is given",
     "train.library": "finds the file of a recipe, whose content is in the record",
     "train.plan": "holds the recipe",
+    "train.thin": "takes away what nothing reads",
     "train.diverged": "writes down what was",
     "train.silence": "ends an arm, and changes nothing of one that goes on",
     "train.trail": "writes down what was",

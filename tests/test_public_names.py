@@ -21,8 +21,11 @@ from harness.data import Triplet
 from harness.model import Features, Frames, MotionPrior, Prediction
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLIC = ("harness", "harness.data", "harness.masks", "harness.model", "harness.testing", "harness.weights")
-NEEDS_NO_TORCH = ("harness", "harness.data", "harness.masks", "harness.weights")
+PUBLIC = (
+    *("harness", "harness.data", "harness.masks", "harness.model", "harness.results", "harness.testing"),
+    "harness.weights",
+)
+NEEDS_NO_TORCH = ("harness", "harness.data", "harness.masks", "harness.results", "harness.weights")
 OUTSIDE = ("baselines", "adapters", "tests/third_party", "tests/torture/plugin")
 DISTRIBUTIONS = sorted(path.parent for folder in OUTSIDE[:2] for path in ROOT.glob(f"{folder}/*/pyproject.toml"))
 

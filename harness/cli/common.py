@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -66,21 +64,9 @@ def parse_seeds(context: click.Context, option: click.Parameter, value: str | No
 def find_device(name: str | None) -> torch.device:
     """The device of that name, else a GPU if there is one. Raises HarnessError where it cannot be used, or where this
     process's variables make its float32 less than that: whatever computes asks here first."""
-    import torch
+    from harness.pair import device
 
-    from harness.errors import HarnessError
-    from harness.pair.arithmetic import check_float32
-
-    check_float32()
-    wanted = name or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(wanted)
-        if device.type not in ("cpu", "cuda"):
-            raise RuntimeError("give cpu, cuda or cuda:N")
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise HarnessError(f"device '{wanted}' cannot be used: {str(error).partition(chr(10))[0]}") from error
-    return device
+    return device.find_device(name)
 
 
 def check_devices(device: torch.device, count: int) -> None:
@@ -112,17 +98,7 @@ def warn_broken(catalog: Catalog) -> None:
 @contextmanager
 def stoppable() -> Iterator[list[int]]:
     """A list that holds the first SIGINT or SIGTERM: training looks at it between steps. A second one ends at once."""
-    received: list[int] = []
+    from harness.pair import stopping
 
-    def remember(number: int, frame: FrameType | None) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-        click.echo("\nharness: stopping as soon as the state is saved; once more to stop at once", err=True)
-
-    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with stopping.stoppable(lambda line: click.echo(f"\nharness: {line}", err=True)) as received:
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -30,7 +30,10 @@ from harness.cli.licences import licences
 from harness.cli.listing import list_all, show
 from harness.cli.masks import masks
 from harness.cli.new import new
+from harness.cli.replay import replay
+from harness.cli.rows import rows
 from harness.cli.run import run
+from harness.cli.runs import runs
 from harness.cli.streams import drop_unwritten, open_streams, unread
 from harness.cli.suite import suite
 from harness.cli.table import table
@@ -60,7 +63,7 @@ def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-WORK = (run, suite, table, curves, gallery, audit, evaluate, cost, data, masks, weights)
+WORK = (run, runs, suite, table, rows, curves, gallery, audit, replay, evaluate, cost, data, masks, weights)
 for command in (*WORK, list_all, show, licences, check, new):
     cli.add_command(command)
 

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.common import output, results_option
-
-if TYPE_CHECKING:
-    from harness.report.sheet import Sheet
-    from harness.results.records import PairRecord
-    from harness.results.store import Store
 
 log = logging.getLogger("harness")
 
@@ -34,68 +28,24 @@ def table(
 ) -> None:
     """Print the table of NAME: a suite, e.g. table1, a pair, e.g. ifrnet-s+hce+hir, or a published table, e.g.
     ifrnet-paper. Without NAME, of every pair in the results folder."""
+    from harness.errors import HarnessError
     from harness.files import write_text
     from harness.report.formats import FORMATS, draw
+    from harness.report.named import every_table, tables_named
     from harness.results.store import Store
 
     store = Store(results)
-    sheets = _named(name, store, mix_protocols, show_unmatched) if name else _every(store, show_unmatched)
+    if name:
+        sheets = tables_named(store, name, mix_protocols, show_unmatched)
+    else:
+        sheets, left_out = every_table(store, show_unmatched)
+        for reason in left_out:
+            log.warning("left out: %s", reason)
+        if not sheets:
+            raise HarnessError(f"no pair in {store.root} can be shown")
     if file:
         write_text(file, FORMATS[form](sheets))
     elif form == "terminal":
         draw(sheets, output())
     else:
         click.echo(FORMATS[form](sheets), nl=False)
-
-
-def _named(name: str, store: Store, mix_protocols: bool, show_unmatched: bool) -> list[Sheet]:
-    from harness.errors import HarnessError, suggestion
-    from harness.outcome.pairs import find_pair
-    from harness.registry.plugins import discover
-    from harness.report.published import tables
-    from harness.report.suite_table import published_sheet, suite_sheet
-    from harness.suites.suite import find_suite, suite_files
-
-    if found := find_suite(discover(), name):
-        return [suite_sheet(*found, store, mix_protocols, show_unmatched)]
-    if name in tables():
-        return [published_sheet(tables()[name])]
-    try:
-        return _pair(store, find_pair(store, name), show_unmatched)
-    except HarnessError:
-        nearest = suggestion(name, [*suite_files(discover()), *tables()])
-        if nearest and not store.pairs():
-            raise HarnessError(f"no suite, pair or published table is called '{name}'{nearest}") from None
-        raise
-
-
-def _every(store: Store, show_unmatched: bool) -> list[Sheet]:
-    """One that has no table is named and left out, unless it is the only one."""
-    from harness.errors import HarnessError
-
-    names = store.pairs()
-    if not names:
-        raise HarnessError(f"no pair in {store.root} yet: harness run makes one")
-    if len(names) == 1:
-        return _pair(store, names[0], show_unmatched)
-    records, sheets = store.pair_records(), []
-    for name in records:
-        try:
-            sheets += _pair(store, name, show_unmatched, records)
-        except HarnessError as error:
-            log.warning("left out: %s", error)
-    if not sheets:
-        raise HarnessError(f"no pair in {store.root} can be shown")
-    return sheets
-
-
-def _pair(store: Store, name: str, show_unmatched: bool, records: dict[str, PairRecord] | None = None) -> list[Sheet]:
-    """`records` are those of all pairs, where they are read already."""
-    from dataclasses import replace
-
-    from harness.outcome.pairs import read_pair
-    from harness.report.tables import sheets_of
-
-    record = records[name] if records else store.pair(name)
-    pair = replace(read_pair(store, name, record), show_unmatched=show_unmatched)
-    return sheets_of(store, pair, store.pair_records() if records is None else records)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.outcome.pairs import ROW_KEYS, PairOutcome
+from harness.outcome.pairs import ROW_KEYS, Means, PairOutcome, means_of, with_wholes
 from harness.outcome.refusals import refusals
 
 if TYPE_CHECKING:
@@ -25,6 +25,23 @@ def difference(pair: PairOutcome) -> pd.DataFrame | None:
     both = [name for name in one.columns if name in other.columns]
     triplets = one.index[one.index.isin(other.index)]  # of the test sets that both are evaluated on
     return (other.loc[triplets, both] - one.loc[triplets, both]).reset_index()
+
+
+def gains(pair: PairOutcome) -> Means:
+    """The mean of the difference of every metric that both arms have, by column, and of metrics of whole sets theirs.
+
+    Empty until both are evaluated. Raises HarnessError as `difference`.
+    """
+    gained = difference(pair)
+    if gained is None:
+        return {}
+    one, other = (arm.wholes for arm in pair.arms)
+    wholes = {
+        at: {name: other[at][name] - value for name, value in values.items() if name in other[at]}
+        for at, values in one.items()
+        if at in other
+    }
+    return with_wholes(means_of(gained), wholes)
 
 
 def refuse(pair: PairOutcome) -> None:

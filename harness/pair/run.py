@@ -32,6 +32,7 @@ from harness.pair.comparison import comparison_of
 from harness.pair.fingerprint import fingerprint, installation, short
 from harness.pair.initial import initial_weights
 from harness.pair.plan import Plan
+from harness.pair.recipe_file import recipe_text
 from harness.pair.seen import warn_of_seen
 from harness.pair.session import Session
 from harness.pair.start import state_hash
@@ -166,7 +167,7 @@ def run_pair(plan: Plan, session: Session) -> str:
         with run.locked() if world.writes else nullcontext(), Engine.of(plan.training.recipe, plan.device).settings():
             if world.writes:
                 _mention_others(run, its_record, session)
-                run.claim(its_record, installation())
+                run.claim(its_record, installation(), recipe_text(plan, run.name))
             notify = telling(session.notify, run, its_record, plan.training.recipe, shared.steps)
             _run_arm(arm, plan, shared, run, replace(session, notify=notify))
     if world.writes and len(runs) == 2:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.outcome.control import judged
-from harness.outcome.difference import difference
+from harness.outcome.difference import gains
 from harness.outcome.exact import exact_in, moving_difference, without_exact
 from harness.outcome.pairs import (
     ArmOutcome,
@@ -18,7 +18,6 @@ from harness.outcome.pairs import (
     gaps_of,
     means_of,
     stem_of,
-    with_wholes,
 )
 from harness.outcome.seeds import certainty, estimates, floor, of_all_seeds
 from harness.registry.catalog import catalog
@@ -52,7 +51,7 @@ def sheets_of(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -
 def pair_sheets(pairs: Sequence[PairOutcome], noise: Noise = (0, {})) -> list[Sheet]:
     """Scores and costs; further metrics; the difference by region. `pairs` are of the same comparison, one a seed, and
     `noise` is that of `harness.outcome.seeds.floor`. Raises HarnessError for unmatched arms."""
-    pair, gained = pairs[0], _mean([_gains(pair) for pair in pairs])
+    pair, gained = pairs[0], _mean([gains(pair) for pair in pairs])
     sheets = [_scores(pairs, gained, noise), *_further(pairs, gained)]
     regions = [str(name) for name in pair.reference.rows.columns if str(name).startswith("psnr@")]
     if gained and regions:
@@ -81,19 +80,6 @@ def _further(outcomes: Sequence[Outcome], gained: Means) -> list[Sheet]:
         *(replace(_metric(outcomes, gained, name), notes=(OF_SETS,)) for name in first.record.of_sets),
         *(_motion(outcomes, gained, name) for name in of_motion),
     ]
-
-
-def _gains(pair: PairOutcome) -> Means:
-    gained = difference(pair)
-    if gained is None:
-        return {}
-    one, other = (arm.wholes for arm in pair.arms)
-    wholes = {
-        at: {name: other[at][name] - value for name, value in values.items() if name in other[at]}
-        for at, values in one.items()
-        if at in other
-    }
-    return with_wholes(means_of(gained), wholes)
 
 
 def _mean(of_seeds: Sequence[Means]) -> Means:

@@ -1,7 +1,8 @@
 """Where results live: one folder a run, one file a pair, one a set of initial weights.
 
     runs/<arm>.s<seed>.<fingerprint8>/  run.json status.json measured.json env.json curve.csv audit.csv rows.csv
-                                        checkpoints/ rows.features/ (beside any rows, of metrics of whole sets)
+                                        checkpoints/ config.yaml (its recipe, for `--recipe`)
+                                        rows.features/ (beside any rows, of metrics of whole sets)
     pairs/<arm>.s<seed>.<fingerprint8>-<tested8>.json   the runs of a pair and its test triplets, named before they run
     reference/rows.csv                                  rows of what is no network
     init/<baseline>.s<seed>.<hash8>.safetensors         initial weights, shared by all arms
@@ -56,6 +57,11 @@ class RunFolder:
     @property
     def config(self) -> Path:
         return self.path / "run.json"
+
+    @property
+    def recipe(self) -> Path:
+        """Its recipe, for people: `--recipe` takes it. Nothing reads it else."""
+        return self.path / "config.yaml"
 
     @property
     def curve(self) -> Path:
@@ -148,9 +154,9 @@ class RunFolder:
             holder.unlink(missing_ok=True)
             lock.release()
 
-    def claim(self, record: RunRecord, installation: Mapping[str, Any]) -> None:
+    def claim(self, record: RunRecord, installation: Mapping[str, Any], recipe: str) -> None:
         """Write the run's record, or check that the one there says the same. A damaged one is written anew: the run's
-        name holds its fingerprint.
+        name holds its fingerprint. The `recipe` is for people, and written beside it once.
 
         Raises HarnessError naming the first setting that differs: nothing in the folder is touched then.
         """
@@ -164,9 +170,12 @@ class RunFolder:
                     raise HarnessError(
                         f"{self.path} was made under other settings: {differing[0]}; move it away or use --results DIR"
                     )
+                if not self.recipe.exists():  # made before there was one
+                    files.write_text(self.recipe, recipe)
                 return
         files.write_json(self.path / "env.json", installation)
         write(self.config, record)
+        files.write_text(self.recipe, recipe)
 
 
 @dataclass(frozen=True)
@@ -217,6 +226,11 @@ class Store:
 
     def pair_file(self, name: str) -> Path:
         return self.root / "pairs" / f"{_checked(name)}.json"
+
+    def evaluations(self) -> list[str]:
+        """Names of all evaluations of given weights."""
+        found = sorted(path.stem for path in self.root.glob("evaluations/*.json"))
+        return [name for name in found if re.fullmatch(NAME, name)]
 
     def evaluation(self, name: str) -> Path:
         """Of weights that were not trained here: the record; the rows are beside it."""

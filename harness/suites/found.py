@@ -36,7 +36,7 @@ def find_rows(suite: Suite, store: Store) -> Rows:
     """What the store has of each row. Of several pairs of one seed, those under the suite's own protocol come first,
     then those that are evaluated, then the one last run."""
     records = store.pair_records()
-    wanted = _wanted(suite, records) if records else {row.label: [] for row in suite.rows}
+    wanted = wanted_pairs(suite, records) if records else {row.label: [] for row in suite.rows}
     meant = {name: record for name, record in records.items() if any(name in names for names in wanted.values())}
     outcomes = {pair.name: pair for pair in readable(store, meant)}
     rows: Rows = {}
@@ -48,8 +48,8 @@ def find_rows(suite: Suite, store: Store) -> Rows:
     return rows
 
 
-def _wanted(suite: Suite, records: Mapping[str, PairRecord]) -> dict[str, list[str]]:
-    """Pairs of the suite's recipe and of the words of each row."""
+def wanted_pairs(suite: Suite, records: Mapping[str, PairRecord]) -> dict[str, list[str]]:
+    """Pairs of the suite's recipe and of the words of each row, by its label."""
     from harness.train.library import find_recipe  # imports numpy, which an empty store does not need
 
     recipe = find_recipe(suite.recipe, catalog().plugins)

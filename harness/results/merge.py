@@ -1,0 +1,227 @@
+"""Results of elsewhere, taken into a folder: what is the same stays, what is new comes, what conflicts stops all."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.errors import HarnessError
+from harness.results import landed
+from harness.results.archive import unpack
+from harness.results.comparison import differences
+from harness.results.rows import Row, merged, prepare, read_rows, write_rows
+from harness.results.store import EVALUATED, RunFolder, Store
+from harness.results.upkeep import held
+
+DONE = ("trained", "evaluated")
+NAMED = 3  # conflicts that are told
+
+
+@dataclass
+class Taken:
+    """What was taken over, and how many `conflicts` stood against it. `moves` are of what is new, as it lies."""
+
+    runs: list[str] = field(default_factory=list)
+    pairs: list[str] = field(default_factory=list)
+    rows: int = 0
+    moves: list[tuple[Path, Path]] = field(default_factory=list)
+    written: list[tuple[Path, list[Row]]] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+
+
+def take_in(file: Path, store: Store) -> Taken:
+    """Everything in an archive. The same again changes nothing.
+
+    Raises HarnessError for an archive that is not sound, records that are damaged or newer, a run that is in use, and
+    for what is there with another content, which is named: nothing is written then.
+    """
+    with _beside(store.root) as folder:
+        unpack(file, folder)
+        theirs = Store(folder)
+        try:
+            _check_readable(theirs)
+        except HarnessError as error:  # it is said of a file that nobody will find, and cannot be made anew here
+            told = str(error).replace(f"{folder}/", "").partition("; move ")[0]
+            raise HarnessError(f"{file}: {told}; nothing is taken over") from error
+        with _locked(theirs, store):
+            taken = _compared(theirs, store)
+            if taken.conflicts:
+                told = "; ".join(taken.conflicts[:NAMED])
+                more = f"; and {len(taken.conflicts) - NAMED} more" if len(taken.conflicts) > NAMED else ""
+                raise HarnessError(f"{file}: nothing is taken over, for it is another here: {told}{more}")
+            for source, place in taken.moves:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                source.rename(place)
+            for place, rows in taken.written:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                columns = prepare(place, dict.fromkeys(name for row in rows for name in row.values))
+                write_rows(place, columns, [*read_rows(place, EVALUATED), *rows])
+        return taken
+
+
+@contextmanager
+def _locked(theirs: Store, ours: Store) -> Iterator[None]:
+    """What is there of ours, so that nobody else writes it meanwhile."""
+    files = (path.relative_to(theirs.root) for path in theirs.root.glob("evaluations/*.csv"))
+    with held([ours.run(run.name) for run in theirs.runs()]), ExitStack() as locks:
+        for path in (ours.reference, *(ours.root / name for name in files)):
+            if path.exists():
+                locks.enter_context(FileLock(path.with_suffix(".lock")))
+        yield
+
+
+@contextmanager
+def _beside(root: Path) -> Iterator[Path]:
+    """A folder to unpack into, on the same disk; gone in the end, with the root where that is new and still empty."""
+    new = not root.exists()
+    root.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".import-", dir=root))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if new:
+            with suppress(OSError):
+                root.rmdir()
+
+
+def _check_readable(theirs: Store) -> None:
+    """Every record that a table would read. Raises HarnessError for the first that is damaged or newer, or a file that
+    belongs to nothing."""
+    runs = {run.name for run in theirs.runs()}
+    for path in theirs.root.glob("runs/*"):
+        if path.name not in runs:
+            raise HarnessError(f"the run {path.name} has no record")
+    for run in theirs.runs():
+        run.record(), run.status(), run.measured(), run.points(), run.trail(), run.read_rows()
+    for name in theirs.pairs():
+        theirs.pair(name)
+    for name in theirs.evaluations():
+        theirs.read_evaluation(name), theirs.evaluation_rows(name)
+    theirs.read_reference()
+
+
+def _compared(theirs: Store, ours: Store) -> Taken:
+    taken = Taken()
+    for run in theirs.runs():
+        mine = ours.run(run.name)
+        if not mine.path.is_dir():
+            taken.moves.append((run.path, mine.path))
+            taken.runs.append(run.name)
+        elif run.landed or mine.landed:
+            _same_files(run.path, mine.path, taken)
+        else:
+            _run(run, mine, taken)
+    _rows(theirs.reference, ours.reference, "the mean of the two frames", taken)
+    _same_or_new(landed.reference(theirs.root), landed.reference(ours.root), taken)
+    for path in theirs.root.glob("*/rows.features/*/*"):
+        _new(path, ours.root / path.relative_to(theirs.root), taken)
+    for path in theirs.root.glob("evaluations/*.json"):
+        _same_or_new(path, ours.root / "evaluations" / path.name, taken)
+    for path in theirs.root.glob("evaluations/*.csv"):
+        _rows(path, ours.root / "evaluations" / path.name, path.stem, taken)
+    for path in theirs.root.glob("evaluations/*.features/*/*"):
+        _new(path, ours.root / path.relative_to(theirs.root), taken)
+    for name in theirs.pairs():
+        _pair(name, theirs, ours, taken)
+    return taken
+
+
+def _pair(name: str, theirs: Store, ours: Store, taken: Taken) -> None:
+    """Its verdict is read anew from the runs that are here."""
+    record = theirs.pair(name)
+    if gone := [run for run in record.runs if not (ours.run(run).path.is_dir() or theirs.run(run).path.is_dir())]:
+        taken.conflicts.append(f"the pair {name} is of the run {gone[0]}, which is neither here nor in the archive")
+    if not ours.pair_file(name).exists():
+        taken.moves.append((theirs.pair_file(name), ours.pair_file(name)))
+        taken.pairs.append(name)
+        return
+    here, there = (each.model_dump(mode="json", exclude={"verdict"}) for each in (ours.pair(name), record))
+    taken.conflicts += [f"the pair {name}: {line}" for line in differences(here, there)[:1]]
+
+
+def _run(there: RunFolder, here: RunFolder, taken: Taken) -> None:
+    """One of the same name. What was trained must be the same; what was measured of it is put together."""
+    made = differences(*(run.record().fingerprint.model_dump(mode="json") for run in (here, there)))
+    if made:
+        taken.conflicts.append(f"the run {here.name}: {made[0]}")
+        return
+    ours, other = here.status(), there.status()
+    if other is None or other.state not in DONE:
+        return  # it goes on there, or here
+    if ours is None or ours.state not in DONE:
+        taken.conflicts.append(f"the run {here.name} is not finished here: harness runs rm {here.name}, then import")
+        return
+    measured = here.measured(), there.measured()
+    if measured[0] and measured[1] and measured[0].weights != measured[1].weights:
+        taken.conflicts.append(f"the run {here.name}: weights: {measured[0].weights} -> {measured[1].weights}")
+        return
+    if odd := next((b.step for a, b in zip(here.trail(), there.trail(), strict=False) if a != b), None):
+        taken.conflicts.append(f"the run {here.name}: its audit trail differs at step {odd}")
+        return
+    _rows(there.rows, here.rows, f"the run {here.name}", taken)
+    for path in there.path.rglob("*"):
+        place = here.path / path.relative_to(there.path)
+        in_checkpoint = path.parent.parent == there.checkpoints
+        is_checkpoint = path.parent == there.checkpoints  # which comes whole
+        if is_checkpoint or (path.is_file() and path != there.rows and not in_checkpoint):
+            _new(path, place, taken)
+    if measured[0] is None and measured[1] is not None:  # it was tested there
+        taken.moves.append((there.path / "status.json", here.path / "status.json"))
+
+
+def _rows(there: Path, here: Path, what: str, taken: Taken) -> None:
+    """New rows, and new values of rows that were measured on the same."""
+    mine = merged(read_rows(here, EVALUATED))
+    found: list[Row] = []
+    for key, row in merged(read_rows(there, EVALUATED)).items():
+        known = mine.get(key)
+        if known is None:
+            found.append(row)
+            continue
+        at = " ".join(key[:3])
+        if known.seen != row.seen:
+            taken.conflicts.append(f"{what}, {at}: it was measured on other frames or maps")
+            continue
+        if odd := _other_values(known, row):
+            taken.conflicts.append(f"{what}, {at}: {odd[0]}")
+        elif row.values.keys() - known.values.keys():
+            found.append(row)
+    if found:
+        taken.rows += len(found)
+        taken.written.append((here, found))
+
+
+def _other_values(one: Row, other: Row) -> Sequence[str]:
+    return [
+        f"{name} {value!r} -> {other.values[name]!r}"
+        for name, value in one.values.items()
+        if name in other.values
+        and value != other.values[name]
+        and not (math.isnan(value) and math.isnan(other.values[name]))
+    ]
+
+
+def _same_files(there: Path, here: Path, taken: Taken) -> None:
+    """Of the landed schema, which is only read: the same files, or none."""
+    for path in there.rglob("*"):
+        if path.is_file():
+            _same_or_new(path, here / path.relative_to(there), taken)
+
+
+def _same_or_new(there: Path, here: Path, taken: Taken) -> None:
+    if there.exists() and here.exists() and there.read_bytes() != here.read_bytes():
+        taken.conflicts.append(f"{here} has another content")
+    _new(there, here, taken)
+
+
+def _new(there: Path, here: Path, taken: Taken) -> None:
+    if there.exists() and not here.exists():
+        taken.moves.append((there, here))

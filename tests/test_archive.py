@@ -1,0 +1,503 @@
+"""Results that travel: what arrives is what left, what conflicts is named, and an archive of anybody harms nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli.main import cli
+from harness.errors import HarnessError
+from harness.results import envelope, lines
+from harness.results.archive import MANIFEST, Manifest, Packed
+from harness.results.envelope import content_of, write
+from harness.results.merge import take_in
+from harness.results.records import Asked, Status
+from harness.results.rows import Row, prepare, write_rows
+from harness.results.store import Store
+from harness.results.trail import Given
+from tests.stores import fingerprint, put
+
+ASKED = Asked(baseline="ifrnet-s", plugins="hce")
+PLAIN, PLUGGED = "ifrnet-s.s0.00000000", "ifrnet-s+hce.s0.11111111"
+LANDED = Path(__file__).parent / "landed"
+
+
+def finished(root: Path, asked: Asked = ASKED) -> Store:
+    """A pair with reference rows, and things beside it that are no results."""
+    store = Store(root)
+    for run in map(store.run, store.pair(put(root, asked, (30.0, 30.5))).runs):
+        step = run.checkpoints / "step-00000009"
+        step.mkdir(parents=True, exist_ok=True)
+        for name in ("model.safetensors", "state.pt", "manifest.json"):
+            (step / name).write_text(f"{run.name} {name}")
+        (run.path / "env.json").write_text("{}")
+        (run.path / "tensorboard").mkdir(exist_ok=True)
+        (run.path / "tensorboard/events").write_text("of an observer")
+    rows = [row.model_copy(update={"weights": "none"}) for row in store.run(PLAIN).read_rows()]
+    write_rows(store.reference, prepare(store.reference, rows[0].values), rows)
+    return store
+
+
+def harness(store: Store, *words: str) -> Any:
+    return CliRunner().invoke(cli, ["runs", *words, "--results", str(store.root)])
+
+
+def exported(store: Store, file: Path, *names: str) -> Path:
+    done = harness(store, "export", *names, "--output", str(file))
+    assert done.exit_code == 0, done.exception
+    return file
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    """All files but those that a lock leaves."""
+    files = (path for path in root.rglob("*") if path.is_file() and path.name not in (".lock", ".holder", "rows.lock"))
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def said(root: Path, pair: str = "ifrnet-s+hce") -> str:
+    """The table and the audit."""
+    done = [CliRunner().invoke(cli, [*words, pair, "--results", str(root)]) for words in (["table"], ["audit"])]
+    assert not any(each.exception for each in done), done
+    return "".join(each.output for each in done)
+
+
+# --- there and back
+
+
+def test_what_is_imported_elsewhere_is_what_was_exported(tmp_path: Path) -> None:
+    store = finished(tmp_path / "here")
+    file = exported(store, tmp_path / "a.zip")
+    assert "2 runs, 1 pair, 10 further rows" in harness(Store(tmp_path / "there"), "import", str(file)).output
+    wanted = {name: content for name, content in everything(store.root).items() if "tensorboard" not in name}
+    assert everything(tmp_path / "there") == wanted
+    assert said(tmp_path / "there") == said(store.root)
+    again = exported(Store(tmp_path / "there"), tmp_path / "b.zip")
+    assert again.read_bytes() == file.read_bytes()
+    before = everything(tmp_path / "there")
+    assert "0 runs, 0 pairs, 0 further rows" in harness(Store(tmp_path / "there"), "import", str(file)).output
+    assert everything(tmp_path / "there") == before
+
+
+def test_landed_results_travel_too(tmp_path: Path) -> None:
+    shutil.copytree(LANDED, tmp_path / "here")
+    (tmp_path / "here/table.csv").unlink()
+    file = exported(Store(tmp_path / "here"), tmp_path / "a.zip")
+    for _ in range(2):  # the second time it is the same
+        assert harness(Store(tmp_path / "there"), "import", str(file)).exit_code == 0
+    assert everything(tmp_path / "there") == everything(tmp_path / "here")
+
+
+def test_a_part_is_what_was_named(tmp_path: Path) -> None:
+    store = finished(tmp_path / "here")
+    finished(store.root, Asked(baseline="ifrnet-s", plugins="hir"))
+    (store.root / "init").mkdir()
+    (store.root / "init/a.sha256").write_text("")
+    names = set(zipfile.ZipFile(exported(store, tmp_path / "a.zip", "ifrnet-s+hir")).namelist())
+    assert {name.split("/")[1] for name in names if name.startswith("runs/")} == {PLAIN, "ifrnet-s+hir.s0.11111111"}
+    assert len([name for name in names if name.startswith("pairs/")]) == 1
+    assert not any(name.startswith("init/") for name in names)
+    names = set(zipfile.ZipFile(exported(store, tmp_path / "b.zip", PLUGGED)).namelist())
+    assert {name.split("/")[1] for name in names if "/" in name} == {PLUGGED}
+    names = set(zipfile.ZipFile(exported(store, tmp_path / "c.zip", PLUGGED, "--no-checkpoints")).namelist())
+    assert names
+    assert not any("checkpoints" in name for name in names)
+
+
+def test_a_folder_that_is_moved_or_copied_says_the_same(tmp_path: Path) -> None:
+    """No record knows where it lies."""
+    store = finished(tmp_path / "here")
+    assert not [name for name, content in everything(store.root).items() if str(tmp_path).encode() in content]
+    before = said(store.root)
+    shutil.copytree(store.root, tmp_path / "copy")
+    assert said(tmp_path / "copy") == before
+    (tmp_path / "deep/in").mkdir(parents=True)
+    store.root.rename(tmp_path / "deep/in/moved")
+    assert said(tmp_path / "deep/in/moved") == before
+
+
+# --- merging
+
+
+def test_rows_of_one_run_from_two_machines_are_put_together(tmp_path: Path) -> None:
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    run, other = here.run(PLAIN), there.run(PLAIN)
+    rows = run.read_rows()
+    write_rows(run.rows, prepare(run.rows, []), rows[:-2])
+    more = [row.model_copy(update={"values": {**row.values, "lpips": 0.25}}) for row in rows[1:]]
+    other.rows.unlink()
+    write_rows(other.rows, prepare(other.rows, more[0].values), more)
+    shutil.rmtree(run.checkpoints)
+    file = exported(there, tmp_path / "a.zip")
+    done = harness(here, "import", str(file))
+    assert "0 runs, 0 pairs, 9 further rows" in done.output, done.exception
+    found = {row.key: row for row in run.read_rows()}
+    assert len(found) == len(rows)
+    assert found[rows[0].key] == rows[0]
+    assert [found[row.key] for row in rows[1:]] == more
+    assert everything(run.checkpoints) == everything(other.checkpoints)
+    assert harness(here, "import", str(file)).output.count("0 further rows") == 1
+
+
+def changed_row(change: Callable[[Row], Row]) -> Callable[[Store], None]:
+    def apply(store: Store) -> None:
+        run = store.run(PLUGGED)
+        rows = run.read_rows()
+        write_rows(run.rows, prepare(run.rows, []), [*rows[:3], change(rows[3]), *rows[4:]])
+
+    return apply
+
+
+def _recipe(store: Store) -> None:
+    run = store.run(PLUGGED)
+    write(run.config, run.record().model_copy(update={"fingerprint": fingerprint(recipe={"batch": 1})}))
+
+
+def _weights(store: Store) -> None:
+    run = store.run(PLUGGED)
+    measured = run.measured()
+    assert measured
+    run.set_measured(measured.model_copy(update={"weights": "another"}))
+
+
+def _trail(store: Store) -> None:
+    run = store.run(PLUGGED)
+    given = [each._replace(batch="dd") if each.step == 9 else each for each in run.trail()]
+    lines.write(run.audit, Given._fields, [{**each._asdict(), "step": str(each.step)} for each in given])
+
+
+def _pair(store: Store) -> None:
+    name = next(name for name in store.pairs() if name.startswith(PLUGGED))
+    store.write_pair(name, store.pair(name).model_copy(update={"steps": 10}))
+
+
+def _reference(store: Store) -> None:
+    rows = store.read_reference()
+    write_rows(store.reference, prepare(store.reference, []), [*rows[:-1], rows[-1].model_copy(update={"maps": "x"})])
+
+
+CONFLICTS: dict[str, tuple[Callable[[Store], None], str]] = {
+    "recipe": (_recipe, f"the run {PLUGGED}: recipe.batch: 24 -> 1"),
+    "weights": (_weights, f"the run {PLUGGED}: weights: ifrnet-s+hce -> another"),
+    "trail": (_trail, f"the run {PLUGGED}: its audit trail differs at step 9"),
+    "value": (
+        changed_row(lambda row: row.model_copy(update={"values": {**row.values, "psnr": 1.0}})),
+        f"the run {PLUGGED}, snu-film-12345678 medium b: psnr 30.166666666666668 -> 1.0",
+    ),
+    "frames": (
+        changed_row(lambda row: row.model_copy(update={"frames": "x"})),
+        f"the run {PLUGGED}, snu-film-12345678 medium b: it was measured on other frames or maps",
+    ),
+    "pair": (_pair, "steps: 9 -> 10"),
+    "reference": (_reference, "the mean of the two frames, vimeo90k-12345678 test b: it was measured on other frames"),
+}
+
+
+@pytest.mark.parametrize("what", CONFLICTS)
+def test_what_is_another_there_is_named_and_nothing_is_taken_over(what: str, tmp_path: Path) -> None:
+    """Nor what is new and conflicts with nothing."""
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    put(there.root, Asked(baseline="rife", plugins="hir"), (30.0, 30.5))
+    change, line = CONFLICTS[what]
+    change(there)
+    before = everything(here.root)
+    failed = harness(here, "import", str(exported(there, tmp_path / "a.zip")))
+    assert isinstance(failed.exception, HarnessError)
+    assert "nothing is taken over, for it is another here: " in str(failed.exception)
+    assert line in str(failed.exception)
+    assert "\n" not in str(failed.exception)
+    assert everything(here.root) == before
+
+
+def test_an_unfinished_run_here_is_not_replaced_nor_one_there_taken(tmp_path: Path) -> None:
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    here.run(PLAIN).set_status(Status(state="training", step=4, steps=9))
+    before = everything(here.root)
+    file = exported(there, tmp_path / "a.zip")
+    failed = harness(here, "import", str(file))
+    assert f"the run {PLAIN} is not finished here: harness runs rm {PLAIN}, then import" in str(failed.exception)
+    assert everything(here.root) == before
+    (here.run(PLAIN).checkpoints / "step-00000009").rename(here.run(PLAIN).checkpoints / "step-00000004")
+    file = exported(here, tmp_path / "b.zip")
+    before = everything(there.root)
+    assert harness(there, "import", str(file)).exit_code == 0
+    assert everything(there.root) == before
+
+
+def test_a_run_in_use_is_neither_exported_nor_merged(tmp_path: Path) -> None:
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    file = exported(there, tmp_path / "a.zip")
+    before = everything(here.root)
+    with here.run(PLAIN).locked():
+        for words in (["import", str(file)], ["export", "--output", str(tmp_path / "b.zip")]):
+            assert str(harness(here, *words).exception).startswith(f"run {PLAIN} is in use by process ")
+    assert everything(here.root) == before
+    assert not (tmp_path / "b.zip").exists()
+
+
+# --- what is exported
+
+
+def test_an_archive_is_never_written_over_and_a_link_never_followed(tmp_path: Path) -> None:
+    store = finished(tmp_path / "here")
+    file = exported(store, tmp_path / "a.zip")
+    before = file.read_bytes()
+    assert "a.zip is there already" in str(harness(store, "export", "--output", str(file)).exception)
+    assert file.read_bytes() == before
+    (tmp_path / "secret").write_text("of somebody")
+    weights = store.run(PLAIN).checkpoints / "step-00000009/model.safetensors"
+    weights.unlink()
+    weights.symlink_to(tmp_path / "secret")
+    refused = harness(store, "export", "--output", str(tmp_path / "b.zip"))
+    assert "model.safetensors: is a link, and what it leads to is no result" in str(refused.exception)
+    assert not (tmp_path / "b.zip").exists()
+
+
+# --- what is imported may be anybody's
+
+
+Member = tuple[zipfile.ZipInfo | str, bytes]
+
+
+def forged(file: Path, members: list[Member], named: dict[str, bytes] | None = None, pack: int = 0) -> Path:
+    """An archive with a manifest that fits, of these members or of other `named` ones."""
+    of = {name if isinstance(name, str) else name.filename: content for name, content in members}
+    files = {
+        name: Packed(size=len(content), sha256=sha256(content).hexdigest())
+        for name, content in (of if named is None else named).items()
+    }
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(MANIFEST, content_of(Manifest(files=files)))
+        for name, content in members:
+            archive.writestr(name, content, compress_type=pack)
+    return file
+
+
+def of_kind(kind: int, name: str = f"runs/{PLAIN}/run.json") -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.external_attr = (kind | 0o777) << 16
+    return info
+
+
+NAMES = (
+    *("../evil", "/etc/evil", "runs/../../evil", f"runs/{PLAIN}/../../../evil", f"runs/{PLAIN}//run.json", "evil"),
+    *(f"runs/{PLAIN}/.lock", f"runs/{PLAIN}/evil.py", "runs/../run.json", "pairs/.json", "pairs/a/b.json"),
+    *(
+        "init/a.safetensors",
+        "C:\\evil",
+        f"runs\\{PLAIN}\\run.json",
+        "pairs/a\nb.json",
+        "pairs/\x1b[31m.json",
+        "pairs/..json",
+    ),
+    *(
+        f"runs/{'a' * 300}/run.json",
+        "figures/a/table.svg",
+        f"runs/{PLAIN}/checkpoints/step-x/state.pt",
+        f"runs/{PLAIN}/",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound folder of results."""
+    return finished(tmp_path_factory.mktemp("honest") / "results").root
+
+
+@pytest.fixture(scope="module")
+def whole(honest: Path) -> list[Member]:
+    """The members of its archive."""
+    file = exported(Store(honest), honest.parent / "honest.zip")
+    with zipfile.ZipFile(file) as archive:
+        return [(info.filename, archive.read(info)) for info in archive.infolist()[1:]]
+
+
+def refused(file: Path, root: Path) -> str:
+    """The line that it ends in; nothing is written, neither in a new folder nor in one that is there."""
+    with pytest.raises(HarnessError) as error:
+        take_in(file, Store(root))
+    assert not root.exists()
+    root.mkdir()
+    (root / "mine").write_text("")
+    before = everything(root.parent)
+    with pytest.raises(HarnessError):
+        take_in(file, Store(root))
+    assert everything(root.parent) == before
+    assert "\n" not in str(error.value)
+    assert "\x1b" not in str(error.value)
+    assert str(error.value).startswith(str(file))
+    return str(error.value)
+
+
+def test_what_is_forged_here_is_otherwise_sound(whole: list[Member], honest: Path, tmp_path: Path) -> None:
+    """So that the tests below are refused for what they say."""
+    take_in(forged(tmp_path / "a.zip", whole), Store(tmp_path / "there"))
+    assert said(tmp_path / "there") == said(honest)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_is_none_of_results_is_refused(name: str, whole: list[Member], tmp_path: Path) -> None:
+    refused(forged(tmp_path / "a.zip", [*whole, (name, b"{}")]), tmp_path / "there")
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFDIR, stat.S_IFSOCK])
+def test_links_folders_and_devices_are_refused(kind: int, whole: list[Member], tmp_path: Path) -> None:
+    name = f"runs/{PLAIN}/run.json"
+    members = [(of_kind(kind, name) if each == name else each, content) for each, content in whole]
+    assert "is a link, a folder or a device" in refused(forged(tmp_path / "a.zip", members), tmp_path / "there")
+
+
+def test_what_is_packed_is_refused_before_it_is_unpacked(whole: list[Member], tmp_path: Path) -> None:
+    bomb = (f"runs/{PLAIN}/checkpoints/step-00000099/state.pt", bytes(10_000_000))
+    file = forged(tmp_path / "a.zip", [*whole, bomb], pack=zipfile.ZIP_DEFLATED)
+    assert file.stat().st_size < 100_000
+    assert "is packed or encrypted" in refused(file, tmp_path / "there")
+
+
+def test_one_content_under_many_names_is_no_bomb(whole: list[Member], tmp_path: Path) -> None:
+    """Entries of the directory that all lead to the same bytes."""
+    names = [f"runs/{PLAIN}/checkpoints/step-{step:08d}/state.pt" for step in range(1000)]
+    content = bytes(1_000_000)
+    file = tmp_path / "a.zip"
+    made = Manifest(files=dict.fromkeys(names, Packed(size=len(content), sha256=sha256(content).hexdigest())))
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(MANIFEST, content_of(made))
+        archive.writestr(names[0], content)
+        first = archive.infolist()[1]
+        for name in names[1:]:
+            entry = of_kind(stat.S_IFREG, name)
+            entry.header_offset, entry.CRC = first.header_offset, first.CRC
+            entry.file_size = entry.compress_size = first.file_size
+            archive.filelist.append(entry)
+    assert "its files are said to be larger than it is" in refused(file, tmp_path / "there")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("what", ["changed", "gone", "added", "twice"])
+def test_what_is_not_as_its_manifest_says_is_refused(what: str, whole: list[Member], tmp_path: Path) -> None:
+    named = {str(name): content for name, content in whole}
+    members = list(whole)
+    at = next(at for at, (name, _) in enumerate(members) if str(name).endswith("state.pt"))
+    if what == "changed":
+        members[at] = (members[at][0], members[at][1].upper())
+    elif what == "gone":
+        del members[at]
+    else:
+        members.append((f"pairs/{what}.json", b"{}") if what == "added" else members[at])
+    line = refused(forged(tmp_path / "a.zip", members, named), tmp_path / "there")
+    told = {"changed": "is damaged: not what its sha256 was of", "twice": "is in it twice"}
+    assert told.get(what, "is not both in it and in its manifest") in line
+
+
+def test_a_flipped_byte_anywhere_is_found(whole: list[Member], honest: Path, tmp_path: Path) -> None:
+    """Or changes nothing of what is taken over, as in the date of a member."""
+    file = forged(tmp_path / "a.zip", whole)
+    sound, wanted = file.read_bytes(), everything(honest)
+    wanted = {name: content for name, content in wanted.items() if "tensorboard" not in name}
+    found = 0
+    for at in range(7, len(sound), len(sound) // 60):
+        changed = bytearray(sound)
+        changed[at] ^= 0x10
+        file.write_bytes(changed)
+        root = tmp_path / "there"
+        try:
+            take_in(file, Store(root))
+        except HarnessError:
+            assert not root.exists()
+            found += 1
+        else:
+            assert everything(root) == wanted, at
+            shutil.rmtree(root)
+    assert found > 30
+
+
+def test_records_that_are_newer_or_damaged_are_a_line_each(
+    whole: list[Member], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr("harness.results.envelope.SCHEMA", envelope.SCHEMA + 1)
+        file = forged(tmp_path / "a.zip", whole)
+        record = content_of(Status(state="evaluated", step=9, steps=9))
+    line = refused(file, tmp_path / "there")
+    assert f"{MANIFEST}: of schema {envelope.SCHEMA + 1}; this version reads up to {envelope.SCHEMA}: update" in line
+    name = f"runs/{PLAIN}/status.json"
+    for content, told in ((record, "of schema 3;"), (b"{}", "damaged ("), (b"[" * 99_999, "damaged (")):
+        members = [(each, content if each == name else of) for each, of in whole]
+        shutil.rmtree(tmp_path / "there")
+        line = refused(forged(tmp_path / "a.zip", members), tmp_path / "there")
+        assert line.startswith(f"{tmp_path}/a.zip: {name}: {told}")
+        assert line.endswith("; nothing is taken over")
+
+
+def test_a_run_without_a_record_and_a_pair_without_its_runs_are_refused(whole: list[Member], tmp_path: Path) -> None:
+    members = [(name, content) for name, content in whole if name != f"runs/{PLAIN}/run.json"]
+    assert f"run {PLAIN} has no record" in refused(forged(tmp_path / "a.zip", members), tmp_path / "there")
+    shutil.rmtree(tmp_path / "there")
+    members = [(name, content) for name, content in whole if f"runs/{PLAIN}" not in str(name)]
+    with pytest.raises(HarnessError, match="which is neither here nor in the archive"):
+        take_in(forged(tmp_path / "a.zip", members), Store(tmp_path / "there"))
+    assert not (tmp_path / "there").exists()
+
+
+def _tar(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        member = tarfile.TarInfo("../evil")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+def _zip(*members: tuple[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+OTHERS = {
+    "nothing": b"",
+    "text": b"hello",
+    "a tar": _tar(b"{}"),
+    "an empty zip": _zip(),
+    "another zip": _zip(("../evil", b"x")),
+    "a manifest that is none": _zip((MANIFEST, b"{}")),
+    "a manifest nested deeply": _zip((MANIFEST, b"[" * 100_000)),
+    "a manifest of another kind": _zip((MANIFEST, content_of(Status(state="trained")))),
+    "a manifest of negative sizes": _zip((MANIFEST, json.dumps({"files": {"a": {"size": -1}}}).encode())),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_is_no_archive_is_a_line(what: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.zip"
+    file.write_bytes(OTHERS[what])
+    refused(file, tmp_path / "there")
+
+
+def test_what_is_no_file_is_a_line(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere.zip", Path("/dev/null")):
+        assert "there is no such archive" in refused(path, tmp_path / "there")
+        shutil.rmtree(tmp_path / "there")
+
+
+def test_a_full_disk_is_said_before_anything_is_unpacked(
+    whole: list[Member], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(10, 5, 5))  # type: ignore[attr-defined]
+    with pytest.raises(HarnessError, match=r"bytes are needed and 5 are free; free some space"):
+        take_in(forged(tmp_path / "a.zip", whole), Store(tmp_path / "there"))
+    assert not (tmp_path / "there").exists()
