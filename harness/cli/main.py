@@ -34,6 +34,7 @@ from harness.cli.replay import replay
 from harness.cli.rows import rows
 from harness.cli.run import run
 from harness.cli.runs import runs
+from harness.cli.site import site
 from harness.cli.streams import drop_unwritten, open_streams, unread
 from harness.cli.suite import suite
 from harness.cli.table import table
@@ -63,7 +64,7 @@ def cli() -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-WORK = (run, runs, suite, table, rows, curves, gallery, audit, replay, evaluate, cost, data, masks, weights)
+WORK = (run, runs, suite, table, rows, curves, gallery, site, audit, replay, evaluate, cost, data, masks, weights)
 for command in (*WORK, list_all, show, licences, check, new):
     cli.add_command(command)
 

@@ -52,12 +52,12 @@ def _drawn(sheet: Sheet, separator: str) -> Table:
     for line in sheet.lines:
         if line.rule:
             drawn.add_section()
-        cells = [Text(separator).join(Text(t, "bold" if b else "") for t, b in _pieces(cell)) for cell in line.cells]
+        cells = [Text(separator).join(Text(t, "bold" if b else "") for t, b in pieces(cell)) for cell in line.cells]
         drawn.add_row(Text(line.label), *cells)
     return drawn
 
 
-def _pieces(cell: Cell) -> list[tuple[str, bool]]:
+def pieces(cell: Cell) -> list[tuple[str, bool]]:
     """The scores of a cell, and whether each is bold."""
     pieces = cell.text.split("/")
     bold = cell.bold if isinstance(cell, ScoreCell) and cell.bold else (cell.best,) * len(pieces)
@@ -66,7 +66,7 @@ def _pieces(cell: Cell) -> list[tuple[str, bool]]:
 
 def _marked(cell: Cell, bold: Callable[[str], str], plain: Callable[[str], str]) -> str:
     """The cell's text, each score as `bold` or `plain` writes it."""
-    return "/".join(bold(plain(text)) if is_bold else plain(text) for text, is_bold in _pieces(cell))
+    return "/".join(bold(plain(text)) if is_bold else plain(text) for text, is_bold in pieces(cell))
 
 
 def as_markdown(sheets: Sequence[Sheet]) -> str:
