@@ -13,6 +13,7 @@ const charts = {
   setup(build) {
     build.onLoad({ filter: /\.vl\.json$/ }, ({ path }) => {
       const { spec } = compile(JSON.parse(readFileSync(path, "utf8")));
+      delete spec.background; // the page's own
       return { contents: JSON.stringify(spec), loader: "json" };
     });
   },

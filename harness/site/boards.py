@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import HarnessError
 from harness.outcome.control import judged
-from harness.outcome.pairs import Column, Means, Outcome, PairOutcome, read_evaluation, read_pair
+from harness.outcome.pairs import Column, Means, Outcome, PairOutcome, read_evaluation, read_pair, stem_of
 from harness.outcome.refusals import refusals
 from harness.outcome.seeds import Certainty, certainty, estimates, of_all_seeds
 from harness.registry.plugins import discover
 from harness.report.suite_numbers import Series, minus, numbers
-from harness.report.tables import state_of
-from harness.results.records import PairRecord
+from harness.report.tables import spec_of, state_of, title_of
+from harness.results.records import PairRecord, Tested
 from harness.results.store import Store
 from harness.suites.found import Rows, find_rows
 from harness.suites.suite import Suite, find_suite, suite_files
@@ -46,6 +47,7 @@ class Line:
     baseline: str
     plugins: str
     trained: str
+    masks: str
     test: str
     level: str
     triplets: int
@@ -66,13 +68,17 @@ class Board:
 
 @dataclass(frozen=True)
 class SuiteLine:
-    """A row of a suite at one of its columns."""
+    """A row of a suite at one of its columns. `column` tells the unit; the values are those of what it leads with, and
+    `digits` of them are shown; SSIM stands beside PSNR alone."""
 
     row: str
     column: str
-    published: Score
-    measured: Score
-    difference: Score
+    digits: int
+    published: float | None
+    measured: float | None
+    difference: float | None
+    published_ssim: float | None
+    measured_ssim: float | None
     against: str
     published_gain: float | None
     gain: Sure
@@ -148,6 +154,12 @@ def refused(pairs: Sequence[PairOutcome]) -> str:
     return "; ".join(dict.fromkeys(why for pair in pairs for why in refusals(pair)))
 
 
+def masks_of(record: Tested) -> str:
+    """What the network was given, in words; empty where there was nothing."""
+    tested = f"in testing {record.test_masks}" if record.test_masks else ""
+    return ", ".join(filter(None, (record.masks, tested)))
+
+
 def sure_of(found: Certainty | None) -> Sure:
     if found is None:
         return Sure()
@@ -172,6 +184,7 @@ def _lines(pairs: Sequence[PairOutcome]) -> Iterator[Line]:
             baseline=asked.baseline,
             plugins=asked.plugins,
             trained=f"{record.train}, {record.recipe}{record.origin}",
+            masks=masks_of(record),
             test=at.test,
             level=at.level,
             triplets=_count(pair, at),
@@ -190,6 +203,7 @@ def _given(outcome: Outcome) -> Iterator[Line]:
             baseline=outcome.record.labels[0],
             plugins="",
             trained="given weights",
+            masks=masks_of(outcome.record),
             test=at.test,
             level=at.level,
             triplets=_count(outcome, at),
@@ -245,21 +259,27 @@ def _suite_board(name: str, suite: Suite, rows: Rows) -> SuiteBoard:
         for at, column in enumerate(suite.columns):
             if not (published and published[at]) and not (measured and measured[at]):
                 continue
+            spec, what = spec_of(stem_of(column.leading)), column.leading
+            sure = sure_of(of.sure.get(row.label, {}).get(column))
             lines.append(
                 SuiteLine(
                     row=row.label,
-                    column=column.label,
-                    published=_at(published, at),
-                    measured=_at(measured, at),
-                    difference=_at(between, at),
+                    column=title_of(column.label, spec) if column.metric else f"{column.label} (PSNR, dB)",
+                    digits=spec.digits if spec and column.metric else 2,
+                    published=_at(published, at, what),
+                    measured=_at(measured, at, what),
+                    difference=_at(between, at, what),
+                    published_ssim=_at(published, at, "ssim"),
+                    measured_ssim=_at(measured, at, "ssim"),
                     against=row.against,
-                    published_gain=_at(gained, at).psnr,
-                    gain=sure_of(of.sure.get(row.label, {}).get(column)) if column.leading == "psnr" else Sure(),
+                    published_gain=_at(gained, at, what),
+                    gain=sure,
                 )
             )
     return SuiteBoard(name, suite.title, protocols[0], tuple(lines), of.remarks)
 
 
-def _at(series: Series | None, at: int) -> Score:
-    values = series[at] if series else {}
-    return Score(values.get("psnr"), values.get("ssim"))
+def _at(series: Series | None, at: int, name: str) -> float | None:
+    """None for what is not there, or what such an arm does not have."""
+    value = series[at].get(name) if series else None
+    return value if value is not None and math.isfinite(value) else None

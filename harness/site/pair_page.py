@@ -19,13 +19,13 @@ from harness.report.sheet import Sheet
 from harness.report.tables import sheets_of
 from harness.results.records import PairRecord
 from harness.results.store import Store
+from harness.site.boards import masks_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CLIPS = 40  # a chart of more is one that nobody reads
 POINTS = 1500  # of a curve: more than a screen has pixels
-
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def pair_page(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -
     try:
         curves = curves_of(pair, store)
         data |= _curves(curves)
-        caption = curves.caption
+        lines = f"A line is a seed, each point of it a mean over {curves.window} points of the curve."
+        caption = " ".join([lines, *curves.notes])
     except HarnessError as error:
         missing.append(f"Curves: {error}")
     clips = ""
@@ -89,7 +90,7 @@ def _facts(pair: PairOutcome) -> dict[str, str]:
         "Trained on": f"{record.train}, recipe {record.recipe}{record.origin}, {record.steps} steps",
         "Tested on": ", ".join(f"{tests.data}{' (PARTIAL)' if tests.partial else ''}" for tests in record.tests),
         "Protocol": record.protocol,
-        "Masks": ", ".join(filter(None, (record.masks, record.test_masks and f"in testing {record.test_masks}"))),
+        "Masks": masks_of(record),
         "Audit": audited(verdict(pair)) if len(pair.arms) > 1 else "",
         "Control": judged(pair),
         "Reproducibility": record.tier,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ from harness.report.formats import pieces
 from harness.report.tables import state_of
 from harness.results.store import Store
 from harness.site.adapter_page import AdapterPage, adapter_pages
-from harness.site.boards import Board, Read, boards, read_all, refused, suite_boards
-from harness.site.pair_page import PairPage, number, pair_page
+from harness.site.boards import Board, Line, Read, boards, read_all, refused, suite_boards
+from harness.site.pair_page import number, pair_page
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,8 +38,11 @@ POLICY = (
 OF_A_PAGE = ("levels", "parts", "clips", "curves", "band", "triplets", "shown")
 """What the page of a pair may have."""
 
-Pictures = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Of a pair, the triplets that its viewer shows, whose files are in its folder; see `harness.site.pictures`."""
+Pictures = Callable[[PairOutcome, Path], Sequence[Mapping[str, Any]]]
+"""Writes a pair's pictures into its folder and says what they show, as `harness.site.pictures` does; raises
+HarnessError where there can be none."""
+
+ON_REQUEST = "harness site --pictures 1 makes them, where its networks and data are"
 
 
 def check_out(out: Path) -> None:
@@ -50,11 +54,11 @@ def check_out(out: Path) -> None:
         raise HarnessError(f"{out} is no folder: name another one")
 
 
-def write_site(store: Store, out: Path, pictures: Any = None, missing: str = "") -> list[str]:
+def write_site(store: Store, out: Path, pictures: Pictures | None = None) -> list[str]:
     """Write the pages; what could not be read is left out, and returned in a line each.
 
-    `pictures(pair, folder)` writes a pair's pictures into its folder and says what they show; `missing` says why there
-    are none, or how to get some. The site that was there is replaced by a whole one, or stays.
+    The site that was there is replaced by a whole one, or stays. The page of a pair that there can be no pictures of
+    says why.
 
     Raises HarnessError where there is nothing to show, or `out` is not a site.
     """
@@ -64,7 +68,7 @@ def write_site(store: Store, out: Path, pictures: Any = None, missing: str = "")
     made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         made.chmod(0o755)
-        _write(store, read, made, pictures, missing)
+        _write(store, read, made, pictures)
         _replace(made, out)
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -81,14 +85,14 @@ def _replace(made: Path, out: Path) -> None:
     shutil.rmtree(old)
 
 
-def _write(store: Store, read: Read, out: Path, pictures: Any, missing: str) -> None:
+def _write(store: Store, read: Read, out: Path, pictures: Pictures | None) -> None:
     env = _environment(len(read.pairs))
     shutil.copytree(STATIC, out / "static")
     adapters = adapter_pages(catalog(), read.records)
     for name, pair in read.pairs.items():
         folder = out / "pairs" / name
         folder.mkdir(parents=True)
-        _pair(env, store, read, pair, folder, adapters, pictures, missing)
+        _pair(env, store, read, pair, folder, adapters, pictures)
     for page in adapters:
         _page(env, out / "adapters" / page.file, "adapter.html", "../", page=page)
     _page(env, out / "adapters.html", "adapters.html", "", adapters=adapters)
@@ -117,10 +121,9 @@ def _pair(
     pair: PairOutcome,
     folder: Path,
     adapters: Sequence[AdapterPage],
-    pictures: Any,
-    missing: str,
+    pictures: Pictures | None,
 ) -> None:
-    page: PairPage = pair_page(store, pair, read.records)
+    page, missing = pair_page(store, pair, read.records), ON_REQUEST
     data = dict.fromkeys(OF_A_PAGE, ()) | page.data
     if pictures is not None:
         try:
@@ -129,9 +132,8 @@ def _pair(
             missing = str(error)
     _data(folder / "data.js", data)
     used = [each for each in adapters if pair.name in each.pairs]
-    shown = PairPage(**{**vars(page), "data": data})
     command = pair.record.command or pair.record.asked.command()
-    context = {"page": shown, "adapters": used, "command": command, "pictures": missing}
+    context = {"page": replace(page, data=data), "adapters": used, "command": command, "pictures": missing}
     _page(env, folder / "index.html", "pair.html", "../../", **context)
 
 
@@ -154,14 +156,30 @@ def _charted(board: Board) -> list[dict[str, Any]]:
     """Lines whose difference is known."""
     return [
         {
-            "label": f"{line.label} ({line.trained})",
+            "label": label,
             "level": f"{line.test} {line.level}",
             "mean": number(line.sure.mean),
             "low": number(line.sure.low),
             "high": number(line.sure.high),
         }
-        for line in board.lines
+        for line, label in zip(board.lines, _distinct(board.lines), strict=True)
         if line.sure.mean is not None
+    ]
+
+
+def _distinct(lines: Sequence[Line]) -> list[str]:
+    """A name for each line that no other of its level has: what it was trained by and its masks where arms alone are
+    not enough, and a number where nothing is."""
+    levels = [(line.test, line.level) for line in lines]
+    short = [(*at, line.label) for at, line in zip(levels, lines, strict=True)]
+    labels = [
+        line.label if short.count(at) == 1 else ", ".join(filter(None, (line.label, line.masks, line.trained)))
+        for at, line in zip(short, lines, strict=True)
+    ]
+    full = list(zip(levels, labels, strict=True))
+    return [
+        label if full.count(at) == 1 else f"{label} ({full[:number].count(at) + 1})"
+        for number, (at, label) in enumerate(zip(full, labels, strict=True))
     ]
 
 

@@ -36,7 +36,7 @@ function filters(table, made) {
     });
     box.append(label);
   });
-  if (box.children.length) table.closest(".board").prepend(box);
+  if (box.children.length) table.closest(".scroll").before(box);
 }
 
 function cellText(made, row, column) {
@@ -83,6 +83,8 @@ if (viewer && page.shown) {
     }
     show();
   };
+  const slider = viewer.querySelector("img-comparison-slider");
+  slider.addEventListener("slide", () => slider.setAttribute("aria-valuenow", Math.round(slider.value)));
   which.addEventListener("change", fill);
   one.addEventListener("change", show);
   other.addEventListener("change", show);
