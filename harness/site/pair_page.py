@@ -91,7 +91,7 @@ def _facts(pair: PairOutcome) -> dict[str, str]:
         "Tested on": ", ".join(f"{tests.data}{' (PARTIAL)' if tests.partial else ''}" for tests in record.tests),
         "Protocol": record.protocol,
         "Masks": masks_of(record),
-        "Audit": audited(verdict(pair)) if len(pair.arms) > 1 else "",
+        "Audit": audited(verdict(pair)).removeprefix("Audit: ") if len(pair.arms) > 1 else "",
         "Control": judged(pair),
         "Reproducibility": record.tier,
         "Runs": ", ".join(record.runs),
@@ -162,23 +162,25 @@ def _clips(pair: PairOutcome) -> tuple[list[dict[str, Any]], str]:
 def _triplets(pair: PairOutcome, with_difference: bool) -> dict[str, Any]:
     """A line each: where it is from, then PSNR and SSIM of each arm, and the differences where they may be given."""
     tables: list[pd.DataFrame] = [arm.rows.set_index(ROW_KEYS) for arm in pair.arms]
-    columns, values = ["test", "level", "triplet", "clip"], []
-    for name, title in (("psnr", "PSNR (dB)"), (pair.record.ssim, "SSIM")):
+    columns, digits, values = ["test", "level", "triplet", "clip"], list[int](), []
+    for name, title, shown in (("psnr", "PSNR (dB)", 2), (pair.record.ssim, "SSIM", 4)):
         if not all(name in table for table in tables):
             continue
         of_arms = [table[name] for table in tables]
         roles = ("plain", "with plug-ins") if len(of_arms) > 1 else ("",)
         columns += [f"{title} {role}".strip() for role in roles]
         values += of_arms
+        digits += [shown] * len(of_arms)
         if len(of_arms) > 1 and with_difference:
             columns.append(f"{title} difference")
             values.append(of_arms[1] - of_arms[0])
+            digits.append(shown + 1 if name == "psnr" else shown)
     keys = tables[0].index
     aligned = [series.reindex(keys).tolist() for series in values]
     lines = [
         [*map(str, key), *(number(of_metric[at]) for of_metric in aligned)] for at, key in enumerate(keys.tolist())
     ]
-    return {"columns": columns, "texts": len(ROW_KEYS), "triplets": lines}
+    return {"columns": columns, "texts": len(ROW_KEYS), "digits": digits, "triplets": lines}
 
 
 def number(value: Any) -> float | None:

@@ -53,8 +53,16 @@ const triplets = document.querySelector("table.triplets");
 const page = window.harnessPage || {};
 if (triplets && page.triplets) {
   const text = DataTable.render.text();
-  const number = { render: (value, kind) => (kind === "display" || kind === "filter" ? (value === null ? "" : value.toFixed(3)) : value), className: "number" };
-  const columns = page.columns.map((title, at) => ({ title: text.display ? text.display(title) : title, data: at, ...(at < page.texts ? { render: text } : number) }));
+  const number = (digits) => (value, kind) => {
+    if (kind !== "display" && kind !== "filter") return value;
+    const shown = value === null ? "" : value.toFixed(digits);
+    return Number(shown) === 0 ? shown.replace("-", "") : shown;
+  };
+  const columns = page.columns.map((title, at) => ({
+    title,
+    data: at,
+    ...(at < page.texts ? { render: text } : { render: number(page.digits[at - page.texts]), className: "number" }),
+  }));
   new DataTable(triplets, options(triplets, { data: page.triplets, columns, deferRender: true }));
 }
 
