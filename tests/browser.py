@@ -48,6 +48,7 @@ class Browser:
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def call(self, method: str, **parameters: Any) -> Any:
         self.count += 1
@@ -117,10 +118,12 @@ class Browser:
             raise RuntimeError(answer["exceptionDetails"])
         return answer["result"].get("value")
 
-    def press(self, key: str, code: int, text: str = "") -> None:
-        for kind in ("keyDown", "keyUp"):
-            of = {"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code}
-            self.call("Input.dispatchKeyEvent", **(of | ({"text": text} if text and kind == "keyDown" else {})))
+    def press(self, key: str, code: int, text: str = "", until: str = "true") -> None:
+        """A key, held until that is so."""
+        of = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **(of | ({"text": text} if text else {})))
+        self.wait(until)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **of)
 
     def screenshot(self, path: Path, whole: bool = True) -> None:
         answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from harness.results.envelope import SCHEMA
 from harness.results.records import Asked, SetRecord, Status
 from harness.results.rows import Row
 from harness.results.store import Store
+from harness.results.trail import Given
 from harness.site.adapter_page import file_of
 from harness.site.boards import boards, read_all
 from harness.site.write import POLICY, write_site
@@ -42,6 +44,8 @@ def put_pair(
     asked = Asked(baseline=baseline, plugins="hce", seed=seed)
     labels = (baseline, label or f"{baseline}+hce")
     runs = [store.run(f"{baseline}{plugins}.s{seed}.{protocol[-4:]}") for plugins in ("", "+hce")]
+    steps = 10 * len(losses) or 9
+    trail = [Given(0, "aa", "", "", "bb", ""), Given(steps, "", "cc", "0.1", "bb", "0.5")]
     for arm, run in enumerate(runs):
         rows = [
             Row(
@@ -57,13 +61,13 @@ def put_pair(
             )
             for at, triplet in enumerate(triplets)
         ]
-        done = Status(state="evaluated", step=len(losses), steps=len(losses))
-        put_run(run, labels[arm], fingerprint(seed=seed), rows, losses=losses, status=done)
+        done = Status(state="evaluated", step=steps, steps=steps)
+        put_run(run, labels[arm], fingerprint(seed=seed), rows, losses=losses, trail=trail, status=done)
     facts = {
         "labels": labels,
         "tests": (SetRecord(data="clips-12345678", levels={level: tuple(triplets)}),),
         "protocol": protocol,
-        "steps": 10 * len(losses),
+        "steps": steps,
         "comparison": comparison(asked, protocol=protocol),
     }
     name = f"{runs[1].name}-{protocol[-6:]}"
@@ -73,6 +77,18 @@ def put_pair(
 
 def text_of(path: Path) -> str:
     return path.read_text("utf-8")
+
+
+def tags_of(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Each tag with its attributes, as a browser reads them."""
+    found: list[tuple[str, dict[str, str]]] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.append((tag, {name: value or "" for name, value in attrs}))
+
+    Reader().feed(text)
+    return found
 
 
 def ids(count: int, clips: int = 10) -> list[str]:
@@ -122,7 +138,12 @@ class TestPages:
             assert head.index("Content-Security-Policy") < head.index("<link"), page
             assert POLICY.replace("'", "&#39;") in head, page
             assert re.findall(r"<script(?! defer src=\"[\w./]+\"></script>)", text) == [], page
-            assert re.findall(r"<style|\sstyle=|\son\w+=|(?:src|href)=\"(?:https?:|//)", text) == [], page
+            for tag, attributes in tags_of(text):
+                assert tag != "style", page
+                assert not [name for name in attributes if name == "style" or name.startswith("on")], page
+                assert not [at for name in ("src", "href") if re.match("[a-z]+:|//", at := attributes.get(name, ""))], (
+                    page
+                )
 
     def test_every_link_leads_to_a_file_of_the_site(self, made: Path) -> None:
         from urllib.parse import unquote
@@ -185,13 +206,13 @@ class TestWhatIsWritten:
 
     def test_a_suite_has_published_measured_and_difference(self, tmp_path: Path) -> None:
         store = Store(tmp_path / "results")
-        asked = Asked(baseline="ifrnet", plugins="hce,hir", recipe="unified", data="vimeo90k", test="vimeo90k,snu-film")
+        asked = Asked(baseline="ifrnet", plugins="hce,hir", recipe="paper", data="vimeo90k", test="vimeo90k,snu-film")
         put(store.root, asked, (35.5, 35.75))
         write_site(store, tmp_path / "out")
         section = text_of(tmp_path / "out" / "index.html").partition('id="suite-table1"')[2]
         row = section.partition('<th scope="row">IFRNet + HCE, HIR</th>')[2].partition("</tr>")[0]
         numbers = re.findall(r">([-+]?\d+\.\d+)<", row)
-        assert numbers[:3] == ["35.68", "35.75", "+0.07"]
+        assert numbers[:3] == ["35.68", "35.58", "-0.10"]  # two triplets, the second 1/3 dB less
 
     def test_what_is_not_finished_says_how_far_it_is(self, tmp_path: Path) -> None:
         store = Store(tmp_path / "results")
@@ -277,8 +298,6 @@ def test_the_bundle_is_what_its_sources_make() -> None:
     lock = text_of(root / "web/package-lock.json")
     assert '"resolved"' not in lock
     assert "http" not in re.sub(r'"(url|funding)": ?"[^"]*"', "", lock)
-    for file in (root / "harness/site/static").glob("*.js"):
-        assert not re.search(r"\beval\(|new Function\(", text_of(file)), file
 
 
 @pytest.fixture(scope="module")
@@ -319,8 +338,6 @@ class TestInABrowser:
         assert page.ask("document.querySelectorAll('.chart').length") == 4
         assert page.ask("document.querySelectorAll('.chart svg path').length") > 10
         assert page.ask("document.querySelectorAll('[data-from=levels] .mark-rule path, .mark-rule line').length") > 1
-        names = "[...document.querySelectorAll('.chart svg')].every((svg) => svg.getAttribute('aria-label'))"
-        assert page.ask(names)
 
     def test_a_chart_zooms_and_comes_back(self, made: Path, page: Browser) -> None:
         (file,) = made.glob("pairs/aaa*/index.html")
@@ -391,8 +408,7 @@ class TestInABrowser:
         ]
         before = page.ask(f"{slider}.value")
         page.ask(f"{slider}.focus()")
-        page.press("ArrowRight", 39)
-        page.wait(f"{slider}.value > {before}")
+        page.press("ArrowRight", 39, until=f"{slider}.value > {before}")
         page.wait(f"Number({slider}.getAttribute('aria-valuenow')) === Math.round({slider}.value)")
         page.ask("((s) => { s.value = 1; s.dispatchEvent(new Event('change')); })(document.querySelector('.which'))")
         page.wait(f"{slider}.querySelector('img').src.endsWith('1-0.png')")
@@ -403,15 +419,30 @@ class TestInABrowser:
         for opened in (made / "index.html", file):
             page.open(opened)
             nodes = page.call("Accessibility.getFullAXTree")["nodes"]
-            roles = {"button", "link", "combobox", "checkbox", "searchbox", "slider", "region", "image", "columnheader"}
+            roles = {
+                "button",
+                "link",
+                "combobox",
+                "checkbox",
+                "searchbox",
+                "slider",
+                "region",
+                "graphics-document",
+                "image",
+                "columnheader",
+                "table",
+            }
             nameless = [
-                node["role"]["value"]
+                node
                 for node in nodes
                 if not node.get("ignored")
                 and node["role"]["value"] in roles
                 and not node.get("name", {}).get("value", "").strip()
             ]
             assert nameless == []
+            assert roles - {"graphics-document", "slider", "image", "checkbox"} <= {
+                node["role"]["value"] for node in nodes
+            }
 
     def test_the_dark_one_is_dark(self, made: Path, page: Browser) -> None:
         for dark, least, most in ((True, 0, 60), (False, 200, 255)):
