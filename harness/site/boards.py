@@ -133,16 +133,27 @@ def read_all(store: Store) -> Read:
     return found
 
 
-def boards(store: Store, read: Read) -> list[Board]:
+Groups = dict[str, list[PairOutcome]]
+"""Of each pair, by name, all that are of its comparison, one a seed; a pair that is not finished is alone."""
+
+
+def grouped(store: Store, read: Read) -> Groups:
+    groups: Groups = {}
+    for name in sorted(read.pairs):
+        if name not in groups:
+            found = of_all_seeds(store, read.pairs[name], read.records)
+            names = {pair.name for pair in found}
+            if name not in names or names & groups.keys():  # not finished, or another of its seed stands for it
+                found, names = [read.pairs[name]], {name}
+            groups |= dict.fromkeys(names, found)
+    return groups
+
+
+def boards(read: Read, groups: Groups) -> list[Board]:
     """Of each protocol those lines that were tested under it, in the order of their names."""
     lines: dict[str, list[Line]] = {}
-    seen: set[str] = set()
-    for name in sorted(read.pairs):
-        if name not in seen:
-            group = of_all_seeds(store, read.pairs[name], read.records)
-            if name not in {pair.name for pair in group}:  # not finished: its other seeds stand without it
-                group = [read.pairs[name]]
-            seen |= {pair.name for pair in group}
+    for name, group in groups.items():
+        if name == group[0].name:
             lines.setdefault(group[0].record.protocol, []).extend(_lines(group))
     for outcome in read.evaluations.values():
         lines.setdefault(outcome.record.protocol, []).extend(_given(outcome))

@@ -12,11 +12,11 @@ from harness.outcome.control import judged
 from harness.outcome.difference import difference
 from harness.outcome.pairs import ROW_KEYS, PairOutcome, stem_of
 from harness.outcome.refusals import refusals, verdict
-from harness.outcome.seeds import estimates, of_all_seeds
+from harness.outcome.seeds import estimates, floor
 from harness.report.certainty import audited
 from harness.report.curves import Curves, curves_of, limits
 from harness.report.sheet import Sheet
-from harness.report.tables import sheets_of
+from harness.report.tables import pair_sheets
 from harness.results.records import PairRecord
 from harness.results.store import Store
 from harness.site.boards import masks_of
@@ -44,17 +44,27 @@ class PairPage:
     missing: tuple[str, ...]
 
 
-def pair_page(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -> PairPage:
-    """Reads no weights. Nothing is raised of what is refused or not there yet: the page says so."""
-    missing: list[str] = []
-    why = refusals(pair)
+@dataclass(frozen=True)
+class OfSeeds:
+    """What the pages of one comparison have in common, over its seeds; `missing` says why there are no tables."""
+
+    sheets: tuple[Sheet, ...]
+    intervals: Mapping[str, Any]
+    missing: str
+
+
+Made = dict[tuple[str, ...], OfSeeds]
+"""By the names of the pairs: what is made once for all of them."""
+
+
+def pair_page(
+    store: Store, pair: PairOutcome, group: Sequence[PairOutcome], records: dict[str, PairRecord], made: Made
+) -> PairPage:
+    """`group` is the pair with its other seeds. Nothing is raised of what is refused or not there yet: the page says
+    so."""
+    why, common = refusals(pair), _of_seeds(store, group, records, made)
+    missing, caption, clips = [common.missing] if common.missing else [], "", ""
     data: dict[str, Any] = {}
-    sheets: Sequence[Sheet] = ()
-    try:
-        sheets = sheets_of(store, pair, records)
-    except HarnessError as error:
-        missing.append(f"Tables: {error}")
-    caption = ""
     try:
         curves = curves_of(pair, store)
         data |= _curves(curves)
@@ -62,11 +72,10 @@ def pair_page(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -
         caption = " ".join([lines, *curves.notes])
     except HarnessError as error:
         missing.append(f"Curves: {error}")
-    clips = ""
     if all(arm.evaluated for arm in pair.arms):
+        data |= common.intervals
         data |= _triplets(pair, not why)
         if len(pair.arms) > 1 and not why:
-            data |= _intervals(of_all_seeds(store, pair, records))
             data["clips"], clips = _clips(pair)
     else:
         missing.append("Triplets: not evaluated yet.")
@@ -75,12 +84,24 @@ def pair_page(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -
         title=f"{pair.record.labels[-1]}, seed {pair.record.seed}",
         facts=tuple((name, text) for name, text in _facts(pair).items() if text),
         refusals=why,
-        sheets=tuple(sheets),
+        sheets=common.sheets,
         curves=caption,
         data=data,
         clips=clips,
         missing=tuple(missing),
     )
+
+
+def _of_seeds(store: Store, pairs: Sequence[PairOutcome], records: dict[str, PairRecord], made: Made) -> OfSeeds:
+    names = tuple(each.name for each in pairs)
+    if names not in made:
+        try:
+            sheets = tuple(pair_sheets(pairs, floor(store, pairs[0], records)))
+            gives = all(arm.evaluated for arm in pairs[0].arms) and len(pairs[0].arms) > 1
+            made[names] = OfSeeds(sheets, _intervals(pairs) if gives else {}, "")
+        except HarnessError as error:
+            made[names] = OfSeeds((), {}, f"Tables: {error}")
+    return made[names]
 
 
 def _facts(pair: PairOutcome) -> dict[str, str]:

@@ -19,8 +19,8 @@ from harness.report.formats import pieces
 from harness.report.tables import state_of
 from harness.results.store import Store
 from harness.site.adapter_page import AdapterPage, adapter_pages
-from harness.site.boards import Board, Line, Read, boards, read_all, refused, suite_boards
-from harness.site.pair_page import number, pair_page
+from harness.site.boards import Board, Groups, Line, Read, boards, grouped, read_all, refused, suite_boards
+from harness.site.pair_page import Made, number, pair_page
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -89,15 +89,16 @@ def _write(store: Store, read: Read, out: Path, pictures: Pictures | None) -> No
     env = _environment(len(read.pairs))
     shutil.copytree(STATIC, out / "static")
     adapters = adapter_pages(catalog(), read.records)
+    made, groups = Made(), grouped(store, read)
     for name, pair in read.pairs.items():
         folder = out / "pairs" / name
         folder.mkdir(parents=True)
-        _pair(env, store, read, pair, folder, adapters, pictures)
+        _pair(env, (store, read, groups, made), pair, folder, adapters, pictures)
     for page in adapters:
         _page(env, out / "adapters" / page.file, "adapter.html", "../", page=page)
     _page(env, out / "adapters.html", "adapters.html", "", adapters=adapters)
     _page(env, out / "pairs.html", "pairs.html", "", pairs=[_listed(pair) for pair in read.pairs.values()])
-    of_protocols = boards(store, read)
+    of_protocols = boards(read, groups)
     charts = {f"board{at}": lines for at, board in enumerate(of_protocols) if (lines := _charted(board))}
     _data(out / "index.js", charts)
     charted = {at for at in range(len(of_protocols)) if f"board{at}" in charts}
@@ -116,15 +117,15 @@ def _write(store: Store, read: Read, out: Path, pictures: Pictures | None) -> No
 
 def _pair(
     env: Environment,
-    store: Store,
-    read: Read,
+    of: tuple[Store, Read, Groups, Made],
     pair: PairOutcome,
     folder: Path,
     adapters: Sequence[AdapterPage],
     pictures: Pictures | None,
 ) -> None:
-    page, missing = pair_page(store, pair, read.records), ON_REQUEST
-    data = dict.fromkeys(OF_A_PAGE, ()) | page.data
+    (store, read, groups, made), missing = of, ON_REQUEST
+    page = pair_page(store, pair, groups[pair.name], read.records, made)
+    data: dict[str, Any] = {**dict.fromkeys(OF_A_PAGE, ()), **page.data}
     if pictures is not None:
         try:
             data["shown"] = pictures(pair, folder)
