@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -226,6 +228,17 @@ class TestWhatIsWritten:
         write_site(store, tmp_path / "out")
         assert "aaa+hce: " in text_of(tmp_path / "out" / "index.html")
         assert "not evaluated yet" in text_of(tmp_path / "out" / "pairs" / name / "index.html")
+
+    def test_records_are_all_that_it_reads(self, tmp_path: Path) -> None:
+        """It imports no torch: no network could run."""
+        put_pair(Store(tmp_path / "results"), "aaa", ids(3))
+        script = (
+            "import sys; from pathlib import Path; from harness.results.store import Store; "
+            "from harness.site.write import write_site; write_site(Store(Path('results')), Path('out')); "
+            "print('torch' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == "False\n"
 
     def test_pictures_that_cannot_be_made_are_a_reason_on_the_page(self, tmp_path: Path) -> None:
         store = Store(tmp_path / "results")
