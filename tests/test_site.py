@@ -103,7 +103,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("site")
     store = Store(root / "results")
     losses = [1 / at for at in range(1, 40)]
-    put_pair(store, "aaa", [*ids(30), f"{HOSTILE}/{HOSTILE}"], losses=losses)
+    put_pair(store, "aaa", [*ids(30), f"{HOSTILE}/{HOSTILE}"], losses=losses, gain=-0.15)
     put_pair(store, "bbb", ids(5), label=HOSTILE, level=HOSTILE, gain=0.1, title=HOSTILE, train=HOSTILE)
     put_pair(store, "ccc", ids(5), protocol="official-v1-fedcba")
     write_site(store, root / "out", hostile_pictures)
