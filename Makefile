@@ -3,6 +3,7 @@
 # make lint     set up, then ruff, mypy and the import rules
 # make docs     set up, then the site of docs/, into docs/_build; offline, and a warning is an error
 # make wheels   set up, then a wheel of the core and of every distribution in the tree, into dist
+# make web      the scripts of `harness site` anew, from the packages that web/package-lock.json pins; needs npm
 # make torture  set up, then the tests of reliability at full size, into results/reliability.md
 # make bench    set up, then the harness loop against a bare torch loop, and what looking at footage takes beside decoding
 
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := harness $(wildcard baselines/*/vfi_* adapters/*/vfi_*)
 
-.PHONY: demo test lint docs wheels bench torture clean
+.PHONY: demo test lint docs wheels web bench torture clean
 
 demo: $(READY)
 	$(BIN)/harness run --baseline ifrnet-s --with hce,hir --recipe demo --start ifrnet-s-own --test clips
@@ -33,6 +34,9 @@ wheels: $(READY)
 	for folder in . $(wildcard baselines/* adapters/*); do \
 		$(BIN)/python -m build --wheel --no-isolation --outdir dist $$folder || exit 1; \
 	done
+
+web:
+	cd web && npm ci && npm run build
 
 bench: $(READY)
 	$(BIN)/python tests/bench_loop.py

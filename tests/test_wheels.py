@@ -68,6 +68,15 @@ def test_the_core_has_the_texts_of_what_it_bundles(wheels: list[Path]) -> None:
     assert any(name.endswith("licenses/NOTICE") for name in names)
     for text in (ROOT / "harness/data/bundled/LICENSES").iterdir():
         assert any(name.endswith(f"licenses/harness/data/bundled/LICENSES/{text.name}") for name in names)
+    assert any(name.endswith("licenses/harness/site/static/LICENSES.txt") for name in names)
+
+
+def test_the_core_has_all_that_a_site_is_made_of(wheels: list[Path]) -> None:
+    site = ROOT / "harness/site"
+    files = [path for folder in ("templates", "static") for path in (site / folder).iterdir()]
+    assert len(files) > 10
+    with zipfile.ZipFile(wheels[0]) as archive:
+        assert {path.relative_to(ROOT).as_posix() for path in files} <= {*archive.namelist()}
 
 
 def test_they_install_in_a_clean_environment(python: Path, tmp_path: Path) -> None:

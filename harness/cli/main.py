@@ -39,6 +39,7 @@ from harness.cli.rows import rows
 from harness.cli.run import run
 from harness.cli.runs import runs
 from harness.cli.show import show
+from harness.cli.site import site
 from harness.cli.streams import drop_unwritten, open_streams, unread
 from harness.cli.suite import suite
 from harness.cli.table import table
@@ -76,7 +77,7 @@ def cli(no_defaults: bool) -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-WORK = (run, runs, suite, table, rows, curves, gallery, audit, replay)
+WORK = (run, runs, suite, table, rows, curves, gallery, site, audit, replay)
 WITHOUT_PAIR = (evaluate, interpolate, compare, cost, data, masks, weights)
 for command in (*WORK, *WITHOUT_PAIR, list_all, show, config, licences, check, new):
     cli.add_command(command)

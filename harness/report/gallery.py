@@ -143,19 +143,53 @@ def most_different(errors: Sequence[NDArray[np.float64]], side: int) -> Place:
 
 def exhibits(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick], side: int | None = None) -> list[Exhibit]:
     """Read, mask and predict what was picked. `side` of the crop in pixels; None for a third of the frame's shorter
-    side.
+    side. Raises HarnessError as `shown`."""
+    return [_exhibit(pair, each, side) for each in shown(pair, plan, chosen)]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an arm made of a triplet: the frame (H, W, 3) in [0, 1] as it was measured, its squared error (H, W), and
+    the flows from it to both inputs (2, H, W), channel 0 = x, None of a network that estimates none."""
+
+    label: str
+    frame: NDArray[np.float32]
+    squared: NDArray[np.float64]
+    psnr: float
+    flows: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A triplet at full size: the inputs and the truth between them, label maps of the inputs where the arm with
+    plug-ins had any, and what each arm made of it."""
+
+    pick: Pick
+    title: str
+    first: Pixels
+    truth: Pixels
+    last: Pixels
+    maps: Maps | None
+    made: tuple[Made, ...]
+
+
+def shown(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick]) -> Iterator[Shown]:
+    """Read, mask and predict what was picked, one at a time.
 
     Raises HarnessError where a network or a triplet is no longer what was measured.
     """
     networks = [_network(pair, arm, plan, at) for at, arm in enumerate(pair.arms)]
     source = plan.test_masks or plan.masks
     cache = cache_of(source) if source and plan.arm.needs_masks else None
-    result = []
     for pick, benchmark, triplet in _triplets(pair, plan, chosen):
         frames = benchmark.read(triplet)
         maps = masks_of(cache, benchmark, triplet, frames).maps if cache else None
-        result.append(_exhibit(pair, plan, networks, (pick, triplet), frames, maps, side))
-    return result
+        made = tuple(
+            _made(pair, arm, plan, model, (pick, triplet), frames, maps)
+            for arm, model in zip(pair.arms, networks, strict=True)
+        )
+        first, truth, last = frames[len(frames) // 2 - 1 :][:3]
+        yield Shown(pick, f"{_headline(pair, pick)}: {pick.triplet}", first, truth, last, maps, made)
 
 
 def _triplets(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick]) -> Iterator[tuple[Pick, Benchmark, Triplet]]:
@@ -185,59 +219,61 @@ def _network(pair: PairOutcome, arm: ArmOutcome, plan: Plan, at: int) -> Compose
     return model.to(plan.device)
 
 
-def _exhibit(
-    pair: PairOutcome,
-    plan: Plan,
-    networks: Sequence[Composed],
-    what: tuple[Pick, Triplet],
-    frames: Pixels,
-    maps: Maps | None,
-    side: int | None,
-) -> Exhibit:
-    pick, triplet = what
-    made = [_made(plan, model, pick, frames, triplet.t, maps) for model in networks]
-    height, width = frames.shape[1:3]
-    first, truth, last = frames[len(frames) // 2 - 1 :][:3]
-    place = most_different([squared for _, squared in made], side or max(min(height, width) // 3, 48))
-    views = []
-    for arm, (frame, squared) in zip(pair.arms, made, strict=True):
-        psnr = _psnr(arm, pick)
-        now = float(decibels(torch.tensor(squared.mean())))
-        if abs(now - psnr) > TOLERANCE:
-            raise _changed(pair, f"{pick.triplet}: {arm.label} has {now:.2f} dB now and had {psnr:.2f} dB when tested")
-        views.append(_view(arm.label, frame[place.cut], squared[place.cut], truth[place.cut], psnr))
-    overlay = _overlaid(first, last)
-    masks = None if maps is None else _covered(_small(first), _small_labels(maps[0]))
+def _exhibit(pair: PairOutcome, of: Shown, side: int | None) -> Exhibit:
+    height, width = of.truth.shape[:2]
+    place = most_different([made.squared for made in of.made], side or max(min(height, width) // 3, 48))
+    overlay = _overlaid(of.first, of.last)
+    maps = of.maps
     return Exhibit(
-        title=f"{_headline(pair, pick)}: {pick.triplet}",
+        title=of.title,
         size=(height, width),
         place=place,
         overlay=_small(overlay),
-        masks=masks,
+        masks=None if maps is None else covered(_small(of.first), _small_labels(maps[0])),
         regions=0 if maps is None else len(np.unique(maps[0])),
         inputs=overlay[place.cut].copy(),
-        truth=truth[place.cut].copy(),
-        views=tuple(views),
+        truth=of.truth[place.cut].copy(),
+        views=tuple(_view(made, place, of.truth) for made in of.made),
         origin=pair.record.origin,
     )
 
 
 def _made(
-    plan: Plan, model: Composed, pick: Pick, frames: Pixels, t: float, maps: Maps | None
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """The frame (H, W, 3) as it was measured, and its squared error (H, W)."""
+    pair: PairOutcome,
+    arm: ArmOutcome,
+    plan: Plan,
+    model: Composed,
+    what: tuple[Pick, Triplet],
+    frames: Pixels,
+    maps: Maps | None,
+) -> Made:
+    pick, triplet = what
     settings = plan.testing.protocol.settings_on(pick.column.test)
     inputs, truth = inputs_and_truth([to_image(image, plan.device) for image in frames])
-    frame = predictor(model, settings)(inputs, t, maps).frame
+    predicted = predictor(model, settings)(inputs, triplet.t, maps)
+    frame, flows = predicted.frame, (predicted.flow_t0, predicted.flow_t1)
     if settings.rounding:
         frame = (frame * 255).round() / 255
-    return frame[0].permute(1, 2, 0).float().cpu().numpy(), squared_error(frame, truth)[0].cpu().numpy()
+    squared = squared_error(frame, truth)[0].cpu().numpy()
+    psnr = _psnr(arm, pick)
+    now = float(decibels(torch.tensor(squared.mean())))
+    if abs(now - psnr) > TOLERANCE:
+        raise _changed(pair, f"{pick.triplet}: {arm.label} has {now:.2f} dB now and had {psnr:.2f} dB when tested")
+    known = [flow[0].float().cpu().numpy() for flow in flows if flow is not None]
+    both = (known[0], known[1]) if len(known) == 2 else None
+    return Made(arm.label, frame[0].permute(1, 2, 0).float().cpu().numpy(), squared, psnr, both)
 
 
-def _view(label: str, frame: NDArray[np.float32], squared: NDArray[np.float64], truth: Pixels, psnr: float) -> View:
-    error = np.abs(frame * 255 - truth).mean(-1, dtype=np.float32)
-    crop = (frame.clip(0, 1) * 255).round().astype(np.uint8)
-    return View(label, crop, error, psnr, float(decibels(torch.tensor(squared.mean()))))
+def _view(made: Made, place: Place, truth: Pixels) -> View:
+    frame, squared = made.frame[place.cut], made.squared[place.cut]
+    error = np.abs(frame * 255 - truth[place.cut]).mean(-1, dtype=np.float32)
+    return View(made.label, pixels(frame), error, made.psnr, float(decibels(torch.tensor(squared.mean()))))
+
+
+def pixels(frame: NDArray[np.float32]) -> Pixels:
+    """A frame in [0, 1] as an image."""
+    image: Pixels = (frame.clip(0, 1) * 255).round().astype(np.uint8)
+    return image
 
 
 def _psnr(arm: ArmOutcome, pick: Pick) -> float:
@@ -275,7 +311,7 @@ def _small_labels(labels: NDArray[np.integer]) -> NDArray[np.integer]:
     return np.asarray(small)
 
 
-def _covered(image: Pixels, labels: NDArray[np.integer]) -> Pixels:
+def covered(image: Pixels, labels: NDArray[np.integer]) -> Pixels:
     """The image (H, W, 3) under its labels (H, W); 0, the rest, is left as it is."""
     covered = np.where(labels[..., None] > 0, tinted(image / 255, labels), image / 255)
     result: Pixels = (covered * 255).round().astype(np.uint8)

@@ -1,0 +1,1 @@
+"""The results as a static web page: it is read from records, and opens from a file, without a network."""

@@ -1,0 +1,58 @@
+// Charts: each element of the class "chart" names its picture and the data of the page that it shows.
+import { View, parse } from "vega";
+import { expressionInterpreter } from "vega-interpreter";
+import band from "./charts/band.vl.json";
+import intervals from "./charts/intervals.vl.json";
+import lines from "./charts/lines.vl.json";
+import logarithmic from "./charts/logarithmic.vl.json";
+import strip from "./charts/strip.vl.json";
+
+const SPECS = { band, intervals, lines, logarithmic, strip };
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+function config() {
+  const [text, faint] = dark.matches ? ["#e4e6ea", "#40454e"] : ["#1c2024", "#d8dbe0"];
+  const colours = dark.matches ? ["#f2a65a", "#6fb1f5", "#7ccf8a", "#d68ad6", "#d9d168"] : ["#b45309", "#1d63b8", "#2b7a3d", "#8b3a8b", "#7a7000"];
+  return {
+    background: null,
+    font: "system-ui, sans-serif",
+    axis: { labelColor: text, titleColor: text, gridColor: faint, domainColor: faint, tickColor: faint, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" },
+    axisY: { labelLimit: Math.min(320, 0.4 * window.innerWidth) },
+    legend: { labelColor: text, titleColor: text, labelFontSize: 12 },
+    range: { category: colours },
+    style: { cell: { stroke: faint } },
+  };
+}
+
+function draw(element) {
+  const { chart, from, says, choose } = element.dataset;
+  const page = window.harnessPage || {};
+  const chosen = element.querySelector("select")?.value;
+  const rows = (page[from] || []).filter((row) => !choose || row[choose] === chosen);
+  const kind = element.querySelector("input")?.checked ? "logarithmic" : chart;
+  element.view?.finalize();
+  const view = new View(parse({ ...SPECS[kind], description: says }, config(), { ast: true }), {
+    expr: expressionInterpreter,
+    renderer: "svg",
+    container: element.querySelector(".plot"),
+    hover: true,
+  });
+  element.view = view;
+  for (const [name, value] of Object.entries(page.signals?.[from] || {})) view.signal(name, value);
+  return view.data("table", rows).runAsync().then(() => (element.dataset.drawn = "yes"));
+}
+
+const charts = document.querySelectorAll(".chart");
+for (const element of charts) {
+  const again = () => draw(element);
+  const select = element.querySelector("select");
+  const { from, choose } = element.dataset;
+  if (select) {
+    for (const value of new Set((window.harnessPage?.[from] || []).map((row) => row[choose]))) select.append(new Option(value));
+    select.addEventListener("change", again);
+  }
+  element.querySelector("input")?.addEventListener("change", again);
+  element.querySelector("button").addEventListener("click", again);
+  draw(element);
+}
+dark.addEventListener("change", () => charts.forEach(draw));
