@@ -1,4 +1,4 @@
-"""One cache of decoded clips for the whole session, away from the user's; one thread a test process."""
+"""One cache of decoded clips for the whole session, away from the user's; one thread a test process; no terminal."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ["HARNESS_CACHE"] = str(shared / "cache")
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.pop("COLUMNS", None)  # what is printed is as wide as tests say, not as this terminal is
     torch.set_num_threads(1)
 
 

@@ -411,7 +411,7 @@ class TestGallery:
         pair, all_shown = shown(trained("hce"), side=40)
         assert len(all_shown) == 4  # two levels, a gain and a loss each
         for exhibit, pick in zip(all_shown, picks(pair), strict=True):
-            assert f"{pick.column.level}, {pick.value:+.2f} dB, rank {pick.rank} of 3: {pick.triplet}" == exhibit.title
+            assert f"{pick.column.level}, {pick.value:+z.2f} dB, rank {pick.rank} of 3: {pick.triplet}" == exhibit.title
             assert exhibit.views[1].psnr - exhibit.views[0].psnr == pytest.approx(pick.value, abs=1e-9)
             assert exhibit.masks is not None
             assert exhibit.regions > 1

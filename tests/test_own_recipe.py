@@ -98,7 +98,16 @@ def test_what_names_none_is_called_as_ever() -> None:
     plan = settle(Asked(baseline="ifrnet-s", plugins="hce"), catalog(), CPU)
     assert plan.command == "harness run --baseline ifrnet-s --with hce"
     (job,) = jobs_of([plan], Path("results"), ())
-    assert job.command[4:] == ("run", "--baseline", "ifrnet-s", "--with", "hce", "--results", "results")
+    assert job.command[4:] == (
+        "--no-defaults",
+        "run",
+        "--baseline",
+        "ifrnet-s",
+        "--with",
+        "hce",
+        "--results",
+        "results",
+    )
     assert job.log.name == "ifrnet-s+hce.quick.s0.log"
     assert "seed 0 of ifrnet-s by quick on clips" in job.holds
     assert plan.asked.model_dump()["recipe"] == "quick"

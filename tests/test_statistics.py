@@ -81,7 +81,8 @@ def test_one_seed_and_clips_of_one_size_are_the_paired_t_test_over_clips():
     assert found.wilcoxon == pytest.approx(stats.wilcoxon(rows.groupby("clip")["value"].mean()).pvalue)
     assert found.single_seed
     assert not found.different
-    assert "single seed" in found.method
+    assert found.method == "t over clips"
+    assert "single seed" in found.reason
     assert "retraining" in found.reason
 
 
