@@ -107,6 +107,13 @@ def test_t_is_exact_but_close_to_the_middle(start: int, before: int, after: int)
     assert t == (Fraction(1, 2) if abs(exact - Fraction(1, 2)) <= TOLERANCE else exact)
 
 
+def test_t_is_the_same_backwards_and_nowhere_between_equal_times() -> None:
+    assert time_step(1000, 500, 1) == time_step(1, 500, 1000) == Fraction(1, 2)
+    assert time_step(1000, 300, 0) == Fraction(7, 10)
+    with pytest.raises(ZeroDivisionError):
+        time_step(5, 5, 5)
+
+
 @pytest.mark.parametrize("stamps", [[None] * 4, [0, None, 2, 3], [0, 1, 1, 2], [5, 6, 0, 1]])
 def test_stamps_that_tell_nothing_are_even(stamps: list[int | None]) -> None:
     assert not tell(stamps)

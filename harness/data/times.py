@@ -52,5 +52,5 @@ def _even(stamps: Sequence[int]) -> bool:
 def time_step(first: int, middle: int, last: int) -> Fraction:
     """t of a frame between two others, by their times: exactly 1/2 where it is as close to that as TOLERANCE says."""
     whole = last - first  # in whole numbers, since fractions are slow, and a set has thousands of triplets
-    near = abs(2 * (middle - first) - whole) * TOLERANCE.denominator <= 2 * whole * TOLERANCE.numerator
-    return MIDDLE if near else Fraction(middle - first, whole)
+    off = abs(2 * (middle - first) - whole) * TOLERANCE.denominator
+    return MIDDLE if whole and off <= 2 * abs(whole) * TOLERANCE.numerator else Fraction(middle - first, whole)
