@@ -20,6 +20,8 @@ def harness_baselines() -> list[BaselineSpec]:
             name=name,
             factory="vfi_amt.network:AMT",
             summary=f"{size} AMT, {parameters} M parameters: all-pairs correlation, several flow fields",
+            official="vfi_amt.official:official",
+            repository="AMT",
             reference=REFERENCE,
             licence="CC BY-NC 4.0 (official code and weights, non-commercial; nothing of the code is used here)",
             preset={"variant": variant},

@@ -20,6 +20,8 @@ def harness_baselines() -> list[BaselineSpec]:
             name=name,
             factory="vfi_rife.network:RIFE",
             summary=f"RIFE for {purpose}, 10.1 M parameters: flows and a blend mask refined together, then a Unet",
+            official="vfi_rife.official:official",
+            repository="ECCV2022-RIFE",
             reference=REFERENCE,
             licence="MIT",
             preset={"timestep": timestep},
