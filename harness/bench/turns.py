@@ -12,7 +12,7 @@ import torch
 
 @dataclass(frozen=True)
 class Turns:
-    """Seconds of each turn: of `ours`, and of the `other` right after it; none of the latter where there is no other."""
+    """Seconds of each turn: of `ours`, and of the `other` right after it; none where there is no other."""
 
     ours: Sequence[float]
     other: Sequence[float] = ()

@@ -1,24 +1,23 @@
-"""A network in the code of its authors, run beside ours from a checkout of it: as fast as whom, and with equal frames?"""
+"""A network in the code of its authors, run beside ours from a checkout of it: is ours as fast, its frame the same?"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Official:
     """`predict` makes the middle frame (B, 3, H, W) in [0, 1] of two, by `network`, in whatever mode that is; of BGR
     frames where `bgr`. The state of `network` is what the baseline's `translate` takes."""
 
     network: nn.Module
     predict: Callable[[Tensor, Tensor], Tensor]
-    _: KW_ONLY
     bgr: bool = False
 
 

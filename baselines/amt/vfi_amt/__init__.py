@@ -20,6 +20,7 @@ def harness_baselines() -> list[BaselineSpec]:
             name=name,
             factory="vfi_amt.network:AMT",
             summary=f"{size} AMT, {parameters} M parameters: all-pairs correlation, several flow fields",
+            channels_last=True,
             official="vfi_amt.official:official",
             repository="AMT",
             reference=REFERENCE,

@@ -20,4 +20,4 @@ def official(checkout: Path, *, variant: Variant) -> Official:
     def predict(img0, img1):  # type: ignore[no-untyped-def]
         return network(img0, img1, img0.new_full((len(img0), 1, 1, 1), 0.5), eval=True)["imgt_pred"]
 
-    return Official(network, predict)
+    return Official(network=network, predict=predict)

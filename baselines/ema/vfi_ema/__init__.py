@@ -22,6 +22,7 @@ def harness_baselines() -> list[BaselineSpec]:
             name=name,
             factory="vfi_ema.network:EMA",
             summary=f"{variant} EMA-VFI, {parameters} M parameters: motion and appearance from inter-frame attention",
+            channels_last=True,
             official="vfi_ema.official:official",
             repository="EMA-VFI",
             reference=REFERENCE,

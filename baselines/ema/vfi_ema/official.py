@@ -32,14 +32,14 @@ def official(checkout: Path, *, variant: Literal["small", "base"]) -> Official:
             frame: Tensor = network(torch.cat([img0, img1], 1))[3]
         return frame
 
-    return Official(network, predict, bgr=True)
+    return Official(network=network, predict=predict, bgr=True)
 
 
 @contextmanager
 def _on(device: torch.device) -> Iterator[None]:
     """The authors' forward pass asks for CUDA by name."""
     cuda = torch.Tensor.cuda
-    torch.Tensor.cuda = lambda self, *_, **__: self.to(device)  # type: ignore[method-assign, assignment]
+    torch.Tensor.cuda = lambda self, *_, **__: self.to(device)  # type: ignore[method-assign]
     try:
         yield
     finally:

@@ -20,6 +20,7 @@ def harness_baselines() -> list[BaselineSpec]:
             name=name,
             factory="vfi_ifrnet.network:IFRNet",
             summary=f"{size} IFRNet, {parameters} M parameters: flows and an intermediate feature refined together",
+            channels_last=True,
             official="vfi_ifrnet.official:official",
             repository="IFRNet",
             reference=REFERENCE,

@@ -15,4 +15,7 @@ def official(checkout: Path, *, variant: Variant) -> Official:
     """The variant with weights drawn anew; `checkout` is the folder of the repository."""
     with importing(checkout):
         network = import_module(f"models.{MODULES[variant]}").Model()
-    return Official(network, lambda img0, img1: network.inference(img0, img1, img0.new_full((len(img0), 1, 1, 1), 0.5)))
+    return Official(
+        network=network,
+        predict=lambda img0, img1: network.inference(img0, img1, img0.new_full((len(img0), 1, 1, 1), 0.5)),
+    )

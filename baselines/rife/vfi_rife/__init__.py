@@ -20,6 +20,7 @@ def harness_baselines() -> list[BaselineSpec]:
             name=name,
             factory="vfi_rife.network:RIFE",
             summary=f"RIFE for {purpose}, 10.1 M parameters: flows and a blend mask refined together, then a Unet",
+            channels_last=True,
             official="vfi_rife.official:official",
             repository="ECCV2022-RIFE",
             reference=REFERENCE,

@@ -15,4 +15,4 @@ def official(checkout: Path, *, timestep: bool) -> Official:
     with importing(checkout):
         module = import_module("model.IFNet_m" if timestep else "model.IFNet")
     network = module.IFNet_m() if timestep else module.IFNet()
-    return Official(network, lambda img0, img1: network(torch.cat([img0, img1], 1))[2][2], bgr=True)
+    return Official(network=network, predict=lambda img0, img1: network(torch.cat([img0, img1], 1))[2][2], bgr=True)
