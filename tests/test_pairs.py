@@ -11,7 +11,6 @@ import pytest
 
 from harness.cli.main import main
 
-
 DRAWN = "ema"
 """The one of which pictures are drawn: that takes as long as all else, and asks nothing of a network but frames."""
 
