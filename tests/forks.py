@@ -25,7 +25,7 @@ LOADED = (
 )
 """What most commands import."""
 
-PATIENCE = 300
+PATIENCE = 600
 """Seconds after which a command is killed."""
 
 
