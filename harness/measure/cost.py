@@ -131,7 +131,7 @@ def _flops(
         nonlocal by_thop
         # over the output, from shapes; weights are (out, in, ..), or (in, out, ..)
         by_thop += 2 * prod(out_shape) * (weight[0] if transposed else weight[1]) * prod(weight[2:])
-        return conv_flop_count(x, weight, out_shape, transposed)
+        return conv_flop_count(list(x), list(weight), list(out_shape), transposed)
 
     frames, t, regions = example(model, size)
     counter = FlopCounterMode(display=False, custom_mapping={**formulas, torch.ops.aten.convolution: convolution})
