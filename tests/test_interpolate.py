@@ -150,7 +150,7 @@ def test_a_frame_is_that_of_eval_bit_for_bit(
         return run
 
     monkeypatch.setattr("harness.pair.given.predictor", watched)
-    monkeypatch.setattr("harness.pair.given.cost", lambda model: COST)
+    monkeypatch.setattr("harness.pair.given.cost_of", lambda arm, model: COST)
     data = f"clips:root={tmp_path / 'videos'},list=list.csv,half=false,gaps=1"
     command = ("eval", *weights, "--data", data, "--metrics", "psnr", "--results", tmp_path / "results")
     code, said = call(monkeypatch, capsys, *command)
@@ -170,7 +170,7 @@ def test_compare_measures_as_eval_does(
     images(tmp_path / "videos/clip", scene(1, 3, speed=1))
     images(tmp_path / "videos/other", scene(2, 3))
     (tmp_path / "videos/list.csv").write_text("level,clip,frame0,frame_gt,frame1\nonly,clip,0,1,2\n")
-    monkeypatch.setattr("harness.pair.given.cost", lambda model: COST)
+    monkeypatch.setattr("harness.pair.given.cost_of", lambda arm, model: COST)
     data = f"clips:root={tmp_path / 'videos'},list=list.csv,half=false,gaps=1"
     weights = weights_in(tmp_path)
     command = ("eval", "--baseline", "ifrnet-s", "--weights", weights, "--data", data, "--metrics", "psnr")

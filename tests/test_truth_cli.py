@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for takes_long in ("draw_curves", "draw_gallery"):
             patch.setattr(f"harness.report.figures.{takes_long}", lambda *what: None)
         for room in ("run", "given"):
-            patch.setattr(f"harness.pair.{room}.cost", lambda model: COST)
+            patch.setattr(f"harness.pair.{room}.cost_of", lambda arm, model: COST)
         discover.cache_clear()
         catalog.cache_clear()
         yield folder
