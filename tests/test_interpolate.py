@@ -46,6 +46,8 @@ from harness.results.store import Store
 from harness.train.engine import Engine
 from tests.stores import COST
 from tests.test_clips import scene, write, write_exact
+from tests.test_picture import interlaced
+from tests.test_picture import made as picture
 
 Images = NDArray[np.uint8]
 CPU = torch.device("cpu")
@@ -313,9 +315,75 @@ def test_a_slow_video_is_longer_and_has_no_sound(tmp_path: Path) -> None:
     assert at == [Fraction(i, 25) for i in range(20)]
     footage = look_through(source, "no", None)
     (note,) = plan(footage, Asked(times=4, slow=4), mean(), as_images=False).notes
-    assert note == "its sound is left out: it would be out of step"
+    assert note == "sound left out: out of step with a slower video"
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert not container.streams.audio
+
+
+def titled(path: Path, suffix: str) -> Path:
+    """The video with a subtitle and two chapters beside it."""
+    text = path.with_suffix(".srt")
+    text.write_text("1\n00:00:00,040 --> 00:00:00,120\nHello\n\n")
+    whole = path.with_name(f"titled{suffix}")
+    with av.open(str(path)) as video, av.open(str(text)) as subtitles, av.open(str(whole), "w") as container:
+        for given in (video, subtitles):
+            for stream in given.streams:
+                stream.metadata["there"] = str(container.add_stream_from_template(stream).index)
+        container.streams.subtitles[0].metadata["language"] = "fra"
+        halves = [(0, 80, "One"), (80, 160, "Two")]
+        container.set_chapters(
+            [
+                {"id": i, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": {"title": title}}
+                for i, (start, end, title) in enumerate(halves, start=1)
+            ]
+        )
+        for given in (video, subtitles):
+            for packet in given.demux():
+                if packet.dts is not None:
+                    packet.stream = container.streams[int(packet.stream.metadata["there"])]
+                    container.mux(packet)
+    return whole
+
+
+def beside(video: Path) -> tuple[list[tuple[str, bytes, Fraction, Fraction]], list[tuple[Fraction, Fraction, str]]]:
+    """Subtitles with their language, beginning and length; chapters."""
+    with av.open(str(video)) as container:
+        chapters = [
+            (each["start"] * each["time_base"], each["end"] * each["time_base"], each["metadata"]["title"])
+            for each in container.chapters()
+        ]
+        texts = [
+            (
+                packet.stream.metadata["language"],
+                bytes(packet),
+                packet.pts * packet.time_base,
+                packet.duration * packet.time_base,
+            )
+            for packet in (container.demux(subtitles=0) if container.streams.subtitles else ())
+            if packet.pts is not None
+        ]
+    return texts, chapters
+
+
+def test_subtitles_and_chapters_are_copied(tmp_path: Path) -> None:
+    source = titled(film(tmp_path / "in.mp4", scene(1, 4), sound=True), ".mkv")
+    texts, chapters = beside(source)
+    assert [text[:2] for text in texts] == [("fra", b"Hello")]
+    assert [title for *_, title in chapters] == ["One", "Two"]
+    said: list[str] = []
+    made(source, tmp_path / "out.mkv", note=said.append)
+    assert (beside(tmp_path / "out.mkv"), said) == ((texts, chapters), [])
+    assert heard(tmp_path / "out.mkv") == heard(source)
+    made(source, tmp_path / "out.mp4", note=said.append)
+    assert beside(tmp_path / "out.mp4") == ([], chapters)
+    assert said == [f"{source}: left out: subtitles (subrip), which mp4 files do not take"]
+
+
+def test_what_is_beside_pictures_is_left_out_and_said_where_it_would_not_fit(tmp_path: Path) -> None:
+    footage = look_through(titled(film(tmp_path / "in.mp4", scene(1, 4), sound=True), ".mkv"), "no", None)
+    slow, as_images = (plan(footage, Asked(slow=count), mean(), as_images=count == 1).notes for count in (2, 1))
+    assert slow == ("sound, subtitles, chapters left out: out of step with a slower video",)
+    assert as_images == ("sound, subtitles, chapters left out: images have none",)
 
 
 def test_a_rate_is_what_is_asked_for(tmp_path: Path) -> None:
@@ -654,6 +722,20 @@ SOURCES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "one image": (lambda folder: images(folder / "in", scene(1, 1)), "in: has one frame"),
     "no images": (lambda folder: images(folder / "in", []), "in: no frames of a video here"),
     "another size within": (other_size, "in.h264: the frame size changes within the video"),
+    "interlaced": (
+        lambda folder: interlaced(folder / "in.mp4"),
+        "in.mp4: frame 0 is interlaced; deinterlace it by --deinterlace yadif, or where",
+    ),
+    "HDR": (
+        lambda folder: picture(
+            folder / "in.mp4", scene(1, 3), "libx264", "yuv420p10le", tags={"color_trc": 16, "colorspace": 9}
+        ),
+        "in.mp4: is HDR (PQ), of which 8 bits hold little; tone-map it",
+    ),
+    "colours of a matrix that FFmpeg does not convert": (
+        lambda folder: picture(folder / "in.mp4", scene(1, 3), "libx264", "yuv444p", tags={"colorspace": 8}),
+        "in.mp4: its colour matrix (H.273: 8) cannot be converted; re-encode it as BT.709",
+    ),
     "images of 16k x 16k": (large, "000.png: is more than 67 million pixels"),
 }
 
@@ -663,7 +745,10 @@ def test_a_source_that_is_none_is_refused(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make, said = SOURCES[what]
-    assert said in refused(make(tmp_path), tmp_path / "out.mp4")(monkeypatch, capsys)
+    found = refused(make(tmp_path), tmp_path / "out.mp4")(monkeypatch, capsys)
+    assert said in found
+    assert "clips" not in found  # which is what the readers of benchmarks speak of
+    assert "data set" not in found
 
 
 @pytest.mark.parametrize(
@@ -758,7 +843,7 @@ def test_sound_that_a_container_does_not_take_is_left_out_and_said(
 ) -> None:
     code, said = call(monkeypatch, capsys, "interpolate", clip, "-o", tmp_path / "out.webm")
     assert code == 0, said
-    assert "its sound (aac) does not go into webm files and is left out; .mkv takes it" in said
+    assert "in.mp4: left out: sound (aac), which webm files do not take; .mkv does" in said
     with av.open(str(tmp_path / "out.webm")) as container:
         assert not container.streams.audio
 

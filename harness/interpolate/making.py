@@ -33,12 +33,12 @@ class Asked:
 @dataclass(frozen=True)
 class Plan:
     """All that is shown, in order; frames of the source that it is made of, and those with which a shot begins; whether
-    sound is copied; and what a user should know."""
+    what is beside its pictures is copied; and what a user should know."""
 
     wanted: tuple[Wanted, ...]
     used: tuple[int, ...]
     cuts: frozenset[int]
-    sound: bool
+    copied: bool
     notes: tuple[str, ...]
 
     @property
@@ -80,10 +80,11 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
         )
     if cuts:
         notes.append(f"{len(cuts)} cuts, before which the last frame is held (--cuts ignore makes frames across them)")
-    sound = footage.sound and not as_images and asked.slow == 1
-    if footage.sound and not sound:
-        notes.append(f"its sound is left out: {'images have none' if as_images else 'it would be out of step'}")
-    return Plan(wanted(used), used, cuts, sound, tuple(notes))
+    copied = not as_images and asked.slow == 1
+    if footage.beside and not copied:
+        why = "images have none" if as_images else "out of step with a slower video"
+        notes.append(f"{', '.join(footage.beside)} left out: {why}")
+    return Plan(wanted(used), used, cuts, copied, tuple(notes))
 
 
 def interpolate(
@@ -102,7 +103,7 @@ def interpolate(
     if output.as_images:
         to = images_to(output, len(plan.wanted))
     else:
-        source = footage.path if plan.sound else None
+        source = footage.path if plan.copied and footage.beside else None
         to = video_to(output, plan.wanted, footage.size, footage.look, source, note)
     with rows_of(footage) as rows, to as put, Behind[tuple[Wanted, Frame]](lambda each: put(*each)) as behind:
         for count, made in enumerate(_made(footage, plan, rows, network), start=1):
