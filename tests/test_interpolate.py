@@ -13,6 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -608,6 +609,31 @@ def test_frames_are_float32_whatever_they_are_computed_in(precision: Any) -> Non
 # --- threads
 
 
+def test_a_network_waits_neither_for_reading_nor_for_writing() -> None:
+    """The next frame is read before it is asked for, and frames are handed on while one is being written."""
+    read, written, done = Event(), Event(), []
+
+    def numbers() -> Iterator[int]:
+        yield 0
+        read.set()
+        yield 1
+
+    given: Any = numbers()
+    with ahead(given):
+        assert read.wait(10)
+
+    def write_when_it_may(item: int) -> None:
+        written.wait(10)
+        done.append(item)
+
+    with Behind(write_when_it_may) as behind:
+        for item in range(AHEAD):
+            behind.put(item)
+        assert done == []
+        written.set()
+    assert done == list(range(AHEAD))
+
+
 def test_reading_ahead_is_bounded_and_ends_with_the_block() -> None:
     taken, closed = [], []
 
@@ -823,9 +849,9 @@ def test_frames_that_are_too_large_at_once_are_refused_with_what_to_do(
     seen: list[int] = []
     footage = look_through(clip, "no", None, seen.append)
     with pytest.raises(HarnessError, match="give --tile"):  # before all of it is read
-        look_through(clip, "no", None, seen.append, lambda size: networks.check_size(size, networks.Given("w")))
+        look_through(clip, "no", None, seen.append, lambda size: networks.check_size(size, tile=0))
     assert seen == [1, 2, 3, 4]
-    networks.check_size(footage.size, networks.Given("w", tile=48))
+    networks.check_size(footage.size, tile=48)
 
 
 def test_frames_that_are_too_large_at_all_are_refused(

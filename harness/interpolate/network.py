@@ -133,9 +133,9 @@ def rounded(frame: Tensor) -> Frame:
     return (frame[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def check_size(size: tuple[int, int], given: Given) -> None:
-    """Raises HarnessError where a frame (H, W) is too large to be made at once."""
-    pixels = min(size[0], given.tile or size[0]) * min(size[1], given.tile or size[1])
+def check_size(size: tuple[int, int], tile: int) -> None:
+    """Raises HarnessError where a frame (H, W) is too large to be made at once, or in squares of `tile` if not 0."""
+    pixels = min(size[0], tile or size[0]) * min(size[1], tile or size[1])
     if pixels > MOST_AT_ONCE:
         raise HarnessError(
             f"frames of {size[1]}x{size[0]} are too large to be made at once: give --tile 1024, which makes them "
