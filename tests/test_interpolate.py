@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
@@ -43,6 +44,7 @@ from harness.interpolate.writing import Output
 from harness.metrics.given import Predicted
 from harness.model import Baseline, Composed, Features, Frames, MotionPrior, Prediction
 from harness.registry.catalog import catalog
+from harness.registry.protocol import Protocol
 from harness.results.store import Store
 from harness.train.engine import Engine
 from tests.stores import COST
@@ -581,6 +583,21 @@ def test_a_network_in_half_precision_makes_nearly_the_same(tmp_path: Path) -> No
     assert 0 < (half - full).abs().mean() < 0.01
 
 
+def test_a_network_that_cannot_be_compiled_is_refused_in_a_line() -> None:
+    def failing(*given: Any) -> Predicted:
+        raise torch._dynamo.exc.TorchDynamoException("No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE")
+
+    said = "^mean: cannot be compiled here: No working C\\+\\+ compiler found; leave out --compile$"
+    with pytest.raises(HarnessError, match=said):
+        mean(predict=failing).between(tuple(scene(1, 2)), 0.5)
+
+    def otherwise(*given: Any) -> Predicted:
+        raise RuntimeError("of another kind")
+
+    with pytest.raises(RuntimeError, match="of another kind"):
+        mean(predict=otherwise).between(tuple(scene(1, 2)), 0.5)
+
+
 class Narrow(Baseline):
     """One convolution, which autocast computes in fewer bits."""
 
@@ -604,6 +621,35 @@ def test_frames_are_float32_whatever_they_are_computed_in(precision: Any) -> Non
         exact = model.baseline.convolution(image)
     assert found.dtype == torch.float32
     assert 0 < (found - exact).abs().max() < 0.02
+
+
+class Timed(Narrow):
+    def encode(self, frames: Frames) -> Features:
+        return Features(f0=frames.img0 * 2, f1=frames.img1)
+
+    def decode(self, frames: Frames, features: Features, t: torch.Tensor, prior: MotionPrior | None) -> Prediction:
+        return Prediction(frame=(self.convolution(features.f0) * t).sigmoid())
+
+
+def test_a_compiled_network_makes_the_same_and_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both halves, whatever t and the frames. No code is generated: that takes minutes and is Inductor's matter."""
+    compiled = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        compiled.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    model, settings = Composed(Timed()), catalog().find(Protocol, "unified").spec.settings
+    pairs = [Frames(img0=torch.rand(1, 3, 10, 14), img1=torch.rand(1, 3, 10, 14)) for _ in range(2)]
+    asked = [(pair, t) for pair in pairs for t in (0.5, 0.25)]
+
+    def frames(engine: Engine) -> list[torch.Tensor]:
+        predict = predictor(networks._in_precision(model, engine), settings)
+        return [predict(pair, t, None).frame for pair, t in asked]
+
+    torch.testing.assert_close(frames(Engine(CPU)), frames(Engine(CPU, compiled=True)), rtol=0, atol=1e-6)
+    assert len(compiled) == 2
 
 
 # --- threads

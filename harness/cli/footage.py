@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.common import find_device, results_option, warn_broken
+from harness.cli.verbosity import note
 
 if TYPE_CHECKING:
     from harness.cli.progress import Counted
@@ -49,6 +50,8 @@ class How:
 
         known, store = catalog(), Store(self.results)
         warn_broken(known)
+        if self.compiled:
+            note("--compile: the first frame takes minutes on a CPU; the others gain a tenth there, more on a GPU")
         engine = Engine(find_device(self.device), self.precision, compiled=self.compiled)
         scale = float(self.scale) if self.scale else None
         given = [Given(*each, self.masks, self.protocol, scale, self.tile) for each in asked]

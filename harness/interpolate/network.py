@@ -37,6 +37,9 @@ MOST_AT_ONCE = 3840 * 2400
 """Pixels that a network is given at once: memory grows with them, by some 600 bytes each for IFRNet-S."""
 
 
+_COMPILERS = ("torch._dynamo", "torch._inductor")  # modules of errors that compiling alone raises
+
+
 @dataclass(frozen=True)
 class Given:
     """What a user says of a network: words as of `harness eval`. `tile` is 0 for none."""
@@ -86,7 +89,8 @@ class Network:
     def between(self, frames: tuple[Frame, ...], t: float) -> Tensor:
         """The frame (1, 3, H, W) at t between two frames (H, W, 3), or between the second and the third of four.
 
-        Raises HarnessError where a result is not finite, and for label maps that are not there."""
+        Raises HarnessError where a result is not finite, where it cannot be compiled, and for label maps that are not
+        there."""
         images = [to_image(frame, self.device) for frame in frames]
         middle = len(frames) // 2
         before, after = (images[0], images[-1]) if middle == 2 else (None, None)
@@ -98,6 +102,11 @@ class Network:
                 return self.predict(given, t, maps).frame
         except ValueError as error:
             raise HarnessError(f"{self.name}: {error}") from error
+        except RuntimeError as error:
+            if not type(error).__module__.startswith(_COMPILERS):
+                raise
+            why = str(error).partition("\n")[0]
+            raise HarnessError(f"{self.name}: cannot be compiled here: {why}; leave out --compile") from error
 
     def _maps(self, first: Frame, last: Frame) -> NDArray[np.uint16]:
         """Those that are kept, of frames that `harness masks build` has seen; else made, and not kept: a video has
