@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import vfi_own
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -64,11 +65,11 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARNESS_RESULTS", raising=False)
 
 
-def mean(times: str = "any", inputs: int = 2, predict: Any = mean_of_frames) -> Network:
+def mean(times: str = "any", inputs: int = 2, predict: Any = mean_of_frames, trained: str = "any") -> Network:
     """A network that is none: exact, and as fast as can be."""
     baseline = SimpleNamespace(name="mean")
     arm: Any = SimpleNamespace(baseline=baseline, middle_only=times == "middle", inputs=inputs)
-    return Network("mean", arm, predict, None, CPU, rounding=False)
+    return Network("mean", arm, predict, None, CPU, rounding=False, times=trained)
 
 
 def made(source: Path, out: Path, asked: Asked | None = None, network: Network | None = None, **how: Any) -> Footage:
@@ -524,6 +525,52 @@ def test_a_network_for_any_time_is_asked_for_each_at_once(tmp_path: Path) -> Non
 
     made(tmp_path / "in", tmp_path / "four", Asked(times=4), mean(predict=watched))
     assert asked == [0.25, 0.5, 0.75]
+
+
+def test_weights_that_know_the_middle_alone_are_asked_for_no_other_frame(tmp_path: Path) -> None:
+    """Of a network for any time: at another it would make the same frame again and again."""
+    images(tmp_path / "in", scene(1, 4, speed=3))
+    asked: list[float] = []
+
+    def watched(frames: Frames, t: float, maps: Any) -> Predicted:
+        asked.append(t)
+        return mean_of_frames(frames, t, maps)
+
+    network = mean(predict=watched, trained="middle")
+    made(tmp_path / "in", tmp_path / "four", Asked(times=4), network)
+    assert asked == [0.5] * 9
+    made(tmp_path / "in", tmp_path / "same", Asked(times=4), mean("middle"))
+    np.testing.assert_array_equal(of_folder(tmp_path / "four"), of_folder(tmp_path / "same"))
+
+
+def test_times_that_weights_never_saw_are_said(tmp_path: Path) -> None:
+    footage = look_through(images(tmp_path / "in", scene(1, 4, speed=3)), "no", None)
+
+    def notes(asked: Asked, network: Network) -> tuple[str, ...]:
+        return plan(footage, asked, network, as_images=True).notes
+
+    unreachable = Asked(fps=Fraction(40))  # of 25: at 1/40 s, t is 5/8; at 2/40, 1/4; then 7/8, 1/2, 1/8
+    thirds = Asked(fps=Fraction(75))
+    for asked, trained, said in (
+        (Asked(times=4), "any", ""),
+        (Asked(times=4), "", "give --halve if it was trained at the middle alone"),
+        (Asked(times=2), "", ""),
+        (Asked(times=8), "middle", ""),
+        (unreachable, "middle", ""),
+        (thirds, "middle", "trained at the middle alone, and 6 frames are at times that halving does not reach"),
+    ):
+        found = notes(asked, mean(trained=trained))
+        assert bool(said) == len(found) == sum(said in each for each in found)
+    assert notes(Asked(times=2), mean("middle", trained="")) == ()
+
+
+def test_shipped_weights_are_known_to_know_the_middle_alone(tmp_path: Path) -> None:
+    network = Network.of(networks.Given("ifrnet-s-own"), catalog(), Store(tmp_path), Engine(CPU))
+    assert (network.arm.middle_only, network.times) == (False, "middle")
+    (tmp_path / "w").write_bytes((Path(vfi_own.__file__).parent / "ifrnet-s-own.safetensors").read_bytes())
+    for halve, times in ((False, ""), (True, "middle")):
+        given = networks.Given(str(tmp_path / "w"), "ifrnet-s", halve=halve)
+        assert Network.of(given, catalog(), Store(tmp_path), Engine(CPU)).times == times
 
 
 def test_a_network_of_four_inputs_sees_the_frames_around(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ class How:
     device: str | None
     results: Path
 
-    def networks(self, *asked: tuple[str, str, str]) -> list[Network]:
-        """One for each: weights, the baseline or "", plug-ins or "". Raises HarnessError as
+    def networks(self, *asked: tuple[str, str, str], halve: bool = False) -> list[Network]:
+        """One for each: weights, the baseline or "", plug-ins or "". `halve` as of `Given`. Raises HarnessError as
         `harness.interpolate.network.Network.of`."""
         from harness.interpolate.network import Given, Network
         from harness.registry.catalog import catalog
@@ -54,7 +54,7 @@ class How:
             note("--compile: the first frame takes minutes on a CPU; the others gain a tenth there, more on a GPU")
         engine = Engine(find_device(self.device), self.precision, compiled=self.compiled)
         scale = float(self.scale) if self.scale else None
-        given = [Given(*each, self.masks, self.protocol, scale, self.tile) for each in asked]
+        given = [Given(*each, self.masks, self.protocol, scale, self.tile, halve) for each in asked]
         return [Network.of(each, known, store, engine) for each in given]
 
     def look_through(self, stop: Sequence[int]) -> Footage:

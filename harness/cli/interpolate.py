@@ -29,6 +29,8 @@ from harness.cli.verbosity import note
     metavar="NAMES",
     help="Plug-ins whose weights a file has too.",
 )
+@click.option("--halve", is_flag=True,
+              help="The weights were trained at the middle alone: halve a gap again and again.")  # fmt: skip
 @click.option("--copies", type=click.Choice(["replace", "keep"]), default="replace", show_default=True,
               help="Frames that show nothing new.")  # fmt: skip
 @click.option("--cuts", type=click.Choice(["hold", "ignore"]), default="hold", show_default=True,
@@ -42,6 +44,7 @@ def interpolate(
     weights: str,
     baseline: str,
     plugins: str,
+    halve: bool,
     copies: str,
     cuts: str,
     codec: str,
@@ -59,7 +62,7 @@ def interpolate(
     if times and fps:
         raise HarnessError("--times and --fps both say how many frames there are: give one")
     target = Output.of(output, codec)
-    (network,) = how.networks((weights, baseline, plugins))
+    (network,) = how.networks((weights, baseline, plugins), halve=halve)
     asked = Asked(int(times or slow or 2), fps, int(slow or 1), copies == "replace", cuts == "hold")
     with stoppable(STOPPING) as stop:
         footage = how.look_through(stop)

@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
+from harness.data.times import MIDDLE
 from harness.errors import HarnessError
 from harness.interpolate.footage import Footage
 from harness.interpolate.network import Between, Frame, Network
-from harness.interpolate.plan import Wanted, anchors, around, halved, multiplied, placed, regular
+from harness.interpolate.plan import Wanted, anchors, around, halved, multiplied, placed, reachable, regular
 from harness.interpolate.threads import Behind, ahead
 from harness.interpolate.writing import Output, Put, images_to, video_to
 
@@ -73,6 +74,7 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
                 f"{network.arm.baseline.name} sees four frames and makes the middle alone: there are none around what "
                 "it made itself; give --times 2"
             )
+    notes += _of_times(network, [each.t for each in wanted(used) if each.t])
     replaced = len(copies) - len(copies.intersection(used))
     if replaced:
         notes.append(
@@ -85,6 +87,24 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
         why = "images have none" if as_images else "out of step with a slower video"
         notes.append(f"{', '.join(footage.beside)} left out: {why}")
     return Plan(wanted(used), used, cuts, copied, tuple(notes))
+
+
+def _of_times(network: Network, asked: Sequence[Fraction]) -> Iterator[str]:
+    """What to know of frames that are made at times at which a network may never have been trained."""
+    if network.arm.middle_only:
+        return
+    if network.times == "middle":
+        asked = [t for t in asked if not reachable(t) or (network.arm.inputs == 4 and t != MIDDLE)]
+        if asked:
+            yield (
+                f"{network.name}: trained at the middle alone, and {len(asked)} frames are at times that halving does "
+                "not reach: they look like the middle; --times 2, 4 or 8 has none"
+            )
+    elif network.times != "any" and any(t != MIDDLE for t in asked):
+        yield (
+            f"{network.name}: is asked for frames beside the middle at their own times; give --halve if it was trained "
+            "at the middle alone, as on Vimeo90K, clips or layers"
+        )
 
 
 def interpolate(

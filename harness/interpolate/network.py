@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.arm import Arm
-from harness.data.times import MIDDLE
 from harness.errors import HarnessError
 from harness.evaluate.protocol import Predict, predictor
 from harness.evaluate.runner import to_image
+from harness.interpolate.plan import reachable
 from harness.interpolate.tiles import tiled
 from harness.masks.cache import MaskCache
 from harness.masks.chosen import cache_of
@@ -42,7 +42,8 @@ _COMPILERS = ("torch._dynamo", "torch._inductor")  # modules of errors that comp
 
 @dataclass(frozen=True)
 class Given:
-    """What a user says of a network: words as of `harness eval`. `tile` is 0 for none."""
+    """What a user says of a network: words as of `harness eval`. `tile` is 0 for none; `halve` says that it was trained
+    at the middle alone."""
 
     weights: str
     baseline: str = ""
@@ -51,20 +52,30 @@ class Given:
     protocol: str = "unified"
     scale: float | None = None
     tile: int = 0
+    halve: bool = False
 
 
 class Network:
     """A baseline with its plug-ins and their weights, that is asked for one frame at a time.
 
     `predict` gets what `harness eval` gives it: frames (1, 3, H, W) and label maps. `rounding` is the protocol's:
-    whether a frame is rounded before it is measured.
+    whether a frame is rounded before it is measured. `times` are those at which it was trained, as of
+    `harness.WeightsSpec`: one that takes any t makes the same frame at all of them where it saw the middle alone.
     """
 
     def __init__(
-        self, name: str, arm: Arm, predict: Predict, masks: MaskCache | None, device: torch.device, rounding: bool
+        self,
+        name: str,
+        arm: Arm,
+        predict: Predict,
+        masks: MaskCache | None,
+        device: torch.device,
+        rounding: bool,
+        times: str = "",
     ) -> None:
         self.name, self.arm, self.predict, self.masks = name, arm, predict, masks
         self.device, self.rounding = device, rounding
+        self.times = "middle" if arm.middle_only else times
 
     @classmethod
     def of(cls, given: Given, known: Catalog, store: Store, engine: Engine) -> Network:
@@ -84,7 +95,8 @@ class Network:
         predict = predictor(_in_precision(model, engine), settings)
         if given.tile:
             predict = tiled(predict, given.tile)
-        return cls(f"{arm.label} ({trained.name})", arm, predict, masks, engine.device, settings.rounding)
+        times = "middle" if given.halve else trained.times
+        return cls(f"{arm.label} ({trained.name})", arm, predict, masks, engine.device, settings.rounding, times)
 
     def between(self, frames: tuple[Frame, ...], t: float) -> Tensor:
         """The frame (1, 3, H, W) at t between two frames (H, W, 3), or between the second and the third of four.
@@ -119,8 +131,8 @@ class Network:
 
 class Between:
     """Frames between two of the source, by their moment t: `frames` are these two, or the four of a network of four
-    inputs. Those of a network for the middle alone are made of frames that were made, and rounded to 8 bits, before: as
-    the same command does that is given its own output."""
+    inputs. Those of a network that knows the middle alone are made of frames that were made, and rounded to 8 bits,
+    before: as the same command does that is given its own output; but for moments that this does not reach."""
 
     def __init__(self, network: Network, frames: Sequence[Frame]) -> None:
         self._network, self._frames = network, tuple(frames)
@@ -128,8 +140,8 @@ class Between:
         self._known: dict[Fraction, Frame] = {Fraction(0): frames[middle - 1], Fraction(1): frames[middle]}
 
     def at(self, t: Fraction) -> Frame:
-        """RGB (H, W, 3). `t` is one that `harness.interpolate.plan.reachable` says yes to where that is needed."""
-        if not self._network.arm.middle_only or (len(self._frames) == 4 and t == MIDDLE):
+        """RGB (H, W, 3). `t` is `harness.interpolate.plan.reachable` where a network takes no other."""
+        if self._network.times != "middle" or len(self._frames) == 4 or not reachable(t):
             return rounded(self._network.between(self._frames, float(t)))
         if t not in self._known:
             half = Fraction(1, t.denominator)
