@@ -90,7 +90,7 @@ def copied(source: Path | None, container: OutputContainer, note: Callable[[str]
         def mark(shift: Fraction) -> None:
             chapters = given.chapters()
             for chapter in chapters:
-                back = round(shift / chapter["time_base"])
+                back = round(shift / (chapter["time_base"] or 1))
                 chapter["start"], chapter["end"] = max(0, chapter["start"] - back), chapter["end"] - back
             container.set_chapters(chapters)
 
