@@ -159,6 +159,7 @@ class WeightsSpec(Named):
     package  an installed Python package that may hold it, by the name that is imported
     size     in bytes, 0 where unknown; sha256 of the file, "" where unknown
     trained_on  the data, where it is known, as benchmarks with their split: "clips:train"
+    times    those that it was trained at, where they are known: "middle" of triplets at t = 1/2 alone, or "any"
     """
 
     file: str
@@ -170,6 +171,7 @@ class WeightsSpec(Named):
     size: int = 0
     sha256: str = ""
     trained_on: tuple[str, ...] = ()
+    times: Literal["", "middle", "any"] = ""
 
     kind = "weights"
 
