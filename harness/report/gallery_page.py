@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,36 +16,17 @@ import numpy as np
 from harness.printable import printable
 from harness.report.exhibit import Exhibit
 from harness.report.flow_picture import draw_flow, full_length, wheel
-from harness.report.picture import PAGE, plain, save, styled, wrapped
+from harness.report.picture import GAP, LINE, MARGIN, PAGE, SMALL, Page, bare, save, styled, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 # all in inches
-OVERVIEW, CROP, GAP, MARGIN = 2.0, 1.2, 0.06, 0.06
-TITLE, LINE = 0.22, 0.12
+OVERVIEW, CROP = 2.0, 1.2
+TITLE = 0.22
 KEY = 0.42  # a colour bar with its words
-SMALL = 6.5  # points
 WRAPPED = 26  # characters of that size across a crop
-
-
-@dataclass(frozen=True)
-class Page:
-    """A figure on which axes are placed in inches from its upper left corner."""
-
-    figure: Figure
-    height: float
-
-    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        box = (left / PAGE, 1 - (top + height) / self.height, width / PAGE, height / self.height)
-        return self.figure.add_axes(box)
-
-    def text(self, left: float, top: float, text: str, size: float = SMALL, centred: bool = False) -> None:
-        self.figure.text(
-            left / PAGE, 1 - top / self.height, plain(text), fontsize=size, va="top", ha="center" if centred else "left"
-        )
 
 
 def draw_gallery(shown: Sequence[Exhibit], path: Path) -> Path:
@@ -167,7 +147,7 @@ def _wheel(page: Page, left: float, top: float, side: float, length: str) -> Non
     axis = page.axes(left + (0.1 if small else 0.2), top + (0 if small else 0.2), drawn, drawn)
     axis.imshow(wheel(200), interpolation="antialiased")
     axis.patch.set_alpha(0)
-    _bare(axis)
+    bare(axis)
     if small:
         page.text(left + 0.1 + drawn + GAP, top + drawn / 2 - LINE / 2, f"rim: {length}")
     else:
@@ -190,7 +170,7 @@ def _overviews(page: Page, exhibit: Exhibit, tops: Sequence[float]) -> None:
         axis = page.axes(MARGIN, top, OVERVIEW, height)
         axis.imshow(image, interpolation="antialiased")
         axis.set_anchor("N")
-        _bare(axis)
+        bare(axis)
         _mark(axis, exhibit, image.shape[0] / exhibit.size[0])
         drawn = min(height, OVERVIEW * image.shape[0] / image.shape[1])
         page.text(MARGIN + OVERVIEW / 2, top + drawn + GAP / 2, caption, centred=True)
@@ -214,7 +194,7 @@ def _image(page: Page, left: float, top: float, image: np.ndarray, caption: str)
 def _axes(page: Page, left: float, top: float, caption: str) -> Axes:
     """Of the size of a crop, with words below."""
     axis = page.axes(left, top, CROP, CROP)
-    _bare(axis)
+    bare(axis)
     page.text(left + CROP / 2, top + CROP + GAP / 2, caption, centred=True)
     return axis
 
@@ -224,10 +204,3 @@ def _framed(axis: Axes) -> Axes:
     for side in axis.spines.values():
         side.set(visible=True, color="0.7", linewidth=0.4)
     return axis
-
-
-def _bare(axis: Axes) -> None:
-    axis.set_xticks([])
-    axis.set_yticks([])
-    for side in axis.spines.values():
-        side.set_visible(False)
