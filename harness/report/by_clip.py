@@ -62,7 +62,7 @@ class ByClip:
 
 
 def by_clip(store: Store, name: str, show_unmatched: bool = False) -> ByClip:
-    """Of the pair of that name, with its other seeds. Raises HarnessError where there is no such pair, it has one arm or
+    """Of the pair of that name, with its other seeds. Raises HarnessError where there is no such pair, it has one arm,
     is not evaluated, or its difference is refused."""
     named = find_pair(store, name)
     records = store.pair_records()
@@ -109,7 +109,7 @@ def _cells(rows: pd.DataFrame, levels: Sequence[Column], ssim: str) -> tuple[Cel
     cells = []
     for at in levels:
         means = rows.loc[rows["level"] == at.level, ["psnr", ssim]].mean()
-        cells.append(scores(means["psnr"], means[ssim], "+") if means.notna().all() else Cell())
+        cells.append(scores(float(means["psnr"]), float(means[ssim]), "+") if means.notna().all() else Cell())
     return (*cells, Cell(str(len(rows)), (("value", len(rows)),)))
 
 
@@ -152,11 +152,11 @@ def _drawn(of: ByClip, test: str) -> pd.DataFrame:
 
 def _caption(of: ByClip, test: str) -> str:
     here = of.gains["test"] == test
-    words = "A dot is a triplet, a bar the mean of a clip; right of zero plug-ins gain."
-    if len(of.seeds) > 1:
-        words += f" Means over seeds {', '.join(map(str, of.seeds))}."
+    words = "A dot is a triplet, a bar the mean of a clip that has several; right of zero plug-ins gain."
+    seeds = ", ".join(map(str, of.seeds))
+    words += f" Means over seeds {seeds}." if len(of.seeds) > 1 else f" Seed {seeds}: nothing is known of another one."
     if (count := int((here & of.exact).sum())) > 0:
-        words += f" Without {count} triplets that an arm has exactly."
+        words += f" Without {count} {'triplet' if count == 1 else 'triplets'} that an arm has exactly."
     if (count := of.gains.loc[here & ~of.exact, "clip"].nunique()) > CLIPS:
         words += f" Of {count} clips the {CLIPS // 2} that gain most and the {CLIPS // 2} that lose most."
     return " ".join([words, *of.notes])
@@ -170,10 +170,9 @@ def _panel(panel: SubFigure, table: pd.DataFrame, levels: Sequence[Column]) -> N
         _strip(axis, rows, clips)
         mean = f", mean {rows['psnr'].mean():+z.3f} dB" if len(rows) else ""
         axis.set_title(plain(textwrap.fill(f"{at.level}{mean}", 26)), fontsize=7)
+        axis.set_xlabel("PSNR difference (dB)", fontsize=7)
     axes[0].set_yticks(range(len(clips)), [plain(_short(str(clip))) for clip in clips])
     axes[0].set_ylim(len(clips) - 0.5, -0.5)
-
-    axes[len(axes) // 2].set_xlabel("difference in PSNR (dB)")
 
 
 def _short(clip: str) -> str:
@@ -189,7 +188,8 @@ def _strip(axis: Axes, rows: pd.DataFrame, clips: Sequence[object]) -> None:
     axis.set_axisbelow(True)
     heights = rows["clip"].map(places)
     axis.scatter(rows["psnr"], heights, s=9, color=DIFFERENCE, alpha=0.6, linewidths=0, zorder=2)
-    means = rows.groupby("clip", sort=False)["psnr"].mean()
+    of_clips = rows.groupby("clip", sort=False)["psnr"]
+    means = of_clips.mean()[of_clips.size() > 1]
     lows = means.index.map(places).to_numpy() - 0.32
     axis.vlines(means, lows, lows + 0.64, color="black", linewidth=1.2, zorder=3)
     axis.tick_params(axis="y", length=0)
