@@ -18,6 +18,8 @@ import yaml
 from click.testing import CliRunner, Result
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 from scipy import stats
 
@@ -30,8 +32,10 @@ from harness.pair.plan import settle
 from harness.registry.catalog import catalog
 from harness.report import figures
 from harness.report.curves import Curves, curves_of, draw_curves, figure_of, limits
-from harness.report.gallery import THUMBNAIL, Exhibit, Place, View, exhibits, most_different, picks
-from harness.report.gallery_page import draw_gallery
+from harness.report.exhibit import THUMBNAIL, Exhibit, Place, View, crop_place, exhibits
+from harness.report.gallery import Shown, picks
+from harness.report.gallery import shown as shown_triplets
+from harness.report.gallery_page import FITS, _note, draw_gallery, gallery_figure
 from harness.report.picture import styled
 from harness.results.envelope import write
 from harness.results.records import Asked, RunRecord, SetRecord
@@ -231,11 +235,11 @@ class TestCurves:
         assert table["arm"].unique().tolist() == ["net", "net+more", "web", "web+more"]
 
 
-def brute_force(score: np.ndarray, side: int) -> float:
-    """The largest sum over a square of that side, in magnitude."""
+def best_sum(score: np.ndarray, side: int) -> float:
+    """The largest sum over a square of that side."""
     height, width = score.shape
     sums = [
-        abs(score[top : top + side, left : left + side].sum())
+        score[top : top + side, left : left + side].sum()
         for top in range(max(height - side, 0) + 1)
         for left in range(max(width - side, 0) + 1)
     ]
@@ -243,28 +247,35 @@ def brute_force(score: np.ndarray, side: int) -> float:
 
 
 class TestCrop:
+    @pytest.mark.parametrize("gain", [0.3, -0.3])
     @pytest.mark.parametrize(("size", "side"), [((17, 23), 5), ((12, 9), 9), ((9, 30), 9), ((6, 7), 40)])
-    def test_it_lies_in_the_frame_and_holds_the_largest_difference(self, size: tuple[int, int], side: int) -> None:
+    def test_it_lies_in_the_frame_and_holds_most_of_the_gain_or_of_the_loss(
+        self, size: tuple[int, int], side: int, gain: float
+    ) -> None:
         draw = np.random.default_rng(side)
-        errors = [draw.random(size), draw.random(size)]
-        place = most_different(errors, side)
-        assert (place.height, place.width) == (min(side, size[0]), min(side, size[1]))
+        plain, plugged = draw.random(size), draw.random(size)
+        place = crop_place([plain, plugged], side, gain)
+        assert place.height == min(side, size[0])
+        assert place.width == min(side, size[1])
         assert 0 <= place.top <= size[0] - place.height
         assert 0 <= place.left <= size[1] - place.width
-        held = abs((errors[1] - errors[0])[place.cut].sum())
-        assert held == pytest.approx(brute_force(errors[1] - errors[0], side), rel=1e-9)
+        gained = np.sign(gain) * (plain - plugged)
+        assert gained[place.cut].sum() == pytest.approx(best_sum(gained, side), rel=1e-9)
 
-    def test_gains_and_losses_count_alike(self) -> None:
+    def test_a_frame_that_gains_shows_no_crop_that_loses_more(self) -> None:
+        """However much larger the loss elsewhere is."""
         plain, plugged = np.zeros((20, 20)), np.zeros((20, 20))
         plain[2, 3], plugged[15, 12] = 1.0, 2.0
-        assert most_different([plain, plugged], 4).cut[0].start in range(12, 16)
-        assert most_different([2 * plain, plugged / 2], 4).cut[0].start in range(3)
+        assert crop_place([plain, plugged], 4, gain=0.2).top in range(3)
+        assert crop_place([plain, plugged], 4, gain=-0.2).top in range(12, 16)
+        assert crop_place([2 * plain, plugged / 2], 4, gain=-0.2).top in range(12, 16)
 
-    def test_of_equal_arms_and_of_one_it_is_where_the_error_is(self) -> None:
+    @pytest.mark.parametrize("gain", [-1.0, 0.0, 1.0])
+    def test_of_equal_arms_and_of_one_it_is_where_the_error_is(self, gain: float) -> None:
         error = np.zeros((20, 30))
         error[11, 22] = 1.0
         for errors in ([error], [error, error.copy()]):
-            place = most_different(errors, 5)
+            place = crop_place(errors, 5, gain)
             assert place.top <= 11 < place.top + 5
             assert place.left <= 22 < place.left + 5
 
@@ -381,10 +392,64 @@ def shown(results: Path, **options: Any) -> tuple[PairOutcome, list[Exhibit]]:
     return pair, exhibits(pair, plan, picks(pair), **options)
 
 
+def whole(results: Path) -> list[Shown]:
+    """The same triplets at full size."""
+    import torch
+
+    store = Store(results)
+    pair = read_pair(store, store.pairs()[-1])
+    return list(shown_triplets(pair, settle(pair.record.asked, catalog(), torch.device("cpu")), picks(pair)))
+
+
 def extent(where: np.ndarray) -> tuple[int, int, int, int]:
     """Top, bottom, left and right of what is true."""
     rows, columns = np.nonzero(where)
     return int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1
+
+
+FLOW = np.ones((2, 40, 40), np.float32)
+
+
+def exhibit_by_hand(
+    errors: Sequence[float] = (1.0, 2.0),
+    flows: Sequence[np.ndarray | None] = (None, None),
+    title: str = "easy, +0.10 dB",
+    label: str = "net+more",
+    **more: Any,
+) -> Exhibit:
+    """Of frames of 120 x 160, in which all pixels have the same error."""
+    crop, frame = np.zeros((40, 40, 3), np.uint8), np.zeros((120, 160, 3), np.uint8)
+    views = tuple(
+        View(name, crop, np.full((40, 40), error, np.float32), 30.0, 20.0, flow)
+        for name, error, flow in zip(("net", label), errors, flows, strict=True)
+    )
+    return Exhibit(title, (120, 160), Place(0, 0, 40, 40), frame, (frame, frame), 2, crop, crop, views, **more)
+
+
+def page(*shown: Exhibit, draw: bool = True) -> Figure:
+    with styled():
+        figure = gallery_figure(shown)
+        if draw:
+            FigureCanvasAgg(figure).draw()
+    return figure
+
+
+def images(figure: Figure, caption: str) -> list[AxesImage]:
+    """The pictures above these words."""
+    found = []
+    for text in figure.texts:
+        if text.get_text() == caption:
+            box = text.get_window_extent()
+            middle = (box.x0 + box.x1) / 2
+            above = [axis for axis in figure.axes if axis.images and axis.bbox.x0 < middle < axis.bbox.x1]
+            found += [axis.images[0] for axis in above if 0 <= axis.bbox.y0 - box.y1 < 10]
+    return found
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> bool:
+    """Of left, bottom, right, top, by more than a pixel."""
+    apart = one[2] <= other[0] + 1 or other[2] <= one[0] + 1 or one[3] <= other[1] + 1 or other[3] <= one[1] + 1
+    return not apart
 
 
 class TestGallery:
@@ -413,7 +478,8 @@ class TestGallery:
         for exhibit, pick in zip(all_shown, picks(pair), strict=True):
             assert f"{pick.column.level}, {pick.value:+z.2f} dB, rank {pick.rank} of 3: {pick.triplet}" == exhibit.title
             assert exhibit.views[1].psnr - exhibit.views[0].psnr == pytest.approx(pick.value, abs=1e-9)
-            assert exhibit.masks is not None
+            assert exhibit.crop_gain == exhibit.views[1].crop_psnr - exhibit.views[0].crop_psnr
+            assert exhibit.crop_gain * pick.value >= 0
             assert exhibit.regions > 1
             for view in exhibit.views:
                 assert view.crop.shape == exhibit.truth.shape == exhibit.inputs.shape == (40, 40, 3)
@@ -426,15 +492,54 @@ class TestGallery:
         for exhibit in all_shown:
             arrays = [exhibit.inputs, exhibit.truth, *(view.crop for view in exhibit.views)]
             assert all(array.base is None and array.shape == (16, 16, 3) for array in arrays)
-            assert max(exhibit.overlay.shape) <= THUMBNAIL
+            assert len(exhibit.flows) == 2
+            assert all(flow.base is None and flow.shape == (2, 16, 16) for flow in exhibit.flows)
+            assert exhibit.masks is not None
+            assert max(max(image.shape) for image in (exhibit.overlay, *exhibit.masks)) <= THUMBNAIL
 
     def test_a_plain_arm_is_shown_without_masks(self, trained: Callable[..., Path]) -> None:
         results = trained("")
         _, all_shown = shown(results)
         assert [len(exhibit.views) for exhibit in all_shown] == [1] * 4
-        assert all(exhibit.masks is None for exhibit in all_shown)
+        assert all(exhibit.masks is None and exhibit.crop_gain is None for exhibit in all_shown)
         assert "difference.csv" not in {path.name for path in results.rglob("*.csv")}
         assert gallery(results, "--count", "2", "--level", "easy", pair="ifrnet-s").exit_code == 0
+
+    def test_flows_are_those_of_the_network_in_the_crop(self, trained: Callable[..., Path]) -> None:
+        """To the first input, as all of a triplet's; the page says what of them one has to know."""
+        results = trained("hce")
+        _, all_shown = shown(results, side=40)
+        for exhibit, of in zip(all_shown, whole(results), strict=True):
+            assert of.true_flows is None
+            assert exhibit.true_flow is exhibit.attended is None
+            for view, made in zip(exhibit.views, of.made, strict=True):
+                assert made.flows is not None
+                assert made.attended is None
+                assert view.flow is not None
+                rows, columns = exhibit.place.cut
+                np.testing.assert_array_equal(view.flow, made.flows[0][:, rows, columns])
+        said = _note(all_shown)
+        assert "in pixels, from the frame to be made to the first input" in said
+        bare = [
+            dataclasses.replace(each, views=tuple(dataclasses.replace(view, flow=None) for view in each.views))
+            for each in all_shown
+        ]
+        assert "Flows" not in _note(bare)
+
+    def test_the_masks_of_both_frames_have_one_colour_a_label(self, trained: Callable[..., Path]) -> None:
+        results = trained("hce")
+        _, all_shown = shown(results)
+        for exhibit, of in zip(all_shown, whole(results), strict=True):
+            assert exhibit.masks is not None
+            assert of.maps is not None
+            colours: dict[int, np.ndarray] = {}
+            assert exhibit.regions == len(np.unique(of.maps))
+            for picture, frame, labels in zip(exhibit.masks, (of.first, of.last), of.maps, strict=True):
+                tint = picture.astype(int) - frame // 2  # half a frame, half a colour
+                for label in np.unique(of.maps):
+                    here = tint[labels == label] if label else (picture.astype(int) - frame)[labels == 0]
+                    colour = colours.setdefault(label, here[0]) if label else np.zeros(3)
+                    np.testing.assert_allclose(here, np.broadcast_to(colour, here.shape), atol=2)
 
     @pytest.mark.parametrize("form", ["pdf", "svg", "jpg"])
     def test_other_formats_have_the_same_bytes_again(
@@ -456,6 +561,55 @@ class TestGallery:
         marked = np.array(extent((inside == 255).all(-1)), float)
         marked /= np.repeat(inside.shape[:2], 2)
         np.testing.assert_allclose(marked, [100 / 720, 340 / 720, 200 / 1280, 520 / 1280], atol=0.02)
+
+    def test_errors_of_both_arms_have_one_scale_and_their_difference_is_around_zero(self) -> None:
+        figure = page(exhibit_by_hand(errors=(10.0, 40.0)))
+        plain, plugged, gap = images(figure, "absolute error") + images(figure, "difference of errors")
+        assert plain.get_clim() == plugged.get_clim() == (0, 40)
+        low, high = gap.get_clim()
+        assert low == -high == -30
+        assert (gap.get_array() == 30).all()  # red: where plug-ins are farther from the truth
+        assert gap.get_cmap().name == "RdBu_r"
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_flows_of_a_triplet_have_one_scale_and_its_wheel(self, known: bool) -> None:
+        """The fastest of all is as strong as its wheel says, whoever's it is."""
+        slow, fast = (np.full((2, 40, 40), x, np.float32) * [[[1]], [[0]]] for x in (2, 8))
+        figure = page(exhibit_by_hand(flows=(slow, slow), true_flow=fast if known else None, attended=fast))
+        (wheel,) = (
+            text.get_text() for text in figure.texts if "rim" in text.get_text() and "wheel and" not in text.get_text()
+        )
+        assert "8 px" in wheel
+        drawn = images(figure, "flow to the first input")
+        drawn += images(figure, "attended flow") + (images(figure, "true flow") if known else [])
+        assert [int(np.asarray(each.get_array())[0, 0, 1]) for each in drawn] == [191, 191, *[0] * (len(drawn) - 2)]
+
+    def test_nothing_of_a_page_hides_anything(self) -> None:
+        """However long names are: texts lie on the page, and on no picture and no other text."""
+        long = {"title": "t" * 250, "label": "net+" + "more:stages=L,radius=2+" * 4}
+        bare, full = exhibit_by_hand(**long), exhibit_by_hand(flows=(FLOW, FLOW), true_flow=FLOW, attended=FLOW, **long)
+        figure = page(bare, full)
+        texts = [(text.get_text(), text.get_window_extent().extents) for text in figure.texts if text.get_text()]
+        frames = [axis.get_window_extent().extents for axis in figure.axes]
+        for at, (text, box) in enumerate(texts):
+            assert box[0] >= 0, text
+            assert box[2] <= figure.bbox.width, text
+            others = [*frames, *(other for _, other in texts[at + 1 :])]
+            assert not any(overlap(box, other) for other in others), text
+
+    def test_a_page_that_cannot_be_written_is_refused_before_networks_run(
+        self, trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("harness.report.gallery_page.FITS", 3)
+        monkeypatch.setattr("harness.report.exhibit.exhibits", lambda *_: pytest.fail("networks are built for nothing"))
+        error = gallery(trained("hce")).exception
+        assert isinstance(error, HarnessError)
+        assert str(error) == "4 triplets do not fit on a page, 3 do: give a lower --count, or a --level"
+
+    def test_as_many_as_are_said_fit_on_a_page(self) -> None:
+        tall = exhibit_by_hand(flows=(FLOW, FLOW), title="t" * 250, label="net+" + "more:stages=L,radius=2+" * 4)
+        figure = page(tall, draw=False)
+        assert figure.get_figheight() * 200 * FITS < 2**16
 
     def test_what_changed_since_is_refused(self, trained: Callable[..., Path], tmp_path: Path) -> None:
         results = tmp_path / "results"
