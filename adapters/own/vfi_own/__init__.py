@@ -34,6 +34,7 @@ def _spec(baseline: str) -> WeightsSpec:
 
 
 SHIPPED = {
+    "amt-s": (6003430, "ab09d26a792e40060ca4febe2795464f3bb227290e228df28028b0034706efb6"),
     "ifrnet-s": (5618364, "edbf7eb71883ad220629d2fe37f26c1e016f089db78b5e68f0de213a168758b5"),
 }
 """Size in bytes and sha256 of the files in this package."""
