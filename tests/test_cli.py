@@ -220,7 +220,8 @@ def test_a_stopped_run_goes_on_where_it_was(
 ) -> None:
     recipe = tmp_path / "long.yaml"
     recipe.write_text("steps: 5\nbatch: 1\naugment: {crop: 32}\ntest_triplets: 1\ntest_crop: 64\n")
-    given = ("run", "--baseline", "ifrnet-s", "--recipe", str(recipe), "--results", str(tmp_path / "results"))
+    given = ("run", "--baseline", "ifrnet-s", "--recipe", str(recipe), "--data", "layers:size=64,tests=2")
+    given += ("--results", str(tmp_path / "results"))
     command = [sys.executable, "-c", "from harness.cli.main import main; main()", *given]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
     deadline = time.monotonic() + 120
