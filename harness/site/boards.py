@@ -268,9 +268,9 @@ def _suite_board(name: str, suite: Suite, rows: Rows) -> SuiteBoard:
         between = minus(measured, published) if published and measured else None
         gained = minus(published, base) if published and base else None
         for at, column in enumerate(suite.columns):
-            if not (published and published[at]) and not (measured and measured[at]):
-                continue
             spec, what = spec_of(stem_of(column.leading)), column.leading
+            if _at(published, at, what) is None and _at(measured, at, what) is None:
+                continue
             sure = sure_of(of.sure.get(row.label, {}).get(column))
             lines.append(
                 SuiteLine(

@@ -168,19 +168,23 @@ def _charted(board: Board) -> list[dict[str, Any]]:
 
 
 def _distinct(lines: Sequence[Line]) -> list[str]:
-    """A name for each line that no other of its level has: what it was trained by and its masks where arms alone are
-    not enough, and a number where nothing is."""
+    """A name for each line that no other of its level has: its arm, where that is not enough with its masks, then with
+    what it was trained by, and with a number where nothing is."""
     levels = [(line.test, line.level) for line in lines]
-    short = [(*at, line.label) for at, line in zip(levels, lines, strict=True)]
-    labels = [
-        line.label if short.count(at) == 1 else ", ".join(filter(None, (line.label, line.masks, line.trained)))
-        for at, line in zip(short, lines, strict=True)
+    names = [
+        (line.label, _joined(line.label, line.masks), _joined(line.label, line.masks, line.trained)) for line in lines
     ]
-    full = list(zip(levels, labels, strict=True))
-    return [
-        label if full.count(at) == 1 else f"{label} ({full[:number].count(at) + 1})"
-        for number, (at, label) in enumerate(zip(full, labels, strict=True))
-    ]
+    found = []
+    for at, (level, of_line) in enumerate(zip(levels, names, strict=True)):
+        others = [names[other] for other in range(len(lines)) if other != at and levels[other] == level]
+        alone = (name for nth, name in enumerate(of_line) if name not in {other[nth] for other in others})
+        before = sum(names[other] == of_line for other in range(at) if levels[other] == level)
+        found.append(next(alone, f"{of_line[-1]} ({before + 1})"))
+    return found
+
+
+def _joined(*words: str) -> str:
+    return ", ".join(filter(None, words))
 
 
 def _environment(pairs: int) -> Environment:

@@ -29,7 +29,7 @@ function draw(element) {
   const page = window.harnessPage || {};
   const chosen = element.querySelector("select")?.value;
   const rows = (page[from] || []).filter((row) => !choose || row[choose] === chosen);
-  const kind = element.querySelector("input")?.checked ? "logarithmic" : chart;
+  const kind = element.querySelector("input[type=checkbox]")?.checked ? "logarithmic" : chart;
   element.view?.finalize();
   const view = new View(parse({ ...SPECS[kind], description: says }, config(), { ast: true }), {
     expr: expressionInterpreter,
@@ -39,7 +39,25 @@ function draw(element) {
   });
   element.view = view;
   for (const [name, value] of Object.entries(page.signals?.[from] || {})) view.signal(name, value);
-  return view.data("table", rows).runAsync().then(() => (element.dataset.drawn = "yes"));
+  return view.data("table", rows).runAsync().then(() => {
+    ranged(element, view, SPECS[kind]);
+    element.dataset.drawn = "yes";
+  });
+}
+
+// from where to where the axis across goes, in two fields: what a mouse changes they tell, and what they are given it shows
+function ranged(element, view, spec) {
+  const fields = [...element.querySelectorAll("input[type=number]")];
+  const [, field] = spec.scales.find(({ name }) => name === "x").domainRaw.signal.match(/"(.*)"/);
+  const tell = () => view.scale("x").domain().forEach((end, at) => (fields[at].value = Number(end.toPrecision(4))));
+  const show = () => {
+    const ends = fields.map((each) => each.valueAsNumber);
+    if (ends[0] < ends[1]) view.signal(`zoom_${field}`, ends).runAsync();
+    else tell();
+  };
+  fields.forEach((each) => (each.onchange = show));
+  view.addSignalListener(`zoom_${field}`, tell);
+  tell();
 }
 
 const charts = document.querySelectorAll(".chart");
@@ -51,7 +69,7 @@ for (const element of charts) {
     for (const value of new Set((window.harnessPage?.[from] || []).map((row) => row[choose]))) select.append(new Option(value));
     select.addEventListener("change", again);
   }
-  element.querySelector("input")?.addEventListener("change", again);
+  element.querySelector("input[type=checkbox]")?.addEventListener("change", again);
   element.querySelector("button").addEventListener("click", again);
   draw(element);
 }
