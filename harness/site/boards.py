@@ -141,7 +141,7 @@ def grouped(store: Store, read: Read) -> Groups:
     groups: Groups = {}
     for name in sorted(read.pairs):
         if name not in groups:
-            found = of_all_seeds(store, read.pairs[name], read.records)
+            found = of_all_seeds(store, read.pairs[name], read.records, read.pairs)
             names = {pair.name for pair in found}
             if name not in names or names & groups.keys():  # not finished, or another of its seed stands for it
                 found, names = [read.pairs[name]], {name}

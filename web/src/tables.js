@@ -66,7 +66,7 @@ if (triplets && page.triplets) {
   const box = document.createElement("div");
   box.className = "filters";
   triplets.closest(".scroll").before(box);
-  const waiting = (title, at) => ({ title, texts: at < page.texts ? page.triplets.map((row) => row[at]) : [], waits: "same" });
+  const waiting = (title, at) => ({ title, texts: at < page.texts ? page.triplets.map((row) => row[at]) : [], waits: title !== "triplet" && "same" });
   fewer(made, page.columns.map(waiting), box);
 }
 
