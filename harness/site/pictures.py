@@ -71,8 +71,8 @@ def _note(of: Shown) -> str:
     note = "Errors: mean of the colours, the brighter the larger, on one scale for both arms."
     if flows := _flows(of):
         note += (
-            f" Flows, from the middle to an input: the colour is the direction, white where nothing moves, and full from "
-            f"{full_length(flows):g} px on."
+            f" Flows, from the middle to an input: the colour is the direction, white where nothing moves, "
+            f"full from {full_length(flows):g} px on."
         )
     return note
 
