@@ -89,7 +89,13 @@ def test_arrows_point_where_the_flow_goes() -> None:
 @pytest.mark.filterwarnings("error")
 def test_any_flow_is_drawn() -> None:
     figure = Figure()
-    for flow in (constant(1, 1, 1, 1), constant(1, 1, 2, 90), constant(np.nan, np.inf), constant(1e30, 0), constant(0, 0)):
+    for flow in (
+        constant(1, 1, 1, 1),
+        constant(1, 1, 2, 90),
+        constant(np.nan, np.inf),
+        constant(1e30, 0),
+        constant(0, 0),
+    ):
         draw_flow(figure.subplots(), flow, full_length([flow]))
     figure.canvas.draw()
     broken = constant(2, 0)

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape, unescape
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -212,9 +212,10 @@ class TestAdapters:
 
         write_site(Store(tmp_path / "results"), tmp_path / "out", options=options)
         pages = {path.name: text_of(path) for path in (tmp_path / "out/adapters").iterdir()}
-        assert f"not known here: {escape(HOSTILE)} cannot be imported" in pages["plug-in-hir.html"]
+        assert f"not known here: {HOSTILE} cannot be imported" in unescape(pages["plug-in-hir.html"])
         assert '<h2 id="options">' not in pages["plug-in-hir.html"]
-        assert f'<dd>int, by default 3<span class="meaning">{escape(HOSTILE)}</span></dd>' in pages["plug-in-hce.html"]
+        assert f'int, by default 3<span class="meaning">{HOSTILE}</span>' in unescape(pages["plug-in-hce.html"])
+        assert not [name for name, text in pages.items() if HOSTILE in text]
 
 
 def boards_of(store: Store) -> list[Board]:
@@ -480,6 +481,8 @@ class TestInABrowser:
         page.wait(
             f"JSON.stringify({axis}) !== {json.dumps(json.dumps(before, separators=(',', ':'), ensure_ascii=False))}"
         )
+        fields = "[...document.querySelectorAll('[data-from=curves] input[type=number]')].map((field) => field.value)"
+        page.wait(f"{fields}.join() !== '0,400'")  # which say so
         page.ask("document.querySelector('[data-from=curves] button').click()")
         page.wait(
             f"JSON.stringify({axis}) === {json.dumps(json.dumps(before, separators=(',', ':'), ensure_ascii=False))}"
@@ -492,7 +495,7 @@ class TestInABrowser:
         ends = f"{fields}.map((field) => field.valueAsNumber)"
         axis = (
             "[...document.querySelectorAll('[data-from=curves] .role-axis-label text')]"
-            ".map((at) => Number(at.textContent.replace('\u2212', '-'))).filter((at) => at >= 1)"
+            ".map((at) => Number(at.textContent.replace('\u2212', '-'))).filter((at) => at > 10)"
         )
         assert page.ask(ends) == [0, 400]  # as it is drawn
         assert max(page.ask(axis)) > 300
@@ -545,22 +548,21 @@ class TestInABrowser:
         first = f"{box}.querySelector('tbody th').getBoundingClientRect().left"
         before = page.ask(first)
         page.ask(f"{box}.focus()")
-        page.press("End", 35, until=f"{box}.scrollLeft > 0")
-        for _ in range(60):
-            page.press("ArrowRight", 39)
-            if not page.ask(f"{box}.classList.contains('cut')"):
-                break
+        page.press("ArrowRight", 39, until=f"{box}.scrollLeft > 0")
+        page.ask(f"{box}.scrollLeft = {box}.scrollWidth")
         page.wait(f"!{box}.classList.contains('cut')")
         assert page.ask(first) == before  # the name of the line stays in sight
 
     def test_columns_that_say_the_same_everywhere_wait(self, made: Path, page: Browser) -> None:
         page.open(made / "index.html")
-        heads = "[...document.querySelectorAll('.board')[1].querySelectorAll('thead th')].map((at) => at.textContent.trim())"
+        heads = (
+            "[...document.querySelectorAll('.board')[0].querySelectorAll('thead th')].map((at) => at.innerText.trim())"
+        )
         few = page.ask(heads)
         assert few == ["arm", "seeds", "plain PSNR (dB)", "with plug-ins PSNR (dB)", "difference (dB)", "95 % interval"]
-        told = page.ask("document.querySelectorAll('.board')[1].querySelector('.notes').textContent")
+        told = page.ask("document.querySelectorAll('.board')[0].querySelector('.notes').textContent")
         assert told == "In every line: trained clips, quick; level clips easy; triplets 5."
-        every = "document.querySelectorAll('.board')[1].querySelector('input[type=checkbox]')"
+        every = "document.querySelectorAll('.board')[0].querySelector('input[type=checkbox]')"
         page.ask(f"{every}.focus()")
         page.press(" ", 32, " ")
         page.wait(f"{heads}.length === 14")

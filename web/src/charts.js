@@ -46,17 +46,19 @@ function draw(element) {
 }
 
 // from where to where the axis across goes, in two fields: what a mouse changes they tell, and what they are given it shows
-function ranged(element, view, spec) {
+function ranged(element, view, { scales }) {
+  const signals = {}; // of each axis that zooms
+  for (const { name, domainRaw } of scales) if (domainRaw) signals[name] = `zoom_${domainRaw.signal.match(/"(.*)"/)[1]}`;
   const fields = [...element.querySelectorAll("input[type=number]")];
-  const [, field] = spec.scales.find(({ name }) => name === "x").domainRaw.signal.match(/"(.*)"/);
   const tell = () => view.scale("x").domain().forEach((end, at) => (fields[at].value = Number(end.toPrecision(4))));
   const show = () => {
     const ends = fields.map((each) => each.valueAsNumber);
-    if (ends[0] < ends[1]) view.signal(`zoom_${field}`, ends).runAsync();
-    else tell();
+    if (!(ends[0] < ends[1])) return tell();
+    for (const [axis, signal] of Object.entries(signals)) view.signal(signal, axis === "x" ? ends : view.scale(axis).domain());
+    view.runAsync();
   };
   fields.forEach((each) => (each.onchange = show));
-  view.addSignalListener(`zoom_${field}`, tell);
+  view.addSignalListener(signals.x, () => view.runAfter(tell)); // the scale follows the signal
   tell();
 }
 
