@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -113,7 +114,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store(root / "results")
     losses = [1 / at for at in range(1, 40)]
     put_pair(store, "aaa", [*ids(30), f"{HOSTILE}/{HOSTILE}"], losses=losses, gain=-0.15)
-    put_pair(store, "bbb", ids(5), label=HOSTILE, level=HOSTILE, gain=0.1, title=HOSTILE, train=HOSTILE)
+    put_pair(store, "bbb", ids(5), label=HOSTILE, level=HOSTILE, losses=losses, gain=0.1, title=HOSTILE, train=HOSTILE)
     put_pair(store, "ccc", ids(5), protocol="official-v1-fedcba")
     write_site(store, root / "out", hostile_pictures)
     return root / "out"
@@ -415,15 +416,29 @@ def newer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
             store.write_pair(name, record)
 
 
+WEB = Path(__file__).resolve().parents[1] / "web"
+
+
 def test_the_bundle_is_what_its_sources_make() -> None:
-    """Every package that the lock file pins is named with its licence; no address of a registry is committed."""
-    root = Path(__file__).resolve().parents[1]
-    notices = text_of(root / "harness/site/static/LICENSES.txt")
-    for name, version in json.loads(text_of(root / "web/package.json"))["dependencies"].items():
+    """By what `make web` wrote down: no source was changed since, no file of the bundle by hand."""
+    sums = [line.split("  ") for line in text_of(WEB / "made.sha256").splitlines()]
+    files = {WEB.parent / name: checksum for checksum, name in sums}
+    static = WEB.parent / "harness/site/static"
+    sources = {WEB / "build.mjs", WEB / "package-lock.json", *(WEB / "src").rglob("*.*")}
+    assert files.keys() == {path for path in {*sources, *static.iterdir()} if path.is_file()}
+    assert not [path for path, checksum in files.items() if sha256(path.read_bytes()).hexdigest() != checksum]
+
+
+def test_what_is_bundled_is_pinned_and_has_its_licence() -> None:
+    """Every package that is asked for; no address of a registry is committed."""
+    notices = text_of(WEB.parent / "harness/site/static/LICENSES.txt")
+    lock = json.loads(text_of(WEB / "package-lock.json"))
+    for name, version in json.loads(text_of(WEB / "package.json"))["dependencies"].items():
         assert f"\n{name} {version} (" in notices
-    lock = text_of(root / "web/package-lock.json")
-    assert '"resolved"' not in lock
-    assert "http" not in re.sub(r'"(url|funding)": ?"[^"]*"', "", lock)
+        assert lock["packages"][f"node_modules/{name}"]["version"] == version
+    assert all(each.get("integrity") for name, each in lock["packages"].items() if name)
+    assert '"resolved"' not in text_of(WEB / "package-lock.json")
+    assert "http" not in re.sub(r'"(url|funding)": ?"[^"]*"', "", text_of(WEB / "package-lock.json"))
 
 
 @pytest.fixture(scope="module")
