@@ -1,4 +1,4 @@
-"""Weights of one's own: a network trained from scratch on drawn motion, then on footage too."""
+"""Weights of one's own: a network trained from scratch on drawn motion, then on footage too, at last on more of it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from harness.results.records import Asked
 from harness.results.store import RunFolder
 from harness.train import checkpoint
 
-STAGES = ("own", "own-clips")
-"""The recipes of both parts, in order."""
+STAGES = ("own", "own-clips", "own-footage")
+"""The recipes of all parts, in order."""
 TESTS, PER_LEVEL = "layers,layers-fast,clips", 20
 """What the weights are tested on, and how many triplets of each level."""
 SUFFIX = "-own"
@@ -38,7 +38,7 @@ SUFFIX = "-own"
 
 @dataclass(frozen=True)
 class Own:
-    """What was made: the file, and the runs of both parts."""
+    """What was made: the file, and the runs of all parts."""
 
     name: str
     file: Path
@@ -52,7 +52,7 @@ def plan_of(baseline: str, stage: int, session: Session, known: Catalog, workers
 
 
 def make(baseline: str, session: Session, known: Catalog, workers: int, into: Path) -> Own:
-    """Train both parts, and write the weights in half precision; what is there goes on or is taken as it is.
+    """Train all parts, and write the weights in half precision; what is there goes on or is taken as it is.
 
     Raises Interrupted when asked to stop.
     """
