@@ -30,8 +30,10 @@ from harness.pair.plan import settle
 from harness.registry.catalog import catalog
 from harness.report import figures
 from harness.report.curves import Curves, curves_of, draw_curves, figure_of, limits
-from harness.report.gallery import THUMBNAIL, Exhibit, Place, View, exhibits, most_different, picks
-from harness.report.gallery_page import draw_gallery
+from harness.report.exhibit import THUMBNAIL, Exhibit, Place, View, crop_place, exhibits
+from harness.report.gallery import Shown, picks
+from harness.report.gallery import shown as shown_triplets
+from harness.report.gallery_page import _note, draw_gallery
 from harness.report.picture import styled
 from harness.results.envelope import write
 from harness.results.records import Asked, RunRecord, SetRecord
@@ -231,11 +233,11 @@ class TestCurves:
         assert table["arm"].unique().tolist() == ["net", "net+more", "web", "web+more"]
 
 
-def brute_force(score: np.ndarray, side: int) -> float:
-    """The largest sum over a square of that side, in magnitude."""
+def best_sum(score: np.ndarray, side: int) -> float:
+    """The largest sum over a square of that side."""
     height, width = score.shape
     sums = [
-        abs(score[top : top + side, left : left + side].sum())
+        score[top : top + side, left : left + side].sum()
         for top in range(max(height - side, 0) + 1)
         for left in range(max(width - side, 0) + 1)
     ]
@@ -243,28 +245,35 @@ def brute_force(score: np.ndarray, side: int) -> float:
 
 
 class TestCrop:
+    @pytest.mark.parametrize("gain", [0.3, -0.3])
     @pytest.mark.parametrize(("size", "side"), [((17, 23), 5), ((12, 9), 9), ((9, 30), 9), ((6, 7), 40)])
-    def test_it_lies_in_the_frame_and_holds_the_largest_difference(self, size: tuple[int, int], side: int) -> None:
+    def test_it_lies_in_the_frame_and_holds_most_of_the_gain_or_of_the_loss(
+        self, size: tuple[int, int], side: int, gain: float
+    ) -> None:
         draw = np.random.default_rng(side)
-        errors = [draw.random(size), draw.random(size)]
-        place = most_different(errors, side)
-        assert (place.height, place.width) == (min(side, size[0]), min(side, size[1]))
+        plain, plugged = draw.random(size), draw.random(size)
+        place = crop_place([plain, plugged], side, gain)
+        assert place.height == min(side, size[0])
+        assert place.width == min(side, size[1])
         assert 0 <= place.top <= size[0] - place.height
         assert 0 <= place.left <= size[1] - place.width
-        held = abs((errors[1] - errors[0])[place.cut].sum())
-        assert held == pytest.approx(brute_force(errors[1] - errors[0], side), rel=1e-9)
+        gained = np.sign(gain) * (plain - plugged)
+        assert gained[place.cut].sum() == pytest.approx(best_sum(gained, side), rel=1e-9)
 
-    def test_gains_and_losses_count_alike(self) -> None:
+    def test_a_frame_that_gains_shows_no_crop_that_loses_more(self) -> None:
+        """However much larger the loss elsewhere is."""
         plain, plugged = np.zeros((20, 20)), np.zeros((20, 20))
         plain[2, 3], plugged[15, 12] = 1.0, 2.0
-        assert most_different([plain, plugged], 4).cut[0].start in range(12, 16)
-        assert most_different([2 * plain, plugged / 2], 4).cut[0].start in range(3)
+        assert crop_place([plain, plugged], 4, gain=0.2).top in range(3)
+        assert crop_place([plain, plugged], 4, gain=-0.2).top in range(12, 16)
+        assert crop_place([2 * plain, plugged / 2], 4, gain=-0.2).top in range(12, 16)
 
-    def test_of_equal_arms_and_of_one_it_is_where_the_error_is(self) -> None:
+    @pytest.mark.parametrize("gain", [-1.0, 0.0, 1.0])
+    def test_of_equal_arms_and_of_one_it_is_where_the_error_is(self, gain: float) -> None:
         error = np.zeros((20, 30))
         error[11, 22] = 1.0
         for errors in ([error], [error, error.copy()]):
-            place = most_different(errors, 5)
+            place = crop_place(errors, 5, gain)
             assert place.top <= 11 < place.top + 5
             assert place.left <= 22 < place.left + 5
 
@@ -381,6 +390,15 @@ def shown(results: Path, **options: Any) -> tuple[PairOutcome, list[Exhibit]]:
     return pair, exhibits(pair, plan, picks(pair), **options)
 
 
+def whole(results: Path) -> list[Shown]:
+    """The same triplets at full size."""
+    import torch
+
+    store = Store(results)
+    pair = read_pair(store, store.pairs()[-1])
+    return list(shown_triplets(pair, settle(pair.record.asked, catalog(), torch.device("cpu")), picks(pair)))
+
+
 def extent(where: np.ndarray) -> tuple[int, int, int, int]:
     """Top, bottom, left and right of what is true."""
     rows, columns = np.nonzero(where)
@@ -413,7 +431,8 @@ class TestGallery:
         for exhibit, pick in zip(all_shown, picks(pair), strict=True):
             assert f"{pick.column.level}, {pick.value:+z.2f} dB, rank {pick.rank} of 3: {pick.triplet}" == exhibit.title
             assert exhibit.views[1].psnr - exhibit.views[0].psnr == pytest.approx(pick.value, abs=1e-9)
-            assert exhibit.masks is not None
+            assert exhibit.crop_gain == exhibit.views[1].crop_psnr - exhibit.views[0].crop_psnr
+            assert exhibit.crop_gain * pick.value >= 0
             assert exhibit.regions > 1
             for view in exhibit.views:
                 assert view.crop.shape == exhibit.truth.shape == exhibit.inputs.shape == (40, 40, 3)
@@ -426,15 +445,54 @@ class TestGallery:
         for exhibit in all_shown:
             arrays = [exhibit.inputs, exhibit.truth, *(view.crop for view in exhibit.views)]
             assert all(array.base is None and array.shape == (16, 16, 3) for array in arrays)
-            assert max(exhibit.overlay.shape) <= THUMBNAIL
+            assert len(exhibit.flows) == 2
+            assert all(flow.base is None and flow.shape == (2, 16, 16) for flow in exhibit.flows)
+            assert exhibit.masks is not None
+            assert max(max(image.shape) for image in (exhibit.overlay, *exhibit.masks)) <= THUMBNAIL
 
     def test_a_plain_arm_is_shown_without_masks(self, trained: Callable[..., Path]) -> None:
         results = trained("")
         _, all_shown = shown(results)
         assert [len(exhibit.views) for exhibit in all_shown] == [1] * 4
-        assert all(exhibit.masks is None for exhibit in all_shown)
+        assert all(exhibit.masks is None and exhibit.crop_gain is None for exhibit in all_shown)
         assert "difference.csv" not in {path.name for path in results.rglob("*.csv")}
         assert gallery(results, "--count", "2", "--level", "easy", pair="ifrnet-s").exit_code == 0
+
+    def test_flows_are_those_of_the_network_in_the_crop(self, trained: Callable[..., Path]) -> None:
+        """To the first input, as all of a triplet's; the page says what of them one has to know."""
+        results = trained("hce")
+        _, all_shown = shown(results, side=40)
+        for exhibit, of in zip(all_shown, whole(results), strict=True):
+            assert of.true_flows is None
+            assert exhibit.true_flow is exhibit.attended is None
+            for view, made in zip(exhibit.views, of.made, strict=True):
+                assert made.flows is not None
+                assert made.attended is None
+                assert view.flow is not None
+                rows, columns = exhibit.place.cut
+                np.testing.assert_array_equal(view.flow, made.flows[0][:, rows, columns])
+        said = _note(all_shown)
+        assert "in pixels, from the frame to be made to the first input" in said
+        bare = [
+            dataclasses.replace(each, views=tuple(dataclasses.replace(view, flow=None) for view in each.views))
+            for each in all_shown
+        ]
+        assert "Flows" not in _note(bare)
+
+    def test_the_masks_of_both_frames_have_one_colour_a_label(self, trained: Callable[..., Path]) -> None:
+        results = trained("hce")
+        _, all_shown = shown(results)
+        for exhibit, of in zip(all_shown, whole(results), strict=True):
+            assert exhibit.masks is not None
+            assert of.maps is not None
+            colours: dict[int, np.ndarray] = {}
+            assert exhibit.regions == len(np.unique(of.maps))
+            for picture, frame, labels in zip(exhibit.masks, (of.first, of.last), of.maps, strict=True):
+                tint = picture.astype(int) - frame // 2  # half a frame, half a colour
+                for label in np.unique(of.maps):
+                    here = tint[labels == label] if label else (picture.astype(int) - frame)[labels == 0]
+                    colour = colours.setdefault(label, here[0]) if label else np.zeros(3)
+                    np.testing.assert_allclose(here, np.broadcast_to(colour, here.shape), atol=2)
 
     @pytest.mark.parametrize("form", ["pdf", "svg", "jpg"])
     def test_other_formats_have_the_same_bytes_again(

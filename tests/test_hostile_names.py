@@ -25,8 +25,8 @@ from harness.masks import Masks
 from harness.printable import printable
 from harness.registry.launching import Job
 from harness.report.curves import Curves, draw_curves
+from harness.report.exhibit import Exhibit, Place, View
 from harness.report.formats import FORMATS
-from harness.report.gallery import Exhibit, Place, View
 from harness.report.gallery_page import draw_gallery
 from harness.report.overlay import Masked, draw_overlays
 from harness.report.sheet import Cell, Line, Sheet

@@ -31,7 +31,8 @@ from harness.registry.options import parse_choice, parse_choices
 from harness.registry.plugins import Origin, Plugins
 from harness.registry.specs import WeightsSpec
 from harness.report.curves import curves_of
-from harness.report.gallery import exhibits, picks
+from harness.report.exhibit import exhibits
+from harness.report.gallery import picks
 from harness.report.gallery_page import _note
 from harness.results import envelope
 from harness.results.comparison import StartRecord

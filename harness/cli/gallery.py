@@ -42,7 +42,8 @@ def gallery(
     from harness.outcome.pairs import find_pair, read_pair
     from harness.pair.plan import settle
     from harness.registry.catalog import catalog
-    from harness.report.gallery import exhibits, picks
+    from harness.report.exhibit import exhibits
+    from harness.report.gallery import picks
     from harness.report.gallery_page import draw_gallery
     from harness.report.picture import check_format
     from harness.results.store import Store

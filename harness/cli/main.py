@@ -27,6 +27,7 @@ from harness.cli.config import config
 from harness.cli.cost import cost
 from harness.cli.curves import curves
 from harness.cli.data import data
+from harness.cli.differences import differences
 from harness.cli.evaluate import evaluate
 from harness.cli.gallery import gallery
 from harness.cli.interpolate import interpolate
@@ -77,7 +78,7 @@ def cli(no_defaults: bool) -> None:
     """Matched-pair benchmarks for video frame interpolation."""
 
 
-WORK = (run, runs, suite, table, rows, curves, gallery, site, audit, replay)
+WORK = (run, runs, suite, table, rows, curves, differences, gallery, site, audit, replay)
 WITHOUT_PAIR = (evaluate, interpolate, compare, cost, data, masks, weights)
 for command in (*WORK, *WITHOUT_PAIR, list_all, show, config, licences, check, new):
     cli.add_command(command)

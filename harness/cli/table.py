@@ -21,6 +21,7 @@ FORMS = ("terminal", "markdown", "latex", "csv", "json", "html", "svg")
     "--output", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there."
 )
 @click.option("--mix-protocols", is_flag=True, help="Let rows of several protocols stand in one table, which says so.")
+@click.option("--by", type=click.Choice(["clip"]), help="Of a pair: its difference at each clip.")
 @click.option("--speed", is_flag=True, help="Show how long a training step took, too; CSV and JSON always have it.")
 @click.option("--show-unmatched", is_flag=True, help="Give differences of arms that are not matched, with the reasons.")
 @results_option
@@ -29,6 +30,7 @@ def table(
     form: str,
     file: Path | None,
     mix_protocols: bool,
+    by: str | None,
     speed: bool,
     show_unmatched: bool,
     results: Path,
@@ -43,7 +45,13 @@ def table(
     from harness.results.store import Store
 
     store = Store(results)
-    if name:
+    if by:
+        from harness.report.by_clip import by_clip, clip_sheets
+
+        if not name:
+            raise HarnessError("--by clip is of one pair: name it")
+        sheets = clip_sheets(by_clip(store, name, show_unmatched))
+    elif name:
         sheets = tables_named(store, name, mix_protocols, show_unmatched)
     else:
         sheets, left_out = every_table(store, show_unmatched)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 from harness.errors import HarnessError
 from harness.outcome.control import judged
 from harness.outcome.difference import difference
-from harness.outcome.pairs import Column, PairOutcome, readable
+from harness.outcome.pairs import ROW_KEYS, Column, PairOutcome, readable
 from harness.outcome.refusals import refusals
 from harness.results.records import PairRecord
 from harness.results.store import Store
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.statistics.estimate import Estimate
 
 log = logging.getLogger("harness")
@@ -93,6 +95,17 @@ def estimates(pairs: Sequence[PairOutcome], metric: str = "psnr") -> dict[Column
         except HarnessError as error:
             log.warning("%s: %s %s: %s", pairs[0].name, test, level, error)
     return found
+
+
+def triplet_differences(pairs: Sequence[PairOutcome]) -> pd.DataFrame | None:
+    """`difference` of each triplet, the mean over seeds; `pairs` are one a seed. None until all are evaluated. Raises
+    HarnessError as `difference`."""
+    import pandas as pd
+
+    found = [gained for pair in pairs if (gained := difference(pair)) is not None]
+    if len(found) < len(pairs):
+        return None
+    return pd.concat(found).groupby(ROW_KEYS, sort=False).mean().reset_index()
 
 
 def certainty(cells: Mapping[Key, Estimate]) -> dict[Key, Certainty]:

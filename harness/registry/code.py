@@ -53,7 +53,10 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     # what a baseline starts from; their sha256 is in every fingerprint, so this decides only when they are drawn anew
     "initial weights": ("arm", "model.blocks", "model.contracts"),
     # the pictures of a finished pair
-    "figures": ("report.curves", "report.gallery", "report.gallery_page", "report.picture", "statistics.estimate"),
+    "figures": (
+        *("report.curves", "report.exhibit", "report.flow_picture", "report.gallery", "report.gallery_page"),
+        *("report.picture", "statistics.estimate"),
+    ),
     # what the core brings by the hooks that are everybody's, by the module of the factory: all that decides it beyond
     # the lines above. Of a benchmark, its triplets and frames
     "controls.null": ("controls.null",),

@@ -12,8 +12,9 @@ from harness.outcome.pairs import PairOutcome
 from harness.pair.plan import Plan
 from harness.registry.code import core
 from harness.report.curves import Curves, curves_of, draw_curves
+from harness.report.exhibit import exhibits
 from harness.report.formats import as_csv, as_markdown, as_svg
-from harness.report.gallery import exhibits, picks
+from harness.report.gallery import picks
 from harness.report.gallery_page import draw_gallery
 from harness.report.tables import sheets_of
 from harness.results.store import Store

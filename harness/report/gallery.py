@@ -1,7 +1,4 @@
-"""What a gallery shows of a pair (paper, Figs. 6 and 10-12): as many triplets that gain most as that lose most.
-
-Of each it keeps a thumbnail and a crop, so that a gallery of 4K frames fits into memory.
-"""
+"""Triplets of a pair that are looked at: as many that gain most as that lose most, and what both arms make of them."""
 
 from __future__ import annotations
 
@@ -13,12 +10,11 @@ import pandas as pd
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from harness.data.around import seen_by
 from harness.data.benchmark import Benchmark, Triplet
 from harness.data.cropped import cropped
-from harness.data.known import masks_of
+from harness.data.known import masks_of, truth_of
 from harness.errors import HarnessError, suggestion
 from harness.evaluate.protocol import predictor
 from harness.evaluate.runner import to_image
@@ -30,10 +26,17 @@ from harness.outcome.difference import difference
 from harness.outcome.pairs import ArmOutcome, Column, PairOutcome
 from harness.pair.plan import Plan
 from harness.pair.testset import file_hash
+from harness.report.flow_picture import Flow
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
 Maps = NDArray[np.integer]  # (2, H, W)
-THUMBNAIL = 640  # pixels, the longer side
+Flows = tuple[Flow, Flow]
+"""From the frame to be made to the first input and to the last, each (2, H, W), in pixels, channel 0 = x."""
+
+TURNS = ((0.8, 1), (1, 0.7), (1, 1), (0.5, 1), (1, 0.55), (1, 0.85))
+"""Saturation and value of labels' colours, in turns: of 28 labels the nearest two are nearly three times as far apart
+in CIELAB as under hues alone."""
+
 TOLERANCE = 0.05  # dB between a frame's PSNR now and when it was measured, maybe on another device
 
 
@@ -47,51 +50,6 @@ class Pick:
     value: float
     rank: int
     count: int
-
-
-@dataclass(frozen=True)
-class Place:
-    """A part of a frame, in pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-    @property
-    def cut(self) -> tuple[slice, slice]:
-        """Its rows and columns."""
-        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
-
-
-@dataclass(frozen=True)
-class View:
-    """What an arm made of a triplet: the crop, its absolute error in grey levels (mean of the colours), and PSNR of
-    the whole frame as it was measured and of the crop, in dB."""
-
-    label: str
-    crop: Pixels
-    error: NDArray[np.float32]
-    psnr: float
-    crop_psnr: float
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """A triplet as it is shown. `size` (H, W) is that of the frames, in which `place` is the crop; `masks` are those
-    of the first frame, under one colour a label; `regions` is how many there are, 0 without masks. `origin` says what
-    the arms started from, as `harness.results.records.PairRecord.origin`."""
-
-    title: str
-    size: tuple[int, int]
-    place: Place
-    overlay: Pixels
-    masks: Pixels | None
-    regions: int
-    inputs: Pixels
-    truth: Pixels
-    views: tuple[View, ...]
-    origin: str = ""
 
 
 def picks(pair: PairOutcome, count: int = 1, levels: Sequence[str] = ()) -> list[Pick]:
@@ -127,42 +85,24 @@ def _extremes(column: Column, rows: pd.DataFrame, count: int) -> list[Pick]:
     return all_picks[:each] + all_picks[total - each :] if each else all_picks
 
 
-def most_different(errors: Sequence[NDArray[np.float64]], side: int) -> Place:
-    """Where arms differ most: of all squares of that side (cut to the frame's) the one over which their summed
-    squared errors (H, W) are farthest apart, the first of equal ones. Of one arm, or of arms that are equal, the one
-    with the largest error."""
-    score = errors[1] - errors[0] if len(errors) > 1 else errors[0]
-    if not score.any():
-        score = errors[0]
-    height, width = (min(side, length) for length in score.shape)
-    total = np.pad(score.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    sums = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
-    top, left = np.unravel_index(np.abs(sums).argmax(), sums.shape)
-    return Place(int(top), int(left), height, width)
-
-
-def exhibits(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick], side: int | None = None) -> list[Exhibit]:
-    """Read, mask and predict what was picked. `side` of the crop in pixels; None for a third of the frame's shorter
-    side. Raises HarnessError as `shown`."""
-    return [_exhibit(pair, each, side) for each in shown(pair, plan, chosen)]
-
-
 @dataclass(frozen=True)
 class Made:
     """What an arm made of a triplet: the frame (H, W, 3) in [0, 1] as it was measured, its squared error (H, W), and
-    the flows from it to both inputs (2, H, W), channel 0 = x, None of a network that estimates none."""
+    the flows from it to both inputs; `attended` are those that a motion plug-in attended to before anything learnt from
+    them, brought to the frame's size. None of a network or plug-in that has none."""
 
     label: str
     frame: NDArray[np.float32]
     squared: NDArray[np.float64]
     psnr: float
-    flows: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    flows: Flows | None
+    attended: Flows | None = None
 
 
 @dataclass(frozen=True)
 class Shown:
     """A triplet at full size: the inputs and the truth between them, label maps of the inputs where the arm with
-    plug-ins had any, and what each arm made of it."""
+    plug-ins had any, what each arm made of it, and the true flows where the benchmark knows them."""
 
     pick: Pick
     title: str
@@ -171,6 +111,7 @@ class Shown:
     last: Pixels
     maps: Maps | None
     made: tuple[Made, ...]
+    true_flows: Flows | None = None
 
 
 def shown(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick]) -> Iterator[Shown]:
@@ -189,7 +130,9 @@ def shown(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick]) -> Iterator[Sho
             for arm, model in zip(pair.arms, networks, strict=True)
         )
         first, truth, last = frames[len(frames) // 2 - 1 :][:3]
-        yield Shown(pick, f"{_headline(pair, pick)}: {pick.triplet}", first, truth, last, maps, made)
+        known = truth_of(benchmark, triplet, truth.shape[:2])
+        flows = (known.flow_t0, known.flow_t1) if known else None
+        yield Shown(pick, f"{_headline(pair, pick)}: {pick.triplet}", first, truth, last, maps, made, flows)
 
 
 def _triplets(pair: PairOutcome, plan: Plan, chosen: Sequence[Pick]) -> Iterator[tuple[Pick, Benchmark, Triplet]]:
@@ -219,25 +162,6 @@ def _network(pair: PairOutcome, arm: ArmOutcome, plan: Plan, at: int) -> Compose
     return model.to(plan.device)
 
 
-def _exhibit(pair: PairOutcome, of: Shown, side: int | None) -> Exhibit:
-    height, width = of.truth.shape[:2]
-    place = most_different([made.squared for made in of.made], side or max(min(height, width) // 3, 48))
-    overlay = _overlaid(of.first, of.last)
-    maps = of.maps
-    return Exhibit(
-        title=of.title,
-        size=(height, width),
-        place=place,
-        overlay=_small(overlay),
-        masks=None if maps is None else covered(_small(of.first), _small_labels(maps[0])),
-        regions=0 if maps is None else len(np.unique(maps[0])),
-        inputs=overlay[place.cut].copy(),
-        truth=of.truth[place.cut].copy(),
-        views=tuple(_view(made, place, of.truth) for made in of.made),
-        origin=pair.record.origin,
-    )
-
-
 def _made(
     pair: PairOutcome,
     arm: ArmOutcome,
@@ -251,7 +175,7 @@ def _made(
     settings = plan.testing.protocol.settings_on(pick.column.test)
     inputs, truth = inputs_and_truth([to_image(image, plan.device) for image in frames])
     predicted = predictor(model, settings)(inputs, triplet.t, maps)
-    frame, flows = predicted.frame, (predicted.flow_t0, predicted.flow_t1)
+    frame = predicted.frame
     if settings.rounding:
         frame = (frame * 255).round() / 255
     squared = squared_error(frame, truth)[0].cpu().numpy()
@@ -259,15 +183,20 @@ def _made(
     now = float(decibels(torch.tensor(squared.mean())))
     if abs(now - psnr) > TOLERANCE:
         raise _changed(pair, f"{pick.triplet}: {arm.label} has {now:.2f} dB now and had {psnr:.2f} dB when tested")
-    known = [flow[0].float().cpu().numpy() for flow in flows if flow is not None]
-    both = (known[0], known[1]) if len(known) == 2 else None
-    return Made(arm.label, frame[0].permute(1, 2, 0).float().cpu().numpy(), squared, psnr, both)
+    return Made(
+        arm.label,
+        frame[0].permute(1, 2, 0).float().cpu().numpy(),
+        squared,
+        psnr,
+        _flows(predicted.flow_t0, predicted.flow_t1),
+        _flows(predicted.attended_t0, predicted.attended_t1),
+    )
 
 
-def _view(made: Made, place: Place, truth: Pixels) -> View:
-    frame, squared = made.frame[place.cut], made.squared[place.cut]
-    error = np.abs(frame * 255 - truth[place.cut]).mean(-1, dtype=np.float32)
-    return View(made.label, pixels(frame), error, made.psnr, float(decibels(torch.tensor(squared.mean()))))
+def _flows(flow_t0: torch.Tensor | None, flow_t1: torch.Tensor | None) -> Flows | None:
+    if flow_t0 is None or flow_t1 is None:
+        return None
+    return flow_t0[0].float().cpu().numpy(), flow_t1[0].float().cpu().numpy()
 
 
 def pixels(frame: NDArray[np.float32]) -> Pixels:
@@ -291,26 +220,6 @@ def _changed(pair: PairOutcome, what: str) -> HarnessError:
     return HarnessError(f"{what}: code, data or weights changed since the pair was tested; test it again: {again}")
 
 
-def _overlaid(first: Pixels, last: Pixels) -> Pixels:
-    """The mean of both inputs."""
-    mean: Pixels = ((first.astype(np.uint16) + last) // 2).astype(np.uint8)
-    return mean
-
-
-def _small(image: Pixels) -> Pixels:
-    """At most THUMBNAIL wide and high."""
-    small = Image.fromarray(image)
-    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    return np.asarray(small)
-
-
-def _small_labels(labels: NDArray[np.integer]) -> NDArray[np.integer]:
-    """The same for labels, which have no mean."""
-    small = Image.fromarray(labels.astype(np.int32))
-    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.NEAREST)
-    return np.asarray(small)
-
-
 def covered(image: Pixels, labels: NDArray[np.integer]) -> Pixels:
     """The image (H, W, 3) under its labels (H, W); 0, the rest, is left as it is."""
     covered = np.where(labels[..., None] > 0, tinted(image / 255, labels), image / 255)
@@ -320,9 +229,16 @@ def covered(image: Pixels, labels: NDArray[np.integer]) -> Pixels:
 
 def tinted(image: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.float64]:
     """The image (H, W, 3) in [0, 1] under one colour a label (H, W), the same for the same label everywhere."""
-    golden = (np.sqrt(5) - 1) / 2
-    hue = (labels.astype(np.float64) * golden) % 1
-    channels = (5 + np.array([0.0, 4.0, 2.0])) % 6
-    wheel = np.abs((hue[..., None] * 6 + channels) % 6 - 3) - 1
-    mixed: NDArray[np.float64] = 0.5 * image + 0.5 * wheel.clip(0, 1)
+    mixed: NDArray[np.float64] = 0.5 * image + 0.5 * label_colours(int(labels.max()) + 1)[labels]
     return mixed
+
+
+def label_colours(count: int) -> NDArray[np.float64]:
+    """The colours (count, 3) in [0, 1] of the labels 0, 1, ...: each has a hue of its own, and as hues of many are near
+    each other, strength and brightness take turns."""
+    from matplotlib.colors import hsv_to_rgb
+
+    numbers = np.arange(count)
+    hues = numbers * (np.sqrt(5) - 1) / 2 % 1
+    colours: NDArray[np.float64] = hsv_to_rgb(np.column_stack([hues, np.array(TURNS)[numbers % len(TURNS)]]))
+    return colours

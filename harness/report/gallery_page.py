@@ -1,45 +1,32 @@
-"""A gallery as a picture: of each exhibit, the frames above and the errors below, to read at a paper's full width."""
+"""A gallery as a picture, to read at a paper's full width.
+
+Of each exhibit whole frames stand on the left; of the crop a column an arm, with frame, error and flow below each
+other, between what is known of it and what is neither arm's.
+"""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.printable import printable
-from harness.report.gallery import Exhibit
-from harness.report.picture import PAGE, plain, save, styled, wrapped
+from harness.report.exhibit import Exhibit
+from harness.report.flow_picture import draw_flow, full_length, wheel
+from harness.report.picture import GAP, LINE, MARGIN, PAGE, SMALL, Page, bare, save, styled, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 # all in inches
-OVERVIEW, CROP, GAP, MARGIN = 2.34, 1.3, 0.06, 0.06
-TITLE, LINE = 0.22, 0.12
-SMALL = 6.5  # points
-WRAPPED = 28  # characters of that size across a crop
-
-
-@dataclass(frozen=True)
-class Page:
-    """A figure on which axes are placed in inches from its upper left corner."""
-
-    figure: Figure
-    height: float
-
-    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        box = (left / PAGE, 1 - (top + height) / self.height, width / PAGE, height / self.height)
-        return self.figure.add_axes(box)
-
-    def text(self, left: float, top: float, text: str, size: float = SMALL, centred: bool = False) -> None:
-        self.figure.text(
-            left / PAGE, 1 - top / self.height, plain(text), fontsize=size, va="top", ha="center" if centred else "left"
-        )
+OVERVIEW, CROP = 2.0, 1.2
+TITLE = 0.22
+KEY = 0.42  # a colour bar with its words
+WRAPPED = 26  # characters of that size across a crop
 
 
 def draw_gallery(shown: Sequence[Exhibit], path: Path) -> Path:
@@ -60,64 +47,130 @@ def draw_gallery(shown: Sequence[Exhibit], path: Path) -> Path:
 
 
 def _note(shown: Sequence[Exhibit]) -> str:
-    arms = [view.label for view in shown[0].views]
+    arms, origin = [view.label for view in shown[0].views], shown[0].origin
     if len(arms) == 1:
-        return (
-            f"PSNR of {arms[0]}{shown[0].origin}: whole frame | crop. The crop is where its squared error is largest."
+        note = f"PSNR of {arms[0]}{origin}: whole frame | crop. The crop is where its squared error is largest."
+    else:
+        note = (
+            f"Differences are in PSNR, {arms[1]} minus {arms[0]}{origin}: of each level the highest, and as many of "
+            "the lowest. Below an image: PSNR of the whole frame | of the crop, which is where most of the frame's "
+            "gain comes from, or of its loss. Errors are means over the colours, in grey levels of 255, on one scale "
+            f"for both arms; their difference is blue where {arms[1]} is nearer to the truth, red where it is farther."
         )
-    return (
-        f"Differences are in PSNR, {arms[1]} minus {arms[0]}{shown[0].origin}: "
-        "of each level the highest, and as many of the lowest. Below an image: PSNR of the whole frame | of the crop, "
-        "which is where the squared errors of both differ most."
-    )
+    if any(exhibit.flows for exhibit in shown):
+        note += (
+            " Flows are in pixels, from the frame to be made to the first input: the colour is the direction, its "
+            "strength the length, full at the rim of the wheel and beyond. Arrows are means of squares, as long as a "
+            "square is wide where the colour is full."
+        )
+    return note
 
 
 def _captions(exhibit: Exhibit) -> list[str]:
     return [f"{wrapped(view.label, WRAPPED)}\n{view.psnr:.2f} | {view.crop_psnr:.2f} dB" for view in exhibit.views]
 
 
-def _caption_height(exhibit: Exhibit) -> float:
-    return LINE * max(caption.count("\n") + 1 for caption in _captions(exhibit)) + GAP
+def _tops(exhibit: Exhibit) -> list[float]:
+    """Where its rows begin, from its own top, and where it ends. The third is of flows and the last frame's masks."""
+    captions = LINE * max(caption.count("\n") + 1 for caption in _captions(exhibit))
+    rows = [CROP + captions + GAP, CROP + LINE + 2 * GAP]
+    if exhibit.flows or exhibit.masks:
+        rows.append(CROP + LINE + 2 * GAP)
+    return [TITLE + sum(rows[:at]) for at in range(len(rows) + 1)]
 
 
 def _height(exhibit: Exhibit) -> float:
-    return TITLE + 2 * CROP + _caption_height(exhibit) + LINE + 3 * GAP
+    return _tops(exhibit)[-1] + GAP
 
 
 def _draw(page: Page, exhibit: Exhibit, top: float) -> None:
-    page.text(MARGIN, top + GAP, printable(exhibit.title), size=8)
-    upper = top + TITLE
-    lower = upper + CROP + _caption_height(exhibit)
-    _overviews(page, exhibit, upper, lower)
-    columns = [MARGIN + OVERVIEW + GAP + at * (CROP + GAP) for at in range(1 + len(exhibit.views))]
-    _image(page, columns[0], upper, exhibit.truth, "truth")
-    _image(page, columns[0], lower, exhibit.inputs, "inputs overlaid")
-    highest = max(float(np.percentile(view.error, 99.5)) for view in exhibit.views) or 1.0
-    for left, view, caption in zip(columns[1:], exhibit.views, _captions(exhibit), strict=True):
-        _image(page, left, upper, view.crop, caption)
-        axis = page.axes(left, lower, CROP, CROP)
-        drawn = axis.imshow(view.error, cmap="magma", vmin=0, vmax=highest, interpolation="nearest")
-        _bare(axis)
-        page.text(left + CROP / 2, lower + CROP + GAP / 2, "absolute error", centred=True)
-    bar = page.figure.colorbar(drawn, cax=page.axes(columns[-1] + CROP + GAP, lower, 0.08, CROP), extend="max")
+    gain = exhibit.crop_gain
+    of_crop = "" if gain is None else f"; in the crop {gain:+z.2f} dB"
+    page.text(MARGIN, top + GAP, f"{printable(exhibit.title)}{of_crop}", size=8)
+    tops = [top + each for each in _tops(exhibit)]
+    columns = [MARGIN + OVERVIEW + GAP + at * (CROP + GAP) for at in range(2 + len(exhibit.views))]
+    _overviews(page, exhibit, tops)
+    crops = [exhibit.truth, *(view.crop for view in exhibit.views), exhibit.inputs]
+    for left, crop, caption in zip(columns, crops, ["truth", *_captions(exhibit), "inputs overlaid"], strict=True):
+        _image(page, left, tops[0], crop, caption)
+    _errors(page, exhibit, columns, tops[1])
+    if exhibit.flows:
+        _flows(page, exhibit, columns, tops[2])
+
+
+def _errors(page: Page, exhibit: Exhibit, columns: Sequence[float], top: float) -> None:
+    """Of all arms on one scale, and by how much the second's is larger; their keys in the first column."""
+    errors = [view.error for view in exhibit.views]
+    highest = max(float(np.percentile(error, 99.5)) for error in errors) or 1.0
+    for left, error in zip(columns[1:], errors, strict=False):
+        axis = _axes(page, left, top, "absolute error")
+        drawn = axis.imshow(error, cmap="magma", vmin=0, vmax=highest, interpolation="nearest")
+    _key(page, columns[0], top, drawn, "absolute error, grey levels", "max")
+    if len(errors) > 1:
+        gap = errors[1] - errors[0]
+        widest = float(np.percentile(np.abs(gap), 99.5)) or 1.0
+        axis = _framed(_axes(page, columns[-1], top, "difference of errors"))
+        drawn = axis.imshow(gap, cmap="RdBu_r", vmin=-widest, vmax=widest, interpolation="nearest")
+        _key(page, columns[0], top + KEY, drawn, "difference of errors", "both")
+
+
+def _key(page: Page, left: float, top: float, drawn: AxesImage, words: str, extend: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    page.text(left + CROP / 2, top, words, centred=True)
+    place = page.axes(left + 0.1, top + LINE, CROP - 0.2, 0.07)
+    bar = page.figure.colorbar(drawn, cax=place, orientation="horizontal", extend=extend)
     bar.ax.tick_params(labelsize=SMALL, length=2, pad=1)
-    bar.set_label("grey levels of 255", fontsize=SMALL, labelpad=2)
+    bar.ax.xaxis.set_major_locator(MaxNLocator(4))
     bar.outline.set_linewidth(0.5)
 
 
-def _overviews(page: Page, exhibit: Exhibit, upper: float, lower: float) -> None:
-    """The whole frame with the place of the crop, and its masks where there are any."""
-    whole = [(upper, exhibit.overlay, "inputs overlaid")]
-    height = lower + CROP - upper
+def _flows(page: Page, exhibit: Exhibit, columns: Sequence[float], top: float) -> None:
+    """Below each crop its own; the wheel in the first column, which the true flow takes where it is known."""
+    full = full_length(exhibit.flows)
+    flows = [
+        (exhibit.true_flow, "true flow"),
+        *((view.flow, "flow to the first input") for view in exhibit.views),
+        (exhibit.attended, "attended flow"),
+    ]
+    for left, (flow, caption) in zip(columns, flows, strict=True):
+        if flow is not None:
+            draw_flow(_framed(_axes(page, left, top, caption)), flow, full)
+    side, high = (CROP, top) if exhibit.true_flow is None else (0.32, top - GAP - LINE - 0.32)
+    _wheel(page, columns[0], high, side, f"{full:g} px")
+
+
+def _wheel(page: Page, left: float, top: float, side: float, length: str) -> None:
+    """As large as the place, or, small, with its words beside it."""
+    small = side < CROP
+    drawn = side if small else side - 0.4
+    axis = page.axes(left + (0.1 if small else 0.2), top + (0 if small else 0.2), drawn, drawn)
+    axis.imshow(wheel(200), interpolation="antialiased")
+    axis.patch.set_alpha(0)
+    bare(axis)
+    if small:
+        page.text(left + 0.1 + drawn + GAP, top + drawn / 2 - LINE / 2, f"rim: {length}")
+    else:
+        page.text(left + CROP / 2, top + CROP + GAP / 2, f"rim of the wheel: {length}", centred=True)
+
+
+def _overviews(page: Page, exhibit: Exhibit, tops: Sequence[float]) -> None:
+    """The whole frame with the place of the crop, and the masks of both frames where there are any."""
+    whole = [(exhibit.overlay, "inputs overlaid")]
+    height = tops[-1] - tops[0] - LINE - 2 * GAP
     if exhibit.masks is not None:
         regions = "1 region" if exhibit.regions == 1 else f"{exhibit.regions} regions"
-        whole.append((lower, exhibit.masks, f"masks of the first frame: {regions}"))
+        first, last = exhibit.masks
+        whole += [
+            (first, f"masks of the first frame: {regions}"),
+            (last, "masks of the last frame, in the same colours"),
+        ]
         height = CROP
-    for top, image, caption in whole:
+    for top, (image, caption) in zip(tops, whole, strict=False):
         axis = page.axes(MARGIN, top, OVERVIEW, height)
         axis.imshow(image, interpolation="antialiased")
         axis.set_anchor("N")
-        _bare(axis)
+        bare(axis)
         _mark(axis, exhibit, image.shape[0] / exhibit.size[0])
         drawn = min(height, OVERVIEW * image.shape[0] / image.shape[1])
         page.text(MARGIN + OVERVIEW / 2, top + drawn + GAP / 2, caption, centred=True)
@@ -135,14 +188,19 @@ def _mark(axis: Axes, exhibit: Exhibit, scale: float) -> None:
 
 
 def _image(page: Page, left: float, top: float, image: np.ndarray, caption: str) -> None:
+    _axes(page, left, top, caption).imshow(image, interpolation="antialiased")
+
+
+def _axes(page: Page, left: float, top: float, caption: str) -> Axes:
+    """Of the size of a crop, with words below."""
     axis = page.axes(left, top, CROP, CROP)
-    axis.imshow(image, interpolation="antialiased")
-    _bare(axis)
+    bare(axis)
     page.text(left + CROP / 2, top + CROP + GAP / 2, caption, centred=True)
+    return axis
 
 
-def _bare(axis: Axes) -> None:
-    axis.set_xticks([])
-    axis.set_yticks([])
+def _framed(axis: Axes) -> Axes:
+    """For pictures that are white at their edges."""
     for side in axis.spines.values():
-        side.set_visible(False)
+        side.set(visible=True, color="0.7", linewidth=0.4)
+    return axis

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,18 @@ from numpy.typing import NDArray
 from harness.files import write_bytes
 from harness.masks import Masks
 from harness.printable import printable
-from harness.report.gallery import tinted
-from harness.report.picture import plain
+from harness.report.gallery import covered, label_colours
+from harness.report.picture import GAP, LINE, MARGIN, PAGE, SMALL, Page, bare, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# all in inches
+FRAME = (PAGE - 2 * MARGIN - GAP) / 2
+PATCH = 0.14  # of a colour in a legend, with its gap
+LETTER = 0.055  # at most, of small text
+TITLE = 0.16  # a line
 
 
 @dataclass(frozen=True)
@@ -28,50 +39,92 @@ class Masked:
 
 
 def draw_overlays(shown: Sequence[Masked], path: Path) -> Path:
-    """Write the picture, a PNG: a row a pair, both frames side by side, and a legend."""
-    from matplotlib.figure import Figure
-
-    heights = [4.4 * each.frames.shape[1] / each.frames.shape[2] + 0.4 for each in shown]
-    figure = Figure(figsize=(11, sum(heights)), layout="constrained")
-    axes = figure.subplots(len(shown), 2, squeeze=False, height_ratios=heights)
-    for row, each in zip(axes, shown, strict=True):
-        for axis, image, labels in zip(row, each.frames, each.masks.maps, strict=True):
-            covered = tinted(image / 255, labels)
-            axis.imshow(np.where(labels[..., None] > 0, covered, image / 255))
-            axis.set_xticks([])
-            axis.set_yticks([])
-            _name_regions(axis, labels, each.masks.tags)
-        row[0].set_title(plain(printable(each.title)), fontsize="small", loc="left")
-        row[1].set_title(plain(printable(_caption(each.masks))), fontsize="small", loc="left")
-        _legend(row[1], each.masks)
+    """Write the picture, a PNG: a row a pair, both frames side by side. Labels that have names have their numbers in
+    the frames, and what these mean stands below, where nothing is hidden."""
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=100)
+    with styled():
+        overlay_figure(shown).savefig(content, format="png", dpi=200)
     write_bytes(path, content.getvalue())
     return path
 
 
-def _caption(masks: Masks) -> str:
+def overlay_figure(shown: Sequence[Masked]) -> Figure:
+    """The picture, to be made and written where matplotlib is `styled`."""
+    from matplotlib.figure import Figure
+
+    heights = [_height(each) for each in shown]
+    total = sum(heights) + MARGIN
+    page = Page(Figure(figsize=(PAGE, total)), total)
+    top = MARGIN
+    for each, height in zip(shown, heights, strict=True):
+        _draw(page, each, top)
+        top += height
+    return page.figure
+
+
+def _height(of: Masked) -> float:
+    title, (columns, names) = _title(of), _legend(of.masks)
+    legend = LINE * -(-len(names) // columns)
+    return TITLE * len(title) + _frame(of) + LINE + legend + 4 * GAP
+
+
+def _frame(of: Masked) -> float:
+    """The height of one."""
+    _, height, width, _ = of.frames.shape
+    return float(FRAME * height / width)
+
+
+def _draw(page: Page, of: Masked, top: float) -> None:
+    for line in _title(of):
+        page.text(MARGIN, top, line, size=8)
+        top += TITLE
+    below = top + _frame(of)
+    sides = ("first frame", "last frame: what has the same label has the same colour")
+    for at, (frame, labels, caption) in enumerate(zip(of.frames, of.masks.maps, sides, strict=True)):
+        left = MARGIN + at * (FRAME + GAP)
+        axis = page.axes(left, top, FRAME, _frame(of))
+        axis.imshow(covered(frame, labels), interpolation="antialiased")
+        bare(axis)
+        _number_regions(axis, labels, len(of.masks.tags))
+        page.text(left + FRAME / 2, below + GAP / 2, caption, centred=True)
+    columns, names = _legend(of.masks)
+    wide, colours = (PAGE - 2 * MARGIN) / columns, label_colours(len(names) + 1)
+    for at, name in enumerate(names):
+        left, high = MARGIN + at % columns * wide, below + LINE + GAP + at // columns * LINE
+        patch = page.axes(left, high + 0.01, PATCH - 0.04, LINE - 0.03)
+        patch.set_facecolor(tuple(colours[at + 1]))
+        bare(patch)
+        page.text(left + PATCH, high, name)
+
+
+def _title(of: Masked) -> list[str]:
+    masks = of.masks
     count = np.count_nonzero(np.unique(masks.maps))
     dropped = f"; dropped: {', '.join(masks.dropped)}" if masks.dropped else ""
-    return f"{count} {'mask' if count == 1 else 'masks'} and the rest{dropped}"
+    words = f"{of.title}: {count} {'mask' if count == 1 else 'masks'} and the rest{dropped}"
+    return textwrap.wrap(printable(words), 115)
 
 
-def _name_regions(axis: Any, labels: NDArray[np.uint16], tags: Sequence[str]) -> None:
-    """The name at the pixel of the region that is nearest to its middle."""
-    for label, tag in enumerate(tags, 1):
+def _legend(masks: Masks) -> tuple[int, list[str]]:
+    """In how many columns, and a line a label."""
+    longest = int((PAGE - 2 * MARGIN - PATCH) / LETTER)
+    names = [
+        name if len(name) <= longest else f"{name[: longest - 3]}..."
+        for name in (printable(f"{label} {tag}") for label, tag in enumerate(masks.tags, 1))
+    ]
+    widest = PATCH + LETTER * (2 + max(map(len, names), default=0))
+    return max(1, min(6, int((PAGE - 2 * MARGIN) / widest))), names
+
+
+def _number_regions(axis: Axes, labels: NDArray[np.uint16], named: int) -> None:
+    """The number of each label that has a name, at the pixel of its region that is nearest to the middle."""
+    from matplotlib.patheffects import withStroke
+
+    for label in range(1, named + 1):
         places = np.argwhere(labels == label)
         if len(places):
             row, column = places[np.abs(places - places.mean(0)).sum(1).argmin()]
-            box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.5}
-            axis.text(column, row, plain(printable(tag)), fontsize="small", ha="center", va="center", bbox=box)
-
-
-def _legend(axis: Any, masks: Masks) -> None:
-    from matplotlib.patches import Patch
-
-    if masks.tags:
-        numbers = np.arange(1, len(masks.tags) + 1)[None]
-        colours = 2 * tinted(np.zeros((*numbers.shape, 3)), numbers)[0]
-        tags = [plain(printable(tag)) for tag in masks.tags]
-        handles = [Patch(color=colour.clip(0, 1), label=tag) for colour, tag in zip(colours, tags, strict=True)]
-        axis.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize="small", frameon=False)
+            around = [withStroke(linewidth=1.5, foreground="black")]
+            axis.text(
+                column, row, str(label), fontsize=SMALL, color="white", ha="center", va="center", path_effects=around
+            )

@@ -6,6 +6,7 @@ import io
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,12 @@ from harness.files import write_bytes
 from harness.printable import printable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLUMN, PAGE = 3.5, 7.16  # inches: a column, and the whole width, of a two-column paper
+GAP, MARGIN, LINE = 0.06, 0.06, 0.12  # inches: between pictures, around them, of a line of small text
+SMALL = 6.5  # points
 PLAIN, PLUGGED, DIFFERENCE = "#0072B2", "#D55E00", "#009E73"  # of Okabe and Ito: colour-blind readers tell them apart
 FORMATS = ("png", "pdf", "svg", "jpg")
 UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
@@ -33,6 +37,23 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # fonts that printers and editors of papers take
     "svg.hashsalt": "vfi-harness",
 }
+
+
+@dataclass(frozen=True)
+class Page:
+    """A figure as wide as PAGE on which axes are placed in inches from its upper left corner."""
+
+    figure: Figure
+    height: float
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        box = (left / PAGE, 1 - (top + height) / self.height, width / PAGE, height / self.height)
+        return self.figure.add_axes(box)
+
+    def text(self, left: float, top: float, text: str, size: float = SMALL, centred: bool = False) -> None:
+        self.figure.text(
+            left / PAGE, 1 - top / self.height, plain(text), fontsize=size, va="top", ha="center" if centred else "left"
+        )
 
 
 @contextmanager
@@ -74,3 +95,11 @@ def wrapped(label: str, width: int) -> str:
     if len(label) <= width:
         return label
     return textwrap.fill(label.replace("+", " +").replace(",", ", "), width, break_on_hyphens=False)
+
+
+def bare(axis: Axes) -> None:
+    """A picture, and nothing of an axis."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    for side in axis.spines.values():
+        side.set_visible(False)
