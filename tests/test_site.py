@@ -334,7 +334,8 @@ class TestPictures:
         first, *_ = shown
         labels = [re.sub(r", \d+\.\d\d dB$", "", picture["label"]) for picture in first["pictures"]]
         arms = ["ifrnet-s", "ifrnet-s+hce"]
-        flows = [f"flow of {arm} to the {which} input" for arm in arms for which in ("first", "last")]
+        named = [*(f"flow of {arm}" for arm in arms), "true flow"]
+        flows = [f"{name} to the {which} input" for name in named for which in ("first", "last")]
         masks = ["masks of the first input", "masks of the last input"]
         assert labels == [
             *arms,

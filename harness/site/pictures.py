@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from PIL import Image
 from harness.outcome.pairs import PairOutcome
 from harness.pair.plan import settle
 from harness.registry.catalog import Catalog
-from harness.report.flow_picture import Flow, flow_colours, full_length, wheel
-from harness.report.gallery import Pixels, Shown, covered, picks, pixels, shown
+from harness.report.flow_picture import flow_colours, full_length, wheel
+from harness.report.gallery import Flows, Pixels, Shown, covered, picks, pixels, shown
 
 LONGEST = 1280  # pixels of the longer side: what a screen shows
 KEY = "key.png"
@@ -54,12 +55,12 @@ def _pictures(of: Shown) -> list[tuple[str, Pixels, str]]:
     found += [
         (f"error of {made.label}", _coloured(error / highest), "") for made, error in zip(of.made, errors, strict=True)
     ]
-    full = full_length(_flows(of))
+    named = _flows(of)
+    full = _full(named)
     found += [
-        (f"flow of {made.label} to the {which} input", flow_colours(flow, full), KEY)
-        for made in of.made
-        if made.flows is not None
-        for which, flow in zip(("first", "last"), made.flows, strict=True)
+        (f"{name} to the {which} input", flow_colours(flow, full), KEY)
+        for name, flows in named
+        for which, flow in zip(("first", "last"), flows, strict=True)
     ]
     if of.maps is not None:
         found += [("masks of the first input", covered(of.first, of.maps[0]), "")]
@@ -69,16 +70,25 @@ def _pictures(of: Shown) -> list[tuple[str, Pixels, str]]:
 
 def _note(of: Shown) -> str:
     note = "Errors: mean of the colours, the brighter the larger, on one scale for both arms."
-    if flows := _flows(of):
+    if named := _flows(of):
         note += (
             f" Flows, from the middle to an input: the colour is the direction, white where nothing moves, "
-            f"full from {full_length(flows):g} px on."
+            f"full from {_full(named):g} px on."
         )
     return note
 
 
-def _flows(of: Shown) -> list[Flow]:
-    return [flow for made in of.made if made.flows is not None for flow in made.flows]
+def _flows(of: Shown) -> list[tuple[str, Flows]]:
+    """By name: of each arm, what its plug-in attended to, and the true ones."""
+    found = [(f"flow of {made.label}", made.flows) for made in of.made]
+    found += [(f"motion that {made.label} attended to", made.attended) for made in of.made]
+    found += [("true flow", of.true_flows)]
+    return [(name, flows) for name, flows in found if flows is not None]
+
+
+def _full(named: Sequence[tuple[str, Flows]]) -> float:
+    """One scale for all, so that they can be held against each other."""
+    return full_length(flow for _, flows in named for flow in flows)
 
 
 def _coloured(error: NDArray[Any]) -> Pixels:
