@@ -737,7 +737,7 @@ class TestInABrowser:
             read = [Path(unquote(urlparse(url).path)) for url in page.asked if not url.startswith(static)]
             own = "index.js" if lines == 6 else "data.js"
             assert read == [file, file.parent / own]
-            assert sum(path.stat().st_size for path in read) < 150_000
+            assert sum(path.stat().st_size for path in read) < 200_000
             assert (
                 page.ask("document.querySelectorAll('table.sortable tbody tr, table.triplets tbody tr').length")
                 == lines
