@@ -38,6 +38,7 @@ from tests.browser import Browser, browser, find_browser
 from tests.stores import PROTOCOL, comparison, fingerprint, pair_record, put, put_run
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
+LONG = HOSTILE + "w" * 60  # nothing of it lets a line break
 
 
 def put_pair(
@@ -114,7 +115,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store(root / "results")
     losses = [1 / at for at in range(1, 40)]
     put_pair(store, "aaa", [*ids(30), f"{HOSTILE}/{HOSTILE}"], losses=losses, gain=-0.15)
-    put_pair(store, "bbb", ids(5), label=HOSTILE, level=HOSTILE, losses=losses, gain=0.1, title=HOSTILE, train=HOSTILE)
+    put_pair(store, "bbb", ids(5), label=LONG, level=HOSTILE, losses=losses, gain=0.1, title=HOSTILE, train=HOSTILE)
     put_pair(store, "ccc", ids(5), protocol="official-v1-fedcba")
     write_site(store, root / "out", hostile_pictures)
     return root / "out"
@@ -618,7 +619,7 @@ class TestInABrowser:
                 .find((label) => label.textContent.startsWith('Baseline')).querySelector('select');
             select.value = '=aaa'; select.dispatchEvent(new Event('change'));
         })()"""
-        assert set(cells(page, 0)) == {"aaa+hce", HOSTILE, "ccc+hce"}
+        assert set(cells(page, 0)) == {"aaa+hce", LONG, "ccc+hce"}
         page.ask(choose)
         assert set(cells(page, 0)) == {"aaa+hce", "ccc+hce"}  # the table of the other protocol is its own
 
