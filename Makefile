@@ -7,7 +7,8 @@
 # make wheels   set up, then a wheel of the core and of every distribution in the tree, into dist
 # make web      the scripts of `harness site` anew, from the packages that web/package-lock.json pins; needs npm
 # make torture  set up, then the tests of reliability at full size, into results/reliability.md
-# make bench    set up, then the harness loop against a bare torch loop, and what looking at footage takes beside decoding
+# make bench    set up, then networks (with OFFICIAL=DIR beside the code of their authors), the harness loop against a bare torch
+#               loop, and what looking at footage takes beside decoding
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -51,6 +52,7 @@ web:
 	cd web && npm ci && npm run build
 
 bench: $(READY)
+	$(BIN)/harness bench --quick $(if $(OFFICIAL),--official $(OFFICIAL))
 	$(BIN)/python tests/bench_loop.py
 	$(BIN)/python tests/measure_shots.py cost
 

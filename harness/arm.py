@@ -79,6 +79,13 @@ class Arm:
         assert isinstance(spec, BaselineSpec)
         return spec.loss == "own"
 
+    @property
+    def channels_last(self) -> bool:
+        """Whether the baseline's weights may lie so."""
+        spec = self.baseline.entry.spec
+        assert isinstance(spec, BaselineSpec)
+        return spec.channels_last
+
     def check_times(self, label: str, triplets: Iterable[Triplet]) -> None:
         """Raises HarnessError where a network for the middle frame is asked for another by a benchmark."""
         other = next((each.t for each in triplets if each.t != 0.5), None) if self.middle_only else None
@@ -111,7 +118,9 @@ class Arm:
                     )
                 torch.manual_seed(stream(seed, plugin.name))
                 plugins[plugin.name] = plugin.build(baseline.offers)
-        return Composed(baseline, plugins, middle_only=self.middle_only, inputs=self.inputs)
+        return Composed(
+            baseline, plugins, middle_only=self.middle_only, inputs=self.inputs, channels_last=self.channels_last
+        )
 
     def check(self, model: Composed, untrained: bool = False) -> None:
         """One small forward pass of a model that was built here, held against the seam's contract; an `untrained` one

@@ -20,6 +20,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pictures of a pair, which take longer than a training of four steps: for what is not about them."""
+    monkeypatch.setattr("harness.report.figures.draw_figures", lambda pair, *_: Path("undrawn"))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The top of the tree."""

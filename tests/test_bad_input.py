@@ -496,13 +496,15 @@ def test_a_pair_whose_record_is_damaged(finished: Path, train: Harness, harness:
     assert Store(finished).pair(pair.stem).runs == PairRecord.model_validate(json.loads(whole)["record"]).runs
 
 
-def test_a_control_that_holds_passes(train: Harness) -> None:
+def test_a_control_that_holds_passes(undrawn: None, train: Harness) -> None:
     outcome = train("--with", "null")
     assert outcome.code == 0, outcome.err
     assert "control of seed 0: PASS" in outcome.out
 
 
-def test_a_control_that_fails_says_where_and_ends_with_1(train: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_control_that_fails_says_where_and_ends_with_1(
+    undrawn: None, train: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong = "harness.controls.null.Null.forward"
 
     def forward(self: Null, features: Features, regions: object) -> Features:

@@ -215,11 +215,13 @@ def test_help_is_quick_and_imports_no_torch() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_goes_on_where_it_was(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_where_it_was(
+    number: signal.Signals, harness: Harness, undrawn: None, tmp_path: Path
+) -> None:
     recipe = tmp_path / "long.yaml"
     recipe.write_text("steps: 5\nbatch: 1\naugment: {crop: 32}\ntest_triplets: 1\ntest_crop: 64\n")
-    command = [sys.executable, "-c", "from harness.cli.main import main; main()", "run", "--baseline", "ifrnet-s"]
-    command += ["--recipe", str(recipe), "--results", str(tmp_path / "results")]
+    given = ("run", "--baseline", "ifrnet-s", "--recipe", str(recipe), "--results", str(tmp_path / "results"))
+    command = [sys.executable, "-c", "from harness.cli.main import main; main()", *given]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
     deadline = time.monotonic() + 120
     curves: list[Path] = []
@@ -234,6 +236,6 @@ def test_a_stopped_run_goes_on_where_it_was(number: signal.Signals, tmp_path: Pa
     assert 1 <= step < 5
     if number == signal.SIGTERM:
         return  # from there on all is as after Ctrl-C
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    code, _, err = harness(*given)  # in this process, which has all that it needs loaded
+    assert code == 0, err
     assert [row.split(",")[0] for row in curves[0].read_text().splitlines()[1:]] == list("12345")

@@ -15,12 +15,15 @@ import torch
 from torch import Tensor, nn
 
 import harness
+from harness.arm import Arm
 from harness.cli.main import main
-from harness.measure.cost import cost
+from harness.measure.cost import cost, cost_of
 from harness.measure.speed import measure
 from harness.model import Baseline, Composed, Features, Frames, MotionPrior, Prediction
 from harness.outcome.pairs import read_pair
 from harness.registry import hookspecs
+from harness.registry.catalog import catalog
+from harness.registry.options import parse_choice, parse_choices
 from harness.registry.plugins import Origin, Plugins
 from harness.report.formats import FORMATS
 from harness.report.suite_table import suite_sheet
@@ -206,6 +209,19 @@ def test_a_wrong_formula_is_named(wrong: Callable[..., Any], monkeypatch: pytest
     found = counted(lambda x: torch.ops.counted.twice(x))
     assert "the formula of counted::twice: TypeError" in found.not_counted
     assert found.macs is None
+
+
+# --- of arms
+
+
+def test_an_arm_is_counted_once_and_another_by_its_options_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Composed] = []
+    monkeypatch.setattr("harness.measure.cost._COUNTED", {})
+    monkeypatch.setattr("harness.measure.cost.cost", lambda model: made.append(model) or COST)
+    for seed, plugins in ((0, "hce,hir"), (1, "hce,hir"), (0, ""), (0, "hir"), (0, "hir:stages=L"), (2, "hir")):
+        arm = Arm.of(catalog(), parse_choice("ifrnet-s"), parse_choices(plugins))
+        assert cost_of(arm, arm.build(seed)) is COST
+    assert len(made) == 4
 
 
 # --- where it is read

@@ -31,28 +31,28 @@ from harness import (
     PluginSpec,
     Protocol,
 )
+from harness.arm import Arm
 from harness.cli.main import cli
 from harness.registry import hookspecs
 from harness.registry.catalog import catalog
+from harness.registry.options import parse_choice, parse_choices
 from harness.registry.plugins import discover
 from harness.suites.suite import suite_files
 from harness.template.distribution import KINDS
 from harness.testing.light import FACTS
 from harness.train.library import recipe_files
-from tests.pages import DOCS, NOT_RUN, RUN, blocks, pages, parsed, run_page, sections
+from tests.forks import LOADED
+from tests.pages import DOCS, NOT_RUN, RUN, answer_of_a_fork, blocks, pages, parsed, run_page, sections
 from tests.test_public_names import PUBLIC
 
 ROOT = DOCS.parent
 README = (ROOT / "README.md").read_text("utf-8")
-LOADED = (
-    *("matplotlib.pyplot", "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg", "scipy.stats"),
-    *("skimage.data", "skimage.segmentation", "torch._dynamo", "torch.utils.flop_counter", "torch._decomp"),
-    *("harness.pair.run", "harness.report.figures", "harness.statistics.estimate", "harness.testing"),
-)
-"""What most commands import: once, here, and not anew in each."""
-
 DRAWN = "tutorial/first.md"
 """The page that shows figures. On others they are not drawn, which takes longer than a training of four steps."""
+
+CHECKED = "adapters/baseline.md"
+"""The page on which another process that `harness check` asks is started anew. On others it is a fork of the first,
+without the seconds that torch takes to load."""
 
 BLOCKS = [block for page in pages() for block in blocks(page)]
 MOST_NOT_RUN = 9
@@ -79,13 +79,15 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def warm() -> None:
-    """Loaded is what most commands need, and what torch keeps of operators that it has counted: each page is read in a
-    fork of this process."""
+    """Loaded is what most commands need, and counted what arms on many pages cost: each page is read in a fork of this
+    process."""
     for module in LOADED:
         importlib.import_module(module)
-    from harness.measure.cost import cost
+    from harness.measure.cost import cost_of
 
-    cost(harness.load("ifrnet-s"))
+    for plugins in ("", "hce", "hce,hir"):
+        arm = Arm.of(catalog(), parse_choice("ifrnet-s"), parse_choices(plugins))
+        cost_of(arm, arm.build(0))
 
 
 @pytest.fixture
@@ -109,6 +111,8 @@ def reader(warm: None, tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyP
 def test_a_page_does_what_it_shows(page: Path, reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if str(page) != DRAWN:
         monkeypatch.setattr("harness.report.figures.draw_figures", lambda *_: reader)
+    if str(page) != CHECKED:
+        monkeypatch.setattr("harness.testing.common.answer", answer_of_a_fork)
     assert not (wrong := run_page(page, reader)), wrong
 
 

@@ -20,7 +20,7 @@ from tests.test_clips import scene, write
 @pytest.fixture(autouse=True)
 def _counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting takes seconds, and has its own tests."""
-    monkeypatch.setattr("harness.pair.given.cost", lambda model: COST)
+    monkeypatch.setattr("harness.pair.given.cost_of", lambda arm, model: COST)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ import yaml
 from click.testing import CliRunner, Result
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 from scipy import stats
 
@@ -33,7 +35,7 @@ from harness.report.curves import Curves, curves_of, draw_curves, figure_of, lim
 from harness.report.exhibit import THUMBNAIL, Exhibit, Place, View, crop_place, exhibits
 from harness.report.gallery import Shown, picks
 from harness.report.gallery import shown as shown_triplets
-from harness.report.gallery_page import _note, draw_gallery
+from harness.report.gallery_page import FITS, _note, draw_gallery, gallery_figure
 from harness.report.picture import styled
 from harness.results.envelope import write
 from harness.results.records import Asked, RunRecord, SetRecord
@@ -405,6 +407,51 @@ def extent(where: np.ndarray) -> tuple[int, int, int, int]:
     return int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1
 
 
+FLOW = np.ones((2, 40, 40), np.float32)
+
+
+def exhibit_by_hand(
+    errors: Sequence[float] = (1.0, 2.0),
+    flows: Sequence[np.ndarray | None] = (None, None),
+    title: str = "easy, +0.10 dB",
+    label: str = "net+more",
+    **more: Any,
+) -> Exhibit:
+    """Of frames of 120 x 160, in which all pixels have the same error."""
+    crop, frame = np.zeros((40, 40, 3), np.uint8), np.zeros((120, 160, 3), np.uint8)
+    views = tuple(
+        View(name, crop, np.full((40, 40), error, np.float32), 30.0, 20.0, flow)
+        for name, error, flow in zip(("net", label), errors, flows, strict=True)
+    )
+    return Exhibit(title, (120, 160), Place(0, 0, 40, 40), frame, (frame, frame), 2, crop, crop, views, **more)
+
+
+def page(*shown: Exhibit, draw: bool = True) -> Figure:
+    with styled():
+        figure = gallery_figure(shown)
+        if draw:
+            FigureCanvasAgg(figure).draw()
+    return figure
+
+
+def images(figure: Figure, caption: str) -> list[AxesImage]:
+    """The pictures above these words."""
+    found = []
+    for text in figure.texts:
+        if text.get_text() == caption:
+            box = text.get_window_extent()
+            middle = (box.x0 + box.x1) / 2
+            above = [axis for axis in figure.axes if axis.images and axis.bbox.x0 < middle < axis.bbox.x1]
+            found += [axis.images[0] for axis in above if 0 <= axis.bbox.y0 - box.y1 < 10]
+    return found
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> bool:
+    """Of left, bottom, right, top, by more than a pixel."""
+    apart = one[2] <= other[0] + 1 or other[2] <= one[0] + 1 or one[3] <= other[1] + 1 or other[3] <= one[1] + 1
+    return not apart
+
+
 class TestGallery:
     def test_a_run_ends_with_figures_and_draws_them_again_when_they_change(
         self, trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
@@ -514,6 +561,55 @@ class TestGallery:
         marked = np.array(extent((inside == 255).all(-1)), float)
         marked /= np.repeat(inside.shape[:2], 2)
         np.testing.assert_allclose(marked, [100 / 720, 340 / 720, 200 / 1280, 520 / 1280], atol=0.02)
+
+    def test_errors_of_both_arms_have_one_scale_and_their_difference_is_around_zero(self) -> None:
+        figure = page(exhibit_by_hand(errors=(10.0, 40.0)))
+        plain, plugged, gap = images(figure, "absolute error") + images(figure, "difference of errors")
+        assert plain.get_clim() == plugged.get_clim() == (0, 40)
+        low, high = gap.get_clim()
+        assert low == -high == -30
+        assert (gap.get_array() == 30).all()  # red: where plug-ins are farther from the truth
+        assert gap.get_cmap().name == "RdBu_r"
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_flows_of_a_triplet_have_one_scale_and_its_wheel(self, known: bool) -> None:
+        """The fastest of all is as strong as its wheel says, whoever's it is."""
+        slow, fast = (np.full((2, 40, 40), x, np.float32) * [[[1]], [[0]]] for x in (2, 8))
+        figure = page(exhibit_by_hand(flows=(slow, slow), true_flow=fast if known else None, attended=fast))
+        (wheel,) = (
+            text.get_text() for text in figure.texts if "rim" in text.get_text() and "wheel and" not in text.get_text()
+        )
+        assert "8 px" in wheel
+        drawn = images(figure, "flow to the first input")
+        drawn += images(figure, "attended flow") + (images(figure, "true flow") if known else [])
+        assert [int(np.asarray(each.get_array())[0, 0, 1]) for each in drawn] == [191, 191, *[0] * (len(drawn) - 2)]
+
+    def test_nothing_of_a_page_hides_anything(self) -> None:
+        """However long names are: texts lie on the page, and on no picture and no other text."""
+        long = {"title": "t" * 250, "label": "net+" + "more:stages=L,radius=2+" * 4}
+        bare, full = exhibit_by_hand(**long), exhibit_by_hand(flows=(FLOW, FLOW), true_flow=FLOW, attended=FLOW, **long)
+        figure = page(bare, full)
+        texts = [(text.get_text(), text.get_window_extent().extents) for text in figure.texts if text.get_text()]
+        frames = [axis.get_window_extent().extents for axis in figure.axes]
+        for at, (text, box) in enumerate(texts):
+            assert box[0] >= 0, text
+            assert box[2] <= figure.bbox.width, text
+            others = [*frames, *(other for _, other in texts[at + 1 :])]
+            assert not any(overlap(box, other) for other in others), text
+
+    def test_a_page_that_cannot_be_written_is_refused_before_networks_run(
+        self, trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("harness.report.gallery_page.FITS", 3)
+        monkeypatch.setattr("harness.report.exhibit.exhibits", lambda *_: pytest.fail("networks are built for nothing"))
+        error = gallery(trained("hce")).exception
+        assert isinstance(error, HarnessError)
+        assert str(error) == "4 triplets do not fit on a page, 3 do: give a lower --count, or a --level"
+
+    def test_as_many_as_are_said_fit_on_a_page(self) -> None:
+        tall = exhibit_by_hand(flows=(FLOW, FLOW), title="t" * 250, label="net+" + "more:stages=L,radius=2+" * 4)
+        figure = page(tall, draw=False)
+        assert figure.get_figheight() * 200 * FITS < 2**16
 
     def test_what_changed_since_is_refused(self, trained: Callable[..., Path], tmp_path: Path) -> None:
         results = tmp_path / "results"

@@ -358,6 +358,7 @@ DECIDES_NOTHING = {
     "masks.workers": "who works on what",
     "metrics.given": "holds what a metric is given",
     "model.conformance": "refuses what breaks its contract",
+    "model.official": "the code of others, beside which ours is timed",
     "model.torchvision_ops": "makes an import possible",
     "pngfile": "refuses files that are damaged",
     "registry": "what is called how; options are in each record, and what they mean in each factory's code",

@@ -31,7 +31,9 @@ STAGES = ("L", "S", "SL", "LS")
 
 @cache
 def built(baseline: str, plugins: str = "") -> Composed:
-    return Arm.of(catalog(), parse_choice(baseline), parse_choices(plugins) if plugins else []).build(0).eval()
+    return (
+        Arm.of(catalog(), parse_choice(baseline), parse_choices(plugins) if plugins else []).build(0).lay_out().eval()
+    )
 
 
 def given(side: int) -> tuple[Frames, Tensor]:

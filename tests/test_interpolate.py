@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import vfi_own
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -42,10 +45,13 @@ from harness.interpolate.writing import Output
 from harness.metrics.given import Predicted
 from harness.model import Baseline, Composed, Features, Frames, MotionPrior, Prediction
 from harness.registry.catalog import catalog
+from harness.registry.protocol import Protocol
 from harness.results.store import Store
 from harness.train.engine import Engine
 from tests.stores import COST
 from tests.test_clips import scene, write, write_exact
+from tests.test_picture import interlaced
+from tests.test_picture import made as picture
 
 Images = NDArray[np.uint8]
 CPU = torch.device("cpu")
@@ -59,11 +65,11 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARNESS_RESULTS", raising=False)
 
 
-def mean(times: str = "any", inputs: int = 2, predict: Any = mean_of_frames) -> Network:
+def mean(times: str = "any", inputs: int = 2, predict: Any = mean_of_frames, trained: str = "any") -> Network:
     """A network that is none: exact, and as fast as can be."""
     baseline = SimpleNamespace(name="mean")
     arm: Any = SimpleNamespace(baseline=baseline, middle_only=times == "middle", inputs=inputs)
-    return Network("mean", arm, predict, None, CPU, rounding=False)
+    return Network("mean", arm, predict, None, CPU, rounding=False, times=trained)
 
 
 def made(source: Path, out: Path, asked: Asked | None = None, network: Network | None = None, **how: Any) -> Footage:
@@ -150,7 +156,7 @@ def test_a_frame_is_that_of_eval_bit_for_bit(
         return run
 
     monkeypatch.setattr("harness.pair.given.predictor", watched)
-    monkeypatch.setattr("harness.pair.given.cost", lambda model: COST)
+    monkeypatch.setattr("harness.pair.given.cost_of", lambda arm, model: COST)
     data = f"clips:root={tmp_path / 'videos'},list=list.csv,half=false,gaps=1"
     command = ("eval", *weights, "--data", data, "--metrics", "psnr", "--results", tmp_path / "results")
     code, said = call(monkeypatch, capsys, *command)
@@ -170,7 +176,7 @@ def test_compare_measures_as_eval_does(
     images(tmp_path / "videos/clip", scene(1, 3, speed=1))
     images(tmp_path / "videos/other", scene(2, 3))
     (tmp_path / "videos/list.csv").write_text("level,clip,frame0,frame_gt,frame1\nonly,clip,0,1,2\n")
-    monkeypatch.setattr("harness.pair.given.cost", lambda model: COST)
+    monkeypatch.setattr("harness.pair.given.cost_of", lambda arm, model: COST)
     data = f"clips:root={tmp_path / 'videos'},list=list.csv,half=false,gaps=1"
     weights = weights_in(tmp_path)
     command = ("eval", "--baseline", "ifrnet-s", "--weights", weights, "--data", data, "--metrics", "psnr")
@@ -313,9 +319,75 @@ def test_a_slow_video_is_longer_and_has_no_sound(tmp_path: Path) -> None:
     assert at == [Fraction(i, 25) for i in range(20)]
     footage = look_through(source, "no", None)
     (note,) = plan(footage, Asked(times=4, slow=4), mean(), as_images=False).notes
-    assert note == "its sound is left out: it would be out of step"
+    assert note == "sound left out: out of step with a slower video"
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert not container.streams.audio
+
+
+def titled(path: Path, suffix: str) -> Path:
+    """The video with a subtitle and two chapters beside it."""
+    text = path.with_suffix(".srt")
+    text.write_text("1\n00:00:00,040 --> 00:00:00,120\nHello\n\n")
+    whole = path.with_name(f"titled{suffix}")
+    with av.open(str(path)) as video, av.open(str(text)) as subtitles, av.open(str(whole), "w") as container:
+        for given in (video, subtitles):
+            for stream in given.streams:
+                stream.metadata["there"] = str(container.add_stream_from_template(stream).index)
+        container.streams.subtitles[0].metadata["language"] = "fra"
+        halves = [(0, 80, "One"), (80, 160, "Two")]
+        container.set_chapters(
+            [
+                {"id": i, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": {"title": title}}
+                for i, (start, end, title) in enumerate(halves, start=1)
+            ]
+        )
+        for given in (video, subtitles):
+            for packet in given.demux():
+                if packet.dts is not None:
+                    packet.stream = container.streams[int(packet.stream.metadata["there"])]
+                    container.mux(packet)
+    return whole
+
+
+def beside(video: Path) -> tuple[list[tuple[str, bytes, Fraction, Fraction]], list[tuple[Fraction, Fraction, str]]]:
+    """Subtitles with their language, beginning and length; chapters."""
+    with av.open(str(video)) as container:
+        chapters = [
+            (each["start"] * each["time_base"], each["end"] * each["time_base"], each["metadata"]["title"])
+            for each in container.chapters()
+        ]
+        texts = [
+            (
+                packet.stream.metadata["language"],
+                bytes(packet),
+                packet.pts * packet.time_base,
+                packet.duration * packet.time_base,
+            )
+            for packet in (container.demux(subtitles=0) if container.streams.subtitles else ())
+            if packet.pts is not None
+        ]
+    return texts, chapters
+
+
+def test_subtitles_and_chapters_are_copied(tmp_path: Path) -> None:
+    source = titled(film(tmp_path / "in.mp4", scene(1, 4), sound=True), ".mkv")
+    texts, chapters = beside(source)
+    assert [text[:2] for text in texts] == [("fra", b"Hello")]
+    assert [title for *_, title in chapters] == ["One", "Two"]
+    said: list[str] = []
+    made(source, tmp_path / "out.mkv", note=said.append)
+    assert (beside(tmp_path / "out.mkv"), said) == ((texts, chapters), [])
+    assert heard(tmp_path / "out.mkv") == heard(source)
+    made(source, tmp_path / "out.mp4", note=said.append)
+    assert beside(tmp_path / "out.mp4") == ([], chapters)
+    assert said == [f"{source}: left out: subtitles (subrip), which mp4 files do not take"]
+
+
+def test_what_is_beside_pictures_is_left_out_and_said_where_it_would_not_fit(tmp_path: Path) -> None:
+    footage = look_through(titled(film(tmp_path / "in.mp4", scene(1, 4), sound=True), ".mkv"), "no", None)
+    slow, as_images = (plan(footage, Asked(slow=count), mean(), as_images=count == 1).notes for count in (2, 1))
+    assert slow == ("sound, subtitles, chapters left out: out of step with a slower video",)
+    assert as_images == ("sound, subtitles, chapters left out: images have none",)
 
 
 def test_a_rate_is_what_is_asked_for(tmp_path: Path) -> None:
@@ -455,6 +527,52 @@ def test_a_network_for_any_time_is_asked_for_each_at_once(tmp_path: Path) -> Non
     assert asked == [0.25, 0.5, 0.75]
 
 
+def test_weights_that_know_the_middle_alone_are_asked_for_no_other_frame(tmp_path: Path) -> None:
+    """Of a network for any time: at another it would make the same frame again and again."""
+    images(tmp_path / "in", scene(1, 4, speed=3))
+    asked: list[float] = []
+
+    def watched(frames: Frames, t: float, maps: Any) -> Predicted:
+        asked.append(t)
+        return mean_of_frames(frames, t, maps)
+
+    network = mean(predict=watched, trained="middle")
+    made(tmp_path / "in", tmp_path / "four", Asked(times=4), network)
+    assert asked == [0.5] * 9
+    made(tmp_path / "in", tmp_path / "same", Asked(times=4), mean("middle"))
+    np.testing.assert_array_equal(of_folder(tmp_path / "four"), of_folder(tmp_path / "same"))
+
+
+def test_times_that_weights_never_saw_are_said(tmp_path: Path) -> None:
+    footage = look_through(images(tmp_path / "in", scene(1, 4, speed=3)), "no", None)
+
+    def notes(asked: Asked, network: Network) -> tuple[str, ...]:
+        return plan(footage, asked, network, as_images=True).notes
+
+    unreachable = Asked(fps=Fraction(40))  # of 25: at 1/40 s, t is 5/8; at 2/40, 1/4; then 7/8, 1/2, 1/8
+    thirds = Asked(fps=Fraction(75))
+    for asked, trained, said in (
+        (Asked(times=4), "any", ""),
+        (Asked(times=4), "", "give --halve if it was trained at the middle alone"),
+        (Asked(times=2), "", ""),
+        (Asked(times=8), "middle", ""),
+        (unreachable, "middle", ""),
+        (thirds, "middle", "trained at the middle alone, and 6 frames are at times that halving does not reach"),
+    ):
+        found = notes(asked, mean(trained=trained))
+        assert bool(said) == len(found) == sum(said in each for each in found)
+    assert notes(Asked(times=2), mean("middle", trained="")) == ()
+
+
+def test_shipped_weights_are_known_to_know_the_middle_alone(tmp_path: Path) -> None:
+    network = Network.of(networks.Given("ifrnet-s-own"), catalog(), Store(tmp_path), Engine(CPU))
+    assert (network.arm.middle_only, network.times) == (False, "middle")
+    (tmp_path / "w").write_bytes((Path(vfi_own.__file__).parent / "ifrnet-s-own.safetensors").read_bytes())
+    for halve, times in ((False, ""), (True, "middle")):
+        given = networks.Given(str(tmp_path / "w"), "ifrnet-s", halve=halve)
+        assert Network.of(given, catalog(), Store(tmp_path), Engine(CPU)).times == times
+
+
 def test_a_network_of_four_inputs_sees_the_frames_around(tmp_path: Path) -> None:
     frames = scene(1, 4, speed=3)
     images(tmp_path / "in", frames)
@@ -512,6 +630,21 @@ def test_a_network_in_half_precision_makes_nearly_the_same(tmp_path: Path) -> No
     assert 0 < (half - full).abs().mean() < 0.01
 
 
+def test_a_network_that_cannot_be_compiled_is_refused_in_a_line() -> None:
+    def failing(*given: Any) -> Predicted:
+        raise torch._dynamo.exc.TorchDynamoException("No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE")
+
+    said = "^mean: cannot be compiled here: No working C\\+\\+ compiler found; leave out --compile$"
+    with pytest.raises(HarnessError, match=said):
+        mean(predict=failing).between(tuple(scene(1, 2)), 0.5)
+
+    def otherwise(*given: Any) -> Predicted:
+        raise RuntimeError("of another kind")
+
+    with pytest.raises(RuntimeError, match="of another kind"):
+        mean(predict=otherwise).between(tuple(scene(1, 2)), 0.5)
+
+
 class Narrow(Baseline):
     """One convolution, which autocast computes in fewer bits."""
 
@@ -537,7 +670,61 @@ def test_frames_are_float32_whatever_they_are_computed_in(precision: Any) -> Non
     assert 0 < (found - exact).abs().max() < 0.02
 
 
+class Timed(Narrow):
+    def encode(self, frames: Frames) -> Features:
+        return Features(f0=frames.img0 * 2, f1=frames.img1)
+
+    def decode(self, frames: Frames, features: Features, t: torch.Tensor, prior: MotionPrior | None) -> Prediction:
+        return Prediction(frame=(self.convolution(features.f0) * t).sigmoid())
+
+
+def test_a_compiled_network_makes_the_same_and_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both halves, whatever t and the frames. No code is generated: that takes minutes and is Inductor's matter."""
+    compiled = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        compiled.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    model, settings = Composed(Timed()), catalog().find(Protocol, "unified").spec.settings
+    pairs = [Frames(img0=torch.rand(1, 3, 10, 14), img1=torch.rand(1, 3, 10, 14)) for _ in range(2)]
+    asked = [(pair, t) for pair in pairs for t in (0.5, 0.25)]
+
+    def frames(engine: Engine) -> list[torch.Tensor]:
+        predict = predictor(networks._in_precision(model, engine), settings)
+        return [predict(pair, t, None).frame for pair, t in asked]
+
+    torch.testing.assert_close(frames(Engine(CPU)), frames(Engine(CPU, compiled=True)), rtol=0, atol=1e-6)
+    assert len(compiled) == 2
+
+
 # --- threads
+
+
+def test_a_network_waits_neither_for_reading_nor_for_writing() -> None:
+    """The next frame is read before it is asked for, and frames are handed on while one is being written."""
+    read, written, done = Event(), Event(), []
+
+    def numbers() -> Iterator[int]:
+        yield 0
+        read.set()
+        yield 1
+
+    given: Any = numbers()
+    with ahead(given):
+        assert read.wait(10)
+
+    def write_when_it_may(item: int) -> None:
+        written.wait(10)
+        done.append(item)
+
+    with Behind(write_when_it_may) as behind:
+        for item in range(AHEAD):
+            behind.put(item)
+        assert done == []
+        written.set()
+    assert done == list(range(AHEAD))
 
 
 def test_reading_ahead_is_bounded_and_ends_with_the_block() -> None:
@@ -654,6 +841,20 @@ SOURCES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "one image": (lambda folder: images(folder / "in", scene(1, 1)), "in: has one frame"),
     "no images": (lambda folder: images(folder / "in", []), "in: no frames of a video here"),
     "another size within": (other_size, "in.h264: the frame size changes within the video"),
+    "interlaced": (
+        lambda folder: interlaced(folder / "in.mp4"),
+        "in.mp4: frame 0 is interlaced; deinterlace it by --deinterlace yadif, or where",
+    ),
+    "HDR": (
+        lambda folder: picture(
+            folder / "in.mp4", scene(1, 3), "libx264", "yuv420p10le", tags={"color_trc": 16, "colorspace": 9}
+        ),
+        "in.mp4: is HDR (PQ), of which 8 bits hold little; tone-map it",
+    ),
+    "colours of a matrix that FFmpeg does not convert": (
+        lambda folder: picture(folder / "in.mp4", scene(1, 3), "libx264", "yuv444p", tags={"colorspace": 8}),
+        "in.mp4: its colour matrix (H.273: 8) cannot be converted; re-encode it as BT.709",
+    ),
     "images of 16k x 16k": (large, "000.png: is more than 67 million pixels"),
 }
 
@@ -663,7 +864,10 @@ def test_a_source_that_is_none_is_refused(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make, said = SOURCES[what]
-    assert said in refused(make(tmp_path), tmp_path / "out.mp4")(monkeypatch, capsys)
+    found = refused(make(tmp_path), tmp_path / "out.mp4")(monkeypatch, capsys)
+    assert said in found
+    assert "clips" not in found  # which is what the readers of benchmarks speak of
+    assert "data set" not in found
 
 
 @pytest.mark.parametrize(
@@ -738,9 +942,9 @@ def test_frames_that_are_too_large_at_once_are_refused_with_what_to_do(
     seen: list[int] = []
     footage = look_through(clip, "no", None, seen.append)
     with pytest.raises(HarnessError, match="give --tile"):  # before all of it is read
-        look_through(clip, "no", None, seen.append, lambda size: networks.check_size(size, networks.Given("w")))
+        look_through(clip, "no", None, seen.append, lambda size: networks.check_size(size, tile=0))
     assert seen == [1, 2, 3, 4]
-    networks.check_size(footage.size, networks.Given("w", tile=48))
+    networks.check_size(footage.size, tile=48)
 
 
 def test_frames_that_are_too_large_at_all_are_refused(
@@ -758,7 +962,7 @@ def test_sound_that_a_container_does_not_take_is_left_out_and_said(
 ) -> None:
     code, said = call(monkeypatch, capsys, "interpolate", clip, "-o", tmp_path / "out.webm")
     assert code == 0, said
-    assert "its sound (aac) does not go into webm files and is left out; .mkv takes it" in said
+    assert "in.mp4: left out: sound (aac), which webm files do not take; .mkv does" in said
     with av.open(str(tmp_path / "out.webm")) as container:
         assert not container.streams.audio
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import random
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,7 @@ from tests.stores import written
 
 ALONE = World(0, 1, torch.device("cpu"))
 STEPS = 4
+CROP = 32
 
 
 class Noise(Benchmark):
@@ -66,9 +70,9 @@ def arm(plugins: str = "", baseline: str = "ifrnet-s") -> Arm:
     return Arm.of(catalog(), parse_choice(baseline), parse_choices(plugins))
 
 
-def samples(seed: int = 0, masks: bool = False, crop: int = 64) -> Samples:
+def samples(seed: int = 0, masks: bool = False, crop: int = 64, batch: int = 2) -> Samples:
     cache = MaskCache(Halves(), "halves") if masks else None
-    return Samples({"noise": Noise()}, Order(7, 2, seed), Augment(crop=crop), cache)
+    return Samples({"noise": Noise()}, Order(7, batch, seed), Augment(crop=crop), cache)
 
 
 def seen(seed: int = 0, first: int = 0, steps: int = 7, workers: int = 0, masks: bool = False) -> list[Any]:
@@ -96,16 +100,36 @@ def trained(
         steps_done += 1
         return steps_done == stop_at
 
-    recipe = Recipe(steps=STEPS, batch=2, augment=Augment(crop=64), checkpoint_every=100, curve_every=curve_every)
+    recipe = Recipe(steps=STEPS, batch=2, augment=Augment(crop=CROP), checkpoint_every=100, curve_every=curve_every)
     training = Training(
         TrainPlan(recipe, seed, workers),
-        samples(seed, masks="hce" in plugins),
+        samples(seed, masks="hce" in plugins, crop=CROP),
         STEPS,
         stop=stop,
         notify=lambda *hook, **facts: None,
         world=ALONE,
     )
     return train(model, training, RunFolder(folder))
+
+
+@dataclass(frozen=True)
+class Straight:
+    """A training that nothing stopped: its last checkpoint and its curve."""
+
+    saved: checkpoint.Checkpoint
+    curve: list[str]
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Straight]:
+    """That of an arm, by its plug-ins; trained once, since nobody writes into its folder."""
+
+    @functools.cache
+    def once(plugins: str = "") -> Straight:
+        folder = tmp_path_factory.mktemp("straight")
+        return Straight(trained(folder, plugins), curve(folder))
+
+    return once
 
 
 def curve(folder: Path) -> list[str]:
@@ -224,11 +248,10 @@ def test_the_null_plugin_reproduces_weights_and_curve_bit_for_bit(tmp_path: Path
     assert len(curve(tmp_path / "plain")) == STEPS + 1
 
 
-def test_a_real_plugin_changes_the_curve_and_its_own_weights(tmp_path: Path) -> None:
+def test_a_real_plugin_changes_the_curve_and_its_own_weights(straight: Callable[..., Straight]) -> None:
     """Or the test before would prove nothing."""
-    saved = trained(tmp_path / "both", "hce,hir")
-    trained(tmp_path / "plain")
-    plain, both = ([row.split(",")[2] for row in curve(tmp_path / arm)] for arm in ("plain", "both"))
+    saved = straight("hce,hir").saved
+    plain, both = ([row.split(",")[2] for row in straight(plugins).curve] for plugins in ("", "hce,hir"))
     assert plain[1] == both[1]  # an untrained arm is its baseline
     assert plain[2] != both[2]
     start, end = arm("hce,hir").build(0).state_dict(), safetensors.torch.load_file(saved.weights)
@@ -237,14 +260,16 @@ def test_a_real_plugin_changes_the_curve_and_its_own_weights(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("stop_at", [1, 3])
-def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path, stop_at: int) -> None:
-    straight = trained(tmp_path / "straight", "hce,hir")
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, stop_at: int, straight: Callable[..., Straight]
+) -> None:
+    whole = straight("hce,hir")
     with pytest.raises(Interrupted, match=f"step {stop_at} of {STEPS}"):
         trained(tmp_path / "stopped", "hce,hir", stop_at=stop_at)
     resumed = trained(tmp_path / "stopped", "hce,hir")
-    assert states(resumed)[0] == states(straight)[0]
-    torch.testing.assert_close(states(resumed)[1], states(straight)[1], rtol=0, atol=0)
-    assert curve(tmp_path / "stopped") == curve(tmp_path / "straight")
+    assert states(resumed)[0] == states(whole.saved)[0]
+    torch.testing.assert_close(states(resumed)[1], states(whole.saved)[1], rtol=0, atol=0)
+    assert curve(tmp_path / "stopped") == whole.curve
 
 
 def test_losses_that_the_curve_does_not_have_yet_survive_a_stop(tmp_path: Path) -> None:
@@ -256,27 +281,29 @@ def test_losses_that_the_curve_does_not_have_yet_survive_a_stop(tmp_path: Path) 
     assert curve(tmp_path / "stopped") == curve(tmp_path / "straight")
 
 
-def test_workers_do_not_change_the_weights(tmp_path: Path) -> None:
+def test_workers_do_not_change_the_weights(tmp_path: Path, straight: Callable[..., Straight]) -> None:
     """With masks, which the workers compute and cache side by side."""
-    one, other = trained(tmp_path / "none", "hce,hir"), trained(tmp_path / "two", "hce,hir", workers=2)
-    assert states(one)[0] == states(other)[0]
-    assert curve(tmp_path / "none") == curve(tmp_path / "two")
+    one, other = straight("hce,hir"), trained(tmp_path / "two", "hce,hir", workers=2)
+    assert states(one.saved)[0] == states(other)[0]
+    assert one.curve == curve(tmp_path / "two")
 
 
-def test_curve_rows_after_the_checkpoint_are_cut_and_made_again(tmp_path: Path) -> None:
+def test_curve_rows_after_the_checkpoint_are_cut_and_made_again(
+    tmp_path: Path, straight: Callable[..., Straight]
+) -> None:
     """As a kill between a row and the next checkpoint leaves them, the last one torn."""
-    trained(tmp_path / "straight")
     with pytest.raises(Interrupted):
         trained(tmp_path / "killed", stop_at=2)
     made = tmp_path / "killed" / "curve.csv"
     lines.append(made, Point._fields, written(Point(3, 0, 0.5, 0.5, 1e-05, 0.1)))
     made.write_text(made.read_text() + "4,0,0.")
     trained(tmp_path / "killed")
-    assert curve(tmp_path / "killed") == curve(tmp_path / "straight")
+    assert curve(tmp_path / "killed") == straight().curve
 
 
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    straight = trained(tmp_path / "straight")
+def test_a_damaged_checkpoint_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, straight: Callable[..., Straight]
+) -> None:
     for stop_at in (1, 1):
         with pytest.raises(Interrupted):
             trained(tmp_path / "damaged", stop_at=stop_at)
@@ -284,14 +311,14 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, caplog: pytest.LogC
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
-    assert states(trained(tmp_path / "damaged"))[0] == states(straight)[0]
+    assert states(trained(tmp_path / "damaged"))[0] == states(straight().saved)[0]
     assert "step-00000002 is damaged" in caplog.text
-    assert curve(tmp_path / "damaged") == curve(tmp_path / "straight")
+    assert curve(tmp_path / "damaged") == straight().curve
 
 
 def test_draws_inside_a_network_depend_on_the_step_alone(tmp_path: Path) -> None:
     """Dropout in a resumed run draws what it would have drawn."""
-    recipe = Recipe(steps=STEPS, batch=2, augment=Augment(crop=64))
+    recipe = Recipe(steps=STEPS, batch=2, augment=Augment(crop=CROP))
     drawn: dict[str, list[float]] = {"straight": [], "resumed": []}
     for name, stops in (("straight", [None]), ("resumed", [2, None])):
         for stop_at in stops:
@@ -306,7 +333,7 @@ def test_draws_inside_a_network_depend_on_the_step_alone(tmp_path: Path) -> None
             count = iter(range(1, 100))
             training = Training(
                 TrainPlan(recipe, 0),
-                samples(),
+                samples(crop=CROP),
                 STEPS,
                 lambda count=count, at=stop_at: next(count) == at,
                 lambda *hook, **facts: None,
@@ -328,8 +355,8 @@ def test_a_loss_that_is_not_finite_stops_the_arm_and_keeps_the_state(
     kept = checkpoint.latest(tmp_path / "checkpoints")
     model = arm().build(0)
     training = Training(
-        TrainPlan(Recipe(steps=STEPS, batch=2, augment=Augment(crop=64)), 0),
-        samples(),
+        TrainPlan(Recipe(steps=STEPS, batch=2, augment=Augment(crop=CROP)), 0),
+        samples(crop=CROP),
         STEPS,
         lambda: False,
         lambda *hook, **facts: None,
@@ -352,19 +379,24 @@ def test_a_loss_that_is_not_finite_stops_the_arm_and_keeps_the_state(
 # -- engine ----------------------------------------------------------------------------------------------------------
 
 
-def first_steps(folder: Path, **engine: Any) -> list[float]:
-    """On small crops: a CPU's convolutions in float16 are slow."""
-    recipe = Recipe(steps=2, batch=2, augment=Augment(crop=32), **engine)
+def first_steps(folder: Path, **engine: Any) -> tuple[list[float], bytes]:
+    """Their losses, and the weights then. On one small crop a step: a CPU's convolutions in float16 are slow."""
+    recipe = Recipe(steps=2, batch=1, augment=Augment(crop=CROP), **engine)
     training = Training(
         TrainPlan(recipe, 0),
-        samples(masks=True, crop=32),
+        samples(masks=True, crop=CROP, batch=1),
         2,
         lambda: False,
         lambda *hook, **facts: None,
         ALONE,
     )
-    train(arm("hce,hir").build(0), training, RunFolder(folder))
-    return [float(row.split(",")[2]) for row in curve(folder)[1:]]
+    saved = train(arm("hce,hir").build(0), training, RunFolder(folder))
+    return [float(row.split(",")[2]) for row in curve(folder)[1:]], saved.weights.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[float], bytes]:
+    return first_steps(tmp_path_factory.mktemp("exact"))
 
 
 @pytest.mark.parametrize(
@@ -372,11 +404,11 @@ def first_steps(folder: Path, **engine: Any) -> list[float]:
     [({"channels_last": True}, 1e-5), ({"precision": "bfloat16"}, 5e-3), ({"precision": "float16"}, 1e-3)],
 )
 def test_other_arithmetic_gives_nearly_the_same_losses(
-    engine: dict[str, Any], tolerance: float, tmp_path: Path
+    engine: dict[str, Any], tolerance: float, exact: tuple[list[float], bytes], tmp_path: Path
 ) -> None:
-    exact = first_steps(tmp_path / "exact")
-    assert first_steps(tmp_path / "other", **engine) == pytest.approx(exact, rel=tolerance)
-    assert (tmp_path / "other" / "curve.csv").read_text() != (tmp_path / "exact" / "curve.csv").read_text()
+    losses, weights = first_steps(tmp_path, **engine)
+    assert losses == pytest.approx(exact[0], rel=tolerance)
+    assert weights != exact[1]
 
 
 def test_a_float16_overflow_ends_the_arm_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

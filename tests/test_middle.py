@@ -72,7 +72,7 @@ def test_other_times_are_refused_before_anything_is_done(
 
 
 def test_a_table_says_what_was_tested_at_times_that_training_never_saw(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    undrawn: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     said = {}

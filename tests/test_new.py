@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -25,24 +26,31 @@ from harness.cli.main import cli
 from harness.errors import HarnessError
 from harness.registry.specs import NAME
 from harness.template.distribution import FOLDER, KINDS, LONGEST, check_name, contents, write
+from tests.forks import Forks
 from tests.test_public_names import is_public, taken
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+UNDRAWN = """
+import harness.report.figures as figures
+figures.draw_figures = lambda pair, *_: pair.name
+from harness.cli.main import main; main()
+"""
+"""The command line, without pictures of a pair."""
+
+
 class Fresh(NamedTuple):
     """An environment with the harness and one new distribution of each kind in it: `my-baseline`, `my-plugin`, ..."""
 
-    python: Path
     work: Path
+    forks: Forks
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Runs the interpreter, in a folder that is not the repository's."""
         env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "HARNESS_"))}
         env |= {"HARNESS_CACHE": str(self.work / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
-        done = subprocess.run(
-            [str(self.python), *command], cwd=self.work, env=env, capture_output=True, text=True, timeout=300
-        )
+        done = self.forks.run(command, self.work, env)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -57,7 +65,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fresh(written: Path) -> Fresh:
+def fresh(written: Path) -> Iterator[Fresh]:
     """All five, installed as a user does, but without a network; the harness is seen through a .pth file."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(written / "venv")], check=True)
     python = written / "venv" / "bin" / "python"
@@ -68,7 +76,9 @@ def fresh(written: Path) -> Fresh:
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
     editable = [word for kind in KINDS for word in ("-e", str(written / kind))]
     subprocess.run([*pip, "--no-build-isolation", *editable], check=True, capture_output=True)
-    return Fresh(python, written)
+    forks = Forks(python, written, {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")})
+    yield Fresh(written, forks)
+    forks.close()
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +124,7 @@ def test_passes_its_own_tests(fresh: Fresh) -> None:
 def test_all_five_make_a_pair(fresh: Fresh) -> None:
     results = fresh.work / "results"
     done = fresh.run(
-        *("-c", "from harness.cli.main import main; main()", "run", "--recipe", "smoke", "--results", str(results)),
+        *("-c", UNDRAWN, "run", "--recipe", "smoke", "--results", str(results)),
         *("--baseline", "my-baseline", "--with", "hce,hir,my-plugin", "--masks", "my-mask-source"),
         *("--data", "my-benchmark", "--metrics", "psnr,my-metric"),
     )

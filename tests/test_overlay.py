@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from skimage.color import rgb2lab
 
+from harness.errors import HarnessError
 from harness.masks import Masks
 from harness.report.gallery import covered, label_colours
 from harness.report.overlay import Masked, draw_overlays, overlay_figure
@@ -55,7 +56,7 @@ def boxes(figure: Figure) -> tuple[list[Axes], list[tuple[str, np.ndarray]]]:
     return frames, [(text.get_text(), text.get_window_extent().extents) for text in figure.texts]
 
 
-@pytest.mark.parametrize("letters", [1, 12, 400])
+@pytest.mark.parametrize("letters", [1, 30, 400])
 def test_names_hide_nothing(letters: int) -> None:
     """However many and long they are: below their frames, beside each other, and on the page."""
     tags = tuple("x" * letters for _ in range(8))
@@ -87,6 +88,15 @@ def test_numbers_stand_in_their_regions() -> None:
             column, row = text.get_position()
             assert labels[int(row), int(column)] == int(text.get_text())
     assert not any(axis.texts for axis in frames[2:])
+
+
+def test_what_cannot_be_written_is_one_line() -> None:
+    of = moving(tuple("abc"))
+    with (
+        styled(),
+        pytest.raises(HarnessError, match=r"^2000 pairs of frames do not fit on a page: give --count (\d+) or"),
+    ):
+        overlay_figure([of] * 2000)
 
 
 def test_frames_of_a_page_are_as_wide_as_it_is(tmp_path: Path) -> None:

@@ -11,11 +11,16 @@ import pytest
 
 from harness.cli.main import main
 
+DRAWN = "ema"
+"""The one of which pictures are drawn: that takes as long as all else, and asks nothing of a network but frames."""
+
 
 @pytest.mark.parametrize("baseline", ["amt", "ema"])
 def test_the_pair_is_trained_and_tested(
     baseline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if baseline != DRAWN:
+        monkeypatch.setattr("harness.report.figures.draw_gallery", lambda *what: None)
     for command in (
         ["run", "--baseline", baseline, "--with", "hce,hir", "--recipe", "smoke"],
         ["table", "--format", "csv"],
@@ -34,4 +39,4 @@ def test_the_pair_is_trained_and_tested(
         plain, plugged, difference = (numbers[of, level] for of in (baseline, f"{baseline}+hce+hir", "difference"))
         assert difference == pytest.approx(plugged - plain, abs=1e-9)
     assert numbers["difference", "params (M)"] > 0
-    assert len(list(tmp_path.glob("figures/*/gallery.png"))) == 1
+    assert len(list(tmp_path.glob("figures/*/gallery.png"))) == (baseline == DRAWN)

@@ -99,6 +99,13 @@ def test_markdown(sheet: Sheet) -> None:
     assert FORMATS["markdown"]([sheet]) == (SNAPSHOTS / "layers1.markdown").read_text("utf-8")
 
 
+def test_rows_that_are_not_measured_stand_together(tmp_path: Path) -> None:
+    """A line is drawn around what has several lines, and where another baseline begins."""
+    put_layers(tmp_path, WIDEN, 0.0, 0.0, seeds=1)
+    ruled = [line.label for line in sheet_of(tmp_path).lines if line.rule]
+    assert ruled == ["RIFE + widen", "RIFE + HCE, HIR, truth", "IFRNet-S", "AMT-S", "EMA small"]
+
+
 def test_heads_say_unit_and_which_way_is_better(sheet: Sheet) -> None:
     assert sheet.columns == ("PSNR/SSIM", "inside (dB, higher is better)", RACING, FLOW, ATTENDED, "cost (T)")
     assert "Of epe less is better: there, a row that gains has a difference below 0." in sheet.legend

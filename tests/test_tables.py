@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli.table import table as table_command
-from harness.outcome.pairs import MEAN, read_pair
+from harness.outcome.pairs import MEAN, find_pair, read_pair
 from harness.report.certainty import RESOLVABLE
 from harness.report.formats import FORMATS
 from harness.report.published import tables
@@ -141,6 +141,40 @@ def test_a_step_is_timed_without_the_making_of_masks_and_shown_where_asked(tmp_p
     asked = run_table("--results", str(tmp_path), "--format", "markdown", "--speed")
     assert f"| {SPEED[0]}" in asked
     assert f"- {SPEED[0]}: median" in asked
+
+
+def test_of_a_single_epoch_in_which_masks_are_made_no_step_is_timed(tmp_path: Path) -> None:
+    name = put(tmp_path, RIFE, (25.0, 25.1))
+    store = Store(tmp_path)
+    for run, masks in zip(store.pair(name).runs, (None, {"name": "supervoxel"}), strict=True):
+        folder = store.run(run)
+        put_run(folder, run, fingerprint(masks=masks))
+        points = [Point(step, 0, 0.5, 0.5, 0.1, 2.0) for step in (1, 2)]
+        lines.write(folder.curve, Point._fields, map(written, points))
+    sheet, *_ = pair_sheets([read_pair(store, name)])
+    found = [arm for (arm, column, _) in numbers(sheet) if (column,) == SPEED]
+    assert found == ["rife"]
+
+
+def test_a_claim_is_of_psnr_and_its_p_is_never_nothing(tmp_path: Path) -> None:
+    """SSIM is not judged, so that it is not in bold; of p no more is said than its three digits hold."""
+    names = put_seeds(tmp_path, RIFE, {seed: (25.0, 26.0 + seed / 1e5) for seed in range(5)})
+    sheet, *_ = pair_sheets([read_pair(Store(tmp_path), name) for name in names])
+    (difference,) = [line for line in sheet.lines if line.label == "difference"]
+    bold = [[each for _, each in cell.pieces] for cell in difference.cells if "/" in cell.text]
+    assert bold == [[True, False]] * len(bold) != []
+    (judged,) = [note for note in sheet.notes if note.startswith("p after Holm")]
+    assert "< 0.001" in judged
+    assert "0.000" not in judged
+
+
+def test_one_pair_of_several_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = put_seeds(tmp_path, RIFE, {0: (25.0, 25.1), 1: (25.1, 25.3)})
+    chosen = find_pair(Store(tmp_path), "rife+hce+hir")
+    assert [f"any of 2 pairs; taking the one last run, {chosen} (harness list" in line for line in caplog.messages] == [
+        True
+    ]
+    assert chosen in names
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 import pytest
+
+from tests.forks import Forks
 
 TOYVFI = Path(__file__).parent / "third_party" / "toyvfi"
 RUN = ("run", "--baseline", "toy", "--with", "hce,hir", "--recipe", "toy-short", "--masks", "toy-halves")
@@ -112,25 +115,35 @@ LATE = {
 }
 
 
+MAIN = "from harness.cli.main import main; main()"
+UNDRAWN = "import harness.report.figures as figures; figures.draw_figures = lambda pair, *_: pair.name; " + MAIN
+"""The same without pictures, for what is not about them."""
+
+
 class Fresh(NamedTuple):
     """An environment with the harness and toyvfi in it."""
 
     python: Path
     work: Path
+    forks: Forks
 
     def run(self, *command: str, beside: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs the interpreter; `beside` is one more folder with distributions, `more` further environment."""
-        env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "HARNESS_"))}
-        env |= {"HARNESS_CACHE": str(self.work / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "300", **more}
-        if beside:
-            env["PYTHONPATH"] = str(beside)
-        return subprocess.run(
-            [str(self.python), *command], cwd=self.work, env=env, capture_output=True, text=True, timeout=300
-        )
+        return self.forks.run(command, self.work, self.environment(beside, **more), beside)
+
+    def start(self, *command: str, beside: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+        """The same, started anew, with nothing loaded."""
+        env, python = self.environment(beside, **more), str(self.python)
+        return subprocess.run([python, *command], cwd=self.work, env=env, capture_output=True, text=True, timeout=300)
 
     def harness(self, *arguments: str, beside: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs the command line."""
-        return self.run("-c", "from harness.cli.main import main; main()", *arguments, beside=beside, **more)
+        return self.run("-c", MAIN, *arguments, beside=beside, **more)
+
+    def environment(self, beside: Path | None = None, **more: str) -> dict[str, str]:
+        env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "HARNESS_"))}
+        env |= {"HARNESS_CACHE": str(self.work / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "300", **more}
+        return env | ({"PYTHONPATH": str(beside)} if beside else {})
 
 
 def succeeded(done: subprocess.CompletedProcess[str]) -> str:
@@ -149,7 +162,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
     """toyvfi's wheel in a new environment, which sees the harness's own packages through a .pth file."""
     work = tmp_path_factory.mktemp("fresh")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), str(TOYVFI)]
@@ -163,7 +176,9 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
     wheel = str(work / "toyvfi-1.2.3-py3-none-any.whl")
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*pip, wheel], check=True, capture_output=True)
-    return Fresh(python, work)
+    forks = Forks(python, work, {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")})
+    yield Fresh(python, work, forks)
+    forks.close()
 
 
 @pytest.fixture(scope="module")
@@ -188,9 +203,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pair(fresh: Fresh, videos: Path) -> tuple[str, Path]:
     """What a run of the toy's pair printed, and the results folder."""
     results = fresh.work / "results"
-    return succeeded(
-        fresh.harness(*RUN, *METRICS, "--data", f"clips:root={videos}", "--results", str(results))
-    ), results
+    where = ("--data", f"clips:root={videos}", "--results", str(results))
+    return succeeded(fresh.start("-c", MAIN, *RUN, *METRICS, *where)), results
 
 
 def distribution(folder: Path, name: str, source: str | None, entry: str | None = None) -> None:
@@ -218,14 +232,14 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def listed(fresh: Fresh, beside: Path) -> subprocess.CompletedProcess[str]:
     """`harness list` with every broken distribution installed."""
-    return fresh.harness("list", beside=beside)
+    return fresh.start("-c", MAIN, "list", beside=beside)
 
 
 # --- a good one
 
 
 def test_the_wheel_is_what_runs(fresh: Fresh) -> None:
-    where = succeeded(fresh.run("-c", "import toyvfi, harness; print(toyvfi.__file__, harness.__file__)")).split()
+    where = succeeded(fresh.start("-c", "import toyvfi, harness; print(toyvfi.__file__, harness.__file__)")).split()
     assert Path(where[0]).is_relative_to(fresh.work / "venv")
     assert not Path(where[1]).is_relative_to(fresh.work)
 
@@ -329,7 +343,8 @@ FOUR = ("run", "--baseline", "toy-four", "--with", "hir", "--recipe", "toy-short
 def four(fresh: Fresh, videos: Path) -> tuple[subprocess.CompletedProcess[str], Path]:
     """The pair of toy-four on the same clips, and its results folder."""
     results = fresh.work / "four"
-    done = fresh.harness(*FOUR, "--data", f"clips:root={videos},gaps=1-3", "--results", str(results))
+    where = ("--data", f"clips:root={videos},gaps=1-3", "--results", str(results))
+    done = fresh.run("-c", UNDRAWN, *FOUR, *where)
     succeeded(done)
     return done, results
 
@@ -471,7 +486,7 @@ def watched(fresh: Fresh, beside: Path, videos: Path) -> tuple[subprocess.Comple
     """The same run with every observer, and its results folder."""
     results = fresh.work / "watched"
     where = ("--data", f"clips:root={videos}", "--results", str(results))
-    done = fresh.harness(*RUN, *where, beside=beside, HARNESS_TENSORBOARD="1")
+    done = fresh.run("-c", UNDRAWN, *RUN, *where, beside=beside, HARNESS_TENSORBOARD="1")
     succeeded(done)
     return done, results
 

@@ -9,12 +9,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from harness.cli import main as command_line
 from harness.outcome.pairs import read_pair
+from harness.pair.plan import settle
 from harness.registry.catalog import catalog
 from harness.registry.plugins import discover
+from harness.report.exhibit import exhibits
+from harness.report.gallery import Flows, picks, shown
 from harness.results.rows import KEYS, SEEN, merged, read_rows, write_rows
 from harness.results.store import Store
 from tests.squares import SIDE, SIZE
@@ -45,7 +50,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for takes_long in ("draw_curves", "draw_gallery"):
             patch.setattr(f"harness.report.figures.{takes_long}", lambda *what: None)
         for room in ("run", "given"):
-            patch.setattr(f"harness.pair.{room}.cost", lambda model: COST)
+            patch.setattr(f"harness.pair.{room}.cost_of", lambda arm, model: COST)
         discover.cache_clear()
         catalog.cache_clear()
         yield folder
@@ -125,6 +130,33 @@ def test_a_pair_is_trained_and_measured_by_the_truth(trained: Path, harness: Har
     assert "of squares by the true motion" in table
     (line,) = (line for line in table.splitlines() if "near, difference" in line)
     assert line.split("│")[-2].strip() == "-"  # nothing races
+
+
+def test_flows_that_are_shown_are_those_that_were_measured(trained: Path) -> None:
+    """Of both arms, of what the plug-in attended to, and in truth: their end-point error is that of the rows."""
+    store = Store(trained)
+    pair = read_pair(store, store.pairs()[0])
+    plan = settle(pair.record.asked, catalog(), torch.device("cpu"))
+    chosen = picks(pair)
+    for of, exhibit in zip(shown(pair, plan, chosen), exhibits(pair, plan, chosen, side=20), strict=True):
+        assert of.true_flows is not None
+        rows, columns = exhibit.place.cut
+        assert exhibit.true_flow is not None
+        np.testing.assert_array_equal(exhibit.true_flow, of.true_flows[0][:, rows, columns])
+        for arm, made in zip(pair.arms, of.made, strict=True):
+            measured = arm.rows.set_index("triplet").loc[of.pick.triplet]
+            assert end_point_error(made.flows, of.true_flows) == pytest.approx(measured["epe@all"], rel=1e-5)
+        plain, plugged = of.made
+        assert plain.attended is None
+        assert plugged.attended is not None
+        assert end_point_error(plugged.attended, of.true_flows) == pytest.approx(measured["epe@attended-all"], rel=1e-5)
+        assert exhibit.attended is not None
+        np.testing.assert_array_equal(exhibit.attended, plugged.attended[0][:, rows, columns])
+
+
+def end_point_error(flows: Flows | None, truth: Flows) -> float:
+    assert flows is not None
+    return float(np.mean([np.hypot(*(flow.astype(float) - true)) for flow, true in zip(flows, truth, strict=True)]))
 
 
 def is_whole(results: Path, name: str, *of_motion: str) -> bool:

@@ -38,13 +38,13 @@ def gallery(
     results: Path,
 ) -> None:
     """Show the triplets of PAIR, e.g. ifrnet-s+hce+hir, that gain most and, as many, those that lose most: inputs,
-    truth, both arms, their errors, and masks."""
+    truth, both arms, their errors and flows, and masks."""
     from harness.outcome.pairs import find_pair, read_pair
     from harness.pair.plan import settle
     from harness.registry.catalog import catalog
     from harness.report.exhibit import exhibits
     from harness.report.gallery import picks
-    from harness.report.gallery_page import draw_gallery
+    from harness.report.gallery_page import check_count, draw_gallery
     from harness.report.picture import check_format
     from harness.results.store import Store
 
@@ -53,6 +53,7 @@ def gallery(
     path = file or store.figures(outcome.name) / "gallery.png"
     check_format(path)
     chosen = picks(outcome, count, levels)
+    check_count(len(chosen))
     known = catalog()
     warn_broken(known)
     asked = outcome.record.asked.model_copy(update={"start": ""})  # it shows what was trained, wherever that started

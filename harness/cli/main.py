@@ -20,6 +20,7 @@ import click
 from harness import __version__
 from harness.cli import completion, defaults, verbosity
 from harness.cli.audit import audit
+from harness.cli.bench import bench
 from harness.cli.check import check
 from harness.cli.common import say
 from harness.cli.compare import compare
@@ -79,7 +80,7 @@ def cli(no_defaults: bool) -> None:
 
 
 WORK = (run, runs, suite, table, rows, curves, differences, gallery, site, audit, replay)
-WITHOUT_PAIR = (evaluate, interpolate, compare, cost, data, masks, weights)
+WITHOUT_PAIR = (evaluate, interpolate, compare, cost, bench, data, masks, weights)
 for command in (*WORK, *WITHOUT_PAIR, list_all, show, config, licences, check, new):
     cli.add_command(command)
 verbosity.give(cli)

@@ -20,6 +20,7 @@ from harness.data.shots import cells_of, change, find_repeats, find_shots, thumb
 from harness.data.times import tell
 from harness.data.video import Shown, film, images, opened
 from harness.errors import HarnessError
+from harness.interpolate.copying import kinds
 from harness.interpolate.plan import moments
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ UNSTATED = Fraction(25)
 """Frames a second of what states none: folders of images, raw streams."""
 
 _WINDOW, _OVERLAP = 2048, 64  # frames in which cuts are looked for at a time; more than a cut depends on
+
+_WORDS = {
+    "deinterlace it by clips:deinterlace=yadif": "deinterlace it by --deinterlace yadif",
+    ", or state the true one by `matrix` in clips.yaml": "",
+    "of which 8 bits say little to metrics": "of which 8 bits hold little",
+    "is no frame of a data set": "is no frame of a video",
+    "copy the data set anew": "copy all of them anew",
+}
+"""What a reader of whole benchmarks says, whose words decide rows and stay; and what is said of one video."""
 
 _NEARLY = Fraction(1, 100_000)
 _MATRICES = (1, 4, 5, 6, 7, 9)  # of ITU-T H.273, those that frames are converted by
@@ -60,7 +70,7 @@ class Footage:
     end     when the last one is no longer shown
     copies  frames that show nothing new, by the rules of docs/footage.md
     cuts    frames with which a new shot begins
-    sound   whether there is any
+    beside  what it has beside pictures, as sound
     notes   what a user should know
     """
 
@@ -72,7 +82,7 @@ class Footage:
     copies: frozenset[int]
     cuts: frozenset[int]
     look: Look
-    sound: bool
+    beside: tuple[str, ...]
     notes: tuple[str, ...]
 
     def frames(self) -> Generator[NDArray[np.uint8], None, None]:
@@ -90,14 +100,14 @@ class Footage:
 @dataclass(frozen=True)
 class _Stated:
     """What the container says: seconds of a tick, frames a second, the best first, when the video ends, the look of
-    frames of a size, whether it states no times at all, and whether there is sound."""
+    frames of a size, whether it states no times at all, and what it has beside pictures."""
 
     tick: Fraction
     rates: tuple[Fraction, ...]
     until: Fraction | None
     look: Callable[[tuple[int, int]], Look]
     raw: bool
-    sound: bool = False
+    beside: tuple[str, ...] = ()
 
 
 def look_through(
@@ -149,15 +159,19 @@ def look_through(
         copies=copies,
         cuts=_cuts(thumbnails, copies),
         look=stated.look(size),
-        sound=stated.sound,
+        beside=stated.beside,
         notes=tuple(_notes(path, stamps, stated, source_fps)),
     )
 
 
 def _read(path: Path, deinterlace: str) -> Iterator[Shown]:
-    if path.is_dir():
-        return numbered.images(path, 1)
-    return images(path, 1, 0, "", deinterlace)
+    try:
+        yield from numbered.images(path, 1) if path.is_dir() else images(path, 1, 0, "", deinterlace)
+    except HarnessError as error:
+        said = str(error)
+        for of_benchmark, here in _WORDS.items():
+            said = said.replace(of_benchmark, here)
+        raise HarnessError(said) from error
 
 
 def _of_video(path: Path, source_fps: Fraction | None) -> _Stated:
@@ -173,7 +187,7 @@ def _of_video(path: Path, source_fps: Fraction | None) -> _Stated:
             stream = film(container)
             if stream is None:
                 raise HarnessError(f"{path}: no video in this file")
-            return replace(_stated(stream, path, source_fps), sound=bool(container.streams.audio))
+            return replace(_stated(stream, path, source_fps), beside=kinds(container))
     except av.FFmpegError as error:
         raise HarnessError(
             f"{path}: no video that can be read ({getattr(error, 'strerror', None) or error})"

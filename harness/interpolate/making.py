@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
+from harness.data.times import MIDDLE
 from harness.errors import HarnessError
 from harness.interpolate.footage import Footage
 from harness.interpolate.network import Between, Frame, Network
-from harness.interpolate.plan import Wanted, anchors, around, halved, multiplied, placed, regular
+from harness.interpolate.plan import Wanted, anchors, around, halved, multiplied, placed, reachable, regular
 from harness.interpolate.threads import Behind, ahead
 from harness.interpolate.writing import Output, Put, images_to, video_to
 
@@ -33,12 +34,12 @@ class Asked:
 @dataclass(frozen=True)
 class Plan:
     """All that is shown, in order; frames of the source that it is made of, and those with which a shot begins; whether
-    sound is copied; and what a user should know."""
+    what is beside its pictures is copied; and what a user should know."""
 
     wanted: tuple[Wanted, ...]
     used: tuple[int, ...]
     cuts: frozenset[int]
-    sound: bool
+    copied: bool
     notes: tuple[str, ...]
 
     @property
@@ -73,6 +74,7 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
                 f"{network.arm.baseline.name} sees four frames and makes the middle alone: there are none around what "
                 "it made itself; give --times 2"
             )
+    notes += _of_times(network, [each.t for each in wanted(used) if each.t])
     replaced = len(copies) - len(copies.intersection(used))
     if replaced:
         notes.append(
@@ -80,10 +82,29 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
         )
     if cuts:
         notes.append(f"{len(cuts)} cuts, before which the last frame is held (--cuts ignore makes frames across them)")
-    sound = footage.sound and not as_images and asked.slow == 1
-    if footage.sound and not sound:
-        notes.append(f"its sound is left out: {'images have none' if as_images else 'it would be out of step'}")
-    return Plan(wanted(used), used, cuts, sound, tuple(notes))
+    copied = not as_images and asked.slow == 1
+    if footage.beside and not copied:
+        why = "images have none" if as_images else "out of step with a slower video"
+        notes.append(f"{', '.join(footage.beside)} left out: {why}")
+    return Plan(wanted(used), used, cuts, copied, tuple(notes))
+
+
+def _of_times(network: Network, asked: Sequence[Fraction]) -> Iterator[str]:
+    """What to know of frames that are made at times at which a network may never have been trained."""
+    if network.arm.middle_only:
+        return
+    if network.times == "middle":
+        asked = [t for t in asked if not reachable(t) or (network.arm.inputs == 4 and t != MIDDLE)]
+        if asked:
+            yield (
+                f"{network.name}: trained at the middle alone, and {len(asked)} frames are at times that halving does "
+                "not reach: they look like the middle; --times 2, 4 or 8 has none"
+            )
+    elif network.times != "any" and any(t != MIDDLE for t in asked):
+        yield (
+            f"{network.name}: is asked for frames beside the middle at their own times; give --halve if it was trained "
+            "at the middle alone, as on Vimeo90K, clips or layers"
+        )
 
 
 def interpolate(
@@ -102,7 +123,7 @@ def interpolate(
     if output.as_images:
         to = images_to(output, len(plan.wanted))
     else:
-        source = footage.path if plan.sound else None
+        source = footage.path if plan.copied and footage.beside else None
         to = video_to(output, plan.wanted, footage.size, footage.look, source, note)
     with rows_of(footage) as rows, to as put, Behind[tuple[Wanted, Frame]](lambda each: put(*each)) as behind:
         for count, made in enumerate(_made(footage, plan, rows, network), start=1):

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.arm import Arm
-from harness.data.times import MIDDLE
 from harness.errors import HarnessError
 from harness.evaluate.protocol import Predict, predictor
 from harness.evaluate.runner import to_image
+from harness.interpolate.plan import reachable
 from harness.interpolate.tiles import tiled
 from harness.masks.cache import MaskCache
 from harness.masks.chosen import cache_of
@@ -37,9 +37,13 @@ MOST_AT_ONCE = 3840 * 2400
 """Pixels that a network is given at once: memory grows with them, by some 600 bytes each for IFRNet-S."""
 
 
+_COMPILERS = ("torch._dynamo", "torch._inductor")  # modules of errors that compiling alone raises
+
+
 @dataclass(frozen=True)
 class Given:
-    """What a user says of a network: words as of `harness eval`. `tile` is 0 for none."""
+    """What a user says of a network: words as of `harness eval`. `tile` is 0 for none; `halve` says that it was trained
+    at the middle alone."""
 
     weights: str
     baseline: str = ""
@@ -48,20 +52,30 @@ class Given:
     protocol: str = "unified"
     scale: float | None = None
     tile: int = 0
+    halve: bool = False
 
 
 class Network:
     """A baseline with its plug-ins and their weights, that is asked for one frame at a time.
 
     `predict` gets what `harness eval` gives it: frames (1, 3, H, W) and label maps. `rounding` is the protocol's:
-    whether a frame is rounded before it is measured.
+    whether a frame is rounded before it is measured. `times` are those at which it was trained, as of
+    `harness.WeightsSpec`: one that takes any t makes the same frame at all of them where it saw the middle alone.
     """
 
     def __init__(
-        self, name: str, arm: Arm, predict: Predict, masks: MaskCache | None, device: torch.device, rounding: bool
+        self,
+        name: str,
+        arm: Arm,
+        predict: Predict,
+        masks: MaskCache | None,
+        device: torch.device,
+        rounding: bool,
+        times: str = "",
     ) -> None:
         self.name, self.arm, self.predict, self.masks = name, arm, predict, masks
         self.device, self.rounding = device, rounding
+        self.times = "middle" if arm.middle_only else times
 
     @classmethod
     def of(cls, given: Given, known: Catalog, store: Store, engine: Engine) -> Network:
@@ -81,12 +95,14 @@ class Network:
         predict = predictor(_in_precision(model, engine), settings)
         if given.tile:
             predict = tiled(predict, given.tile)
-        return cls(f"{arm.label} ({trained.name})", arm, predict, masks, engine.device, settings.rounding)
+        times = "middle" if given.halve else trained.times
+        return cls(f"{arm.label} ({trained.name})", arm, predict, masks, engine.device, settings.rounding, times)
 
     def between(self, frames: tuple[Frame, ...], t: float) -> Tensor:
         """The frame (1, 3, H, W) at t between two frames (H, W, 3), or between the second and the third of four.
 
-        Raises HarnessError where a result is not finite, and for label maps that are not there."""
+        Raises HarnessError where a result is not finite, where it cannot be compiled, and for label maps that are not
+        there."""
         images = [to_image(frame, self.device) for frame in frames]
         middle = len(frames) // 2
         before, after = (images[0], images[-1]) if middle == 2 else (None, None)
@@ -98,6 +114,11 @@ class Network:
                 return self.predict(given, t, maps).frame
         except ValueError as error:
             raise HarnessError(f"{self.name}: {error}") from error
+        except RuntimeError as error:
+            if not type(error).__module__.startswith(_COMPILERS):
+                raise
+            why = str(error).partition("\n")[0]
+            raise HarnessError(f"{self.name}: cannot be compiled here: {why}; leave out --compile") from error
 
     def _maps(self, first: Frame, last: Frame) -> NDArray[np.uint16]:
         """Those that are kept, of frames that `harness masks build` has seen; else made, and not kept: a video has
@@ -110,8 +131,8 @@ class Network:
 
 class Between:
     """Frames between two of the source, by their moment t: `frames` are these two, or the four of a network of four
-    inputs. Those of a network for the middle alone are made of frames that were made, and rounded to 8 bits, before: as
-    the same command does that is given its own output."""
+    inputs. Those of a network that knows the middle alone are made of frames that were made, and rounded to 8 bits,
+    before: as the same command does that is given its own output; but for moments that this does not reach."""
 
     def __init__(self, network: Network, frames: Sequence[Frame]) -> None:
         self._network, self._frames = network, tuple(frames)
@@ -119,8 +140,8 @@ class Between:
         self._known: dict[Fraction, Frame] = {Fraction(0): frames[middle - 1], Fraction(1): frames[middle]}
 
     def at(self, t: Fraction) -> Frame:
-        """RGB (H, W, 3). `t` is one that `harness.interpolate.plan.reachable` says yes to where that is needed."""
-        if not self._network.arm.middle_only or (len(self._frames) == 4 and t == MIDDLE):
+        """RGB (H, W, 3). `t` is `harness.interpolate.plan.reachable` where a network takes no other."""
+        if self._network.times != "middle" or len(self._frames) == 4 or not reachable(t):
             return rounded(self._network.between(self._frames, float(t)))
         if t not in self._known:
             half = Fraction(1, t.denominator)
@@ -133,9 +154,9 @@ def rounded(frame: Tensor) -> Frame:
     return (frame[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def check_size(size: tuple[int, int], given: Given) -> None:
-    """Raises HarnessError where a frame (H, W) is too large to be made at once."""
-    pixels = min(size[0], given.tile or size[0]) * min(size[1], given.tile or size[1])
+def check_size(size: tuple[int, int], tile: int) -> None:
+    """Raises HarnessError where a frame (H, W) is too large to be made at once, or in squares of `tile` if not 0."""
+    pixels = min(size[0], tile or size[0]) * min(size[1], tile or size[1])
     if pixels > MOST_AT_ONCE:
         raise HarnessError(
             f"frames of {size[1]}x{size[0]} are too large to be made at once: give --tile 1024, which makes them "

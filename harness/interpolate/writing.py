@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.video import opened
 from harness.errors import HarnessError, suggestion
 from harness.files import disk_is_full, expanded, replacing, sync
+from harness.interpolate.copying import copied
 from harness.interpolate.footage import Look
 from harness.interpolate.plan import Wanted
 from harness.registry.options import Choice, parse_choice
 
 if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
-    from av.container import InputContainer, OutputContainer
-    from av.packet import Packet
+    from av.container import OutputContainer
     from av.video.stream import VideoStream
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -143,7 +141,7 @@ def video_to(
 ) -> Iterator[Put]:
     """A video of all that is `wanted`, of frames (H, W, 3) of that `size`, that takes its name when it is whole.
 
-    source  a video, from which sound is copied; None for none. What is left out of it is noted
+    source  a video, of which all but the pictures is copied; None for none. What is left out of it is noted
 
     Raises HarnessError where the encoder does not take frames of this size, or an option.
     """
@@ -157,17 +155,18 @@ def video_to(
         av.open(file, "w", format=output.format) as container,
     ):
         stream = _stream(container, output, wanted, size, look)
-        with _sound(source, container, output.format, note) as sound:
-            start = min([wanted[0].at, *sound.starts])
+        with copied(source, container, lambda line: note(f"{source}: {line}")) as beside:
+            start = min([wanted[0].at, *beside.starts])
             shift = start if start > 0 else Fraction(0)  # what begins before 0, as the priming of sound, may stay so
             ticks = math.lcm(*((each.at - shift).denominator for each in wanted))
             tick = Fraction(1, ticks if ticks <= _FINEST else _TICKS)
             stream.codec_context.time_base = tick
+            beside.mark(shift)
             _open(container, stream, output)
             colours = _colours(stream, look)
 
             def put(each: Wanted, frame: NDArray[np.uint8]) -> None:
-                for packet in sound.until(each.at, shift):
+                for packet in beside.until(each.at, shift):
                     container.mux(packet)
                 picture = colours(frame)
                 picture.time_base = tick
@@ -177,7 +176,7 @@ def video_to(
 
             yield put
             container.mux(stream.encode())
-            for packet in sound.until(None, shift):
+            for packet in beside.until(None, shift):
                 container.mux(packet)
         container.close()
         _still_free(path)
@@ -298,57 +297,3 @@ def _in_words(file: _Kept, path: Path) -> Iterator[None]:
         if file.error is not None:
             raise file.error from error
         raise HarnessError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-class _Sound:
-    """Packets of sound of a source, in the order of time, on their way to streams of another container."""
-
-    def __init__(self, packets: Iterator[Packet[Any]], starts: Sequence[Fraction]) -> None:
-        self._packets, self.starts = packets, starts
-        self._next: Packet[Any] | None = next(packets, None)
-
-    def until(self, moment: Fraction | None, shift: Fraction) -> Generator[Packet[Any], None, None]:
-        """Those that begin before that moment of the source; all that are left for None."""
-        while (packet := self._next) is not None:
-            at = (packet.dts or 0) * packet.time_base
-            if moment is not None and at > moment:
-                return
-            back = round(shift / packet.time_base)
-            packet.pts = None if packet.pts is None else packet.pts - back
-            packet.dts = None if packet.dts is None else packet.dts - back
-            yield packet
-            self._next = next(self._packets, None)
-
-
-@contextmanager
-def _sound(source: Path | None, container: OutputContainer, kind: str, note: Callable[[str], None]) -> Iterator[_Sound]:
-    if source is None:
-        yield _Sound(iter(()), ())
-        return
-    with opened(source) as given:
-        taken: dict[int, AudioStream] = {}
-        for stream in given.streams.audio:
-            name = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-            try:
-                taken[stream.index] = container.add_stream_from_template(stream)
-            except (ValueError, AttributeError):
-                note(f"{source}: its sound ({name}) does not go into {kind} files and is left out; .mkv takes it")
-        kinds = {stream.type for stream in given.streams} - {"audio", "video"}
-        if kinds:
-            note(f"{source}: left out: {', '.join(sorted(map(str, kinds)))}")
-        starts = [
-            stream.start_time * stream.time_base
-            for stream in given.streams.audio
-            if stream.index in taken and stream.start_time is not None and stream.time_base
-        ]
-        yield _Sound(_packets(given, taken), starts)
-
-
-def _packets(given: InputContainer, taken: Mapping[int, AudioStream]) -> Iterator[Packet[Any]]:
-    if not taken:
-        return
-    for packet in given.demux([stream for stream in given.streams.audio if stream.index in taken]):
-        if packet.dts is not None:
-            stream = taken[packet.stream.index]
-            packet.stream = stream
-            yield packet

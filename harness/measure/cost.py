@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import json
 import logging
 from collections.abc import Callable, Mapping
 from math import prod
@@ -23,8 +24,9 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from harness.arm import Arm
 from harness.model.compose import Composed
 from harness.model.contracts import Frames
 from harness.model.regions import Regions
@@ -49,6 +51,9 @@ NO_PRODUCTS = {"linalg_vector_norm", "linalg_cross", "_linalg_check_errors"}
 """Nobody in the field counts what is done value by value."""
 
 
+_COUNTED: dict[str, Cost] = {}  # by what decides it of an arm
+
+
 def cost(model: Composed, size: tuple[int, int] = SIZE) -> Cost:
     """Count for frames of `size` (H, W), padded to the network's size multiple, with one region (the dearest case)."""
     parameters = sum(p.numel() for p in model.parameters())
@@ -58,7 +63,7 @@ def cost(model: Composed, size: tuple[int, int] = SIZE) -> Cost:
         # a copy: what a network keeps of its last frames would have no values in it
         counted = copy.deepcopy(model)
         formulas = {aten.grid_sampler_2d: _sampling, **_brought()}
-        (true, thop), unseen = _flops(counted, size, (formulas, {aten.convolution: _thop_convolution}), fake)
+        true, convolutions, unseen = _flops(counted, size, formulas, fake)
     except FAULTS as error:
         return Cost(
             parameters=parameters,
@@ -75,10 +80,19 @@ def cost(model: Composed, size: tuple[int, int] = SIZE) -> Cost:
         parameters=parameters,
         parameters_plugins=of_plugins,
         macs=sum(true.values()) // 2,
-        macs_thop=sum(thop.get(layer, 0) for layer in (aten.convolution, aten.addmm, aten.mm)) // 2,
+        macs_thop=(convolutions + true.get(aten.addmm, 0) + true.get(aten.mm, 0)) // 2,
         macs_warp=sampling // 2,
         unseen=tuple(sorted(unseen)),
     )
+
+
+def cost_of(arm: Arm, model: Composed) -> Cost:
+    """The cost of `model`, which is that of `arm`. It takes seconds, and is counted once in a process: seeds, runs and
+    weights of an arm do not change it."""
+    known = json.dumps([each.record() for each in (arm.baseline, *arm.plugins)], sort_keys=True)
+    if known not in _COUNTED:
+        _COUNTED[known] = cost(model)
+    return _COUNTED[known]
 
 
 def example(model: Composed, size: tuple[int, int]) -> tuple[Frames, torch.Tensor, Regions | None]:
@@ -97,25 +111,41 @@ def example(model: Composed, size: tuple[int, int]) -> tuple[Frames, torch.Tenso
 
 
 def _flops(
-    model: Composed, size: tuple[int, int], formulas: tuple[Mapping[Any, Any], Mapping[Any, Any]], fake: FakeTensorMode
-) -> tuple[tuple[dict[Any, int], dict[Any, int]], set[str]]:
-    """Flops, twice the multiply-accumulates, by operator, with one set of formulas and with another, in one pass; and
-    the names of operators that may multiply, and have no formula in the first."""
+    model: Composed, size: tuple[int, int], formulas: Mapping[Any, Callable[..., int]], fake: FakeTensorMode
+) -> tuple[dict[Any, int], int, set[str]]:
+    """Flops, twice the multiply-accumulates, by operator; those of convolutions as thop counts them; and the names of
+    operators that may multiply, and have no formula."""
+    by_thop = 0
+
+    def convolution(
+        x: Size,
+        weight: Size,
+        bias: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        transposed: bool,
+        *_: Any,
+        out_shape: Size,
+    ) -> int:
+        nonlocal by_thop
+        # over the output, from shapes; weights are (out, in, ..), or (in, out, ..)
+        by_thop += 2 * prod(out_shape) * (weight[0] if transposed else weight[1]) * prod(weight[2:])
+        return conv_flop_count(list(x), list(weight), list(out_shape), transposed)
+
     frames, t, regions = example(model, size)
-    counter, other = (FlopCounterMode(display=False, custom_mapping=dict(each)) for each in formulas)
+    counter = FlopCounterMode(display=False, custom_mapping={**formulas, torch.ops.aten.convolution: convolution})
     with (
         # as matrix products: the counter does not know the fused kernel that a CPU would run
         sdpa_kernel(SDPBackend.MATH),
         fake,
         _Seen() as seen,
-        other,
         counter,
         torch.no_grad(),
     ):
         model(frames.changed(fake.from_tensor), fake.from_tensor(t), regions)
     unknown = {name for packet, name in seen.operators.items() if packet not in counter.flop_registry}
-    one, two = (dict(each.get_flop_counts()["Global"]) for each in (counter, other))
-    return (one, two), {name for name in unknown if _multiplies(name)}
+    return dict(counter.get_flop_counts()["Global"]), by_thop, {name for name in unknown if _multiplies(name)}
 
 
 def _forget(fake: FakeTensorMode) -> None:
@@ -186,21 +216,6 @@ def _reason(error: BaseException) -> str:
     if ".numpy()" in str(error):
         return "its code leaves torch by .numpy(), where nothing is counted"
     return in_one_line(error)
-
-
-def _thop_convolution(
-    x: Size,
-    weight: Size,
-    bias: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    transposed: bool,
-    *_: Any,
-    out_shape: Size,
-) -> int:
-    """Flops of a (transposed) convolution over its output, from shapes; weights are (out, in, ..), or (in, out, ..)."""
-    return 2 * prod(out_shape) * (weight[0] if transposed else weight[1]) * prod(weight[2:])
 
 
 def _sampling(*_: Any, out_shape: Size) -> int:

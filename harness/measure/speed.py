@@ -6,6 +6,7 @@ import platform
 import statistics
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.measure.cost import example
-from harness.model import Composed, Frames, Regions
+from harness.model import Composed
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def measure(model: Composed, size: tuple[int, int], runs: int) -> Speed:
             _wait(device)
             if run >= 2:
                 times.append((time.perf_counter() - started) * 1e3)
-        peak = _peak(model, inputs, device)
+        held = sum(p.nbytes for p in model.parameters()) + inputs[0].img0.nbytes
+        peak = held + most_held(lambda: model(*inputs), device)
     quarters = statistics.quantiles(times, n=4) if len(times) > 1 else [times[0]] * 3
     return Speed(statistics.median(times), quarters[2] - quarters[0], peak, device_name(device))
 
@@ -60,17 +62,17 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _peak(model: Composed, inputs: tuple[Frames, torch.Tensor, Regions | None], device: torch.device) -> int:
+def most_held(call: Callable[[], object], device: torch.device) -> int:
+    """Most bytes that tensors which `call` makes hold at once."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        model(*inputs)
-        peak: int = torch.cuda.max_memory_allocated(device)
-        return peak
-    held = sum(p.nbytes for p in model.parameters()) + inputs[0].img0.nbytes
+        before = torch.cuda.memory_allocated(device)
+        call()
+        return torch.cuda.max_memory_allocated(device) - before
     live = _Live()
     with live:
-        model(*inputs)
-    return held + live.peak
+        call()
+    return live.peak
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,6 +9,8 @@ from torch import Tensor
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 UNIFORM_WINDOW = 7
+BAND = 32
+"""Rows that are looked at together on a CPU, so that what is made of them stays in its cache."""
 
 
 class SSIM:
@@ -66,30 +66,43 @@ def ssim_uniform(frame: Tensor, truth: Tensor) -> Tensor:
 
 
 def _gaussian_ssim(frame: Tensor, truth: Tensor, across_colours: bool) -> Tensor:
-    x, y = frame.double(), truth.double()
-    products = torch.cat([x, y, x * x, y * y, x * y])
-    mean_x, mean_y, xx, yy, xy = _blur(products, across_colours).chunk(5)
-    var_x, var_y, cov = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
-    score = ((2 * mean_x * mean_y + C1) * (2 * cov + C2)) / ((mean_x**2 + mean_y**2 + C1) * (var_x + var_y + C2))
-    return score.mean((1, 2, 3))
+    x, y = (F.pad(image.double(), (WINDOW // 2,) * 4, mode="replicate") for image in (frame, truth))
+    window = _gaussian(min(WINDOW, *frame.shape[-2:]))
+    rows = x.shape[2] - len(window) + 1
+    band = BAND if frame.device.type == "cpu" else rows
+    mixed = _across(frame.shape[1], window).to(x.device) if across_colours else None
+    parts = (slice(top, top + band + len(window) - 1) for top in range(0, rows, band))
+    scores = [_scores(x[:, :, part], y[:, :, part], window, mixed) for part in parts]
+    return torch.cat(scores, 2).mean((1, 2, 3))
 
 
-def _blur(x: Tensor, across_colours: bool) -> Tensor:
-    """The Gaussian, one axis at a time. Along colour, 3 planes padded to 13, it is a small matrix."""
-    height, width = x.shape[-2:]
-    side = min(WINDOW, height, width)
-    window = _gaussian(side).to(x)
-    if across_colours:
-        planes = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)[None]
-        padded = F.pad(planes, (WINDOW // 2,) * 2, mode="replicate")[0]
-        x = torch.einsum("kc,bkhw->bchw", padded.unfold(1, side, 1) @ window, x)
-    x = F.pad(x, (WINDOW // 2,) * 4, mode="replicate")
+def _scores(x: Tensor, y: Tensor, window: Tensor, mixed: Tensor | None) -> Tensor:
+    """The map of a part of both frames, padded: (B, K, h, w) to what whole windows there are."""
+    mean_x, mean_y, xx, yy, xy = _blur(torch.cat([x, y, x * x, y * y, x * y]), window, mixed).chunk(5)
+    product, square_x, square_y = mean_x * mean_y, mean_x**2, mean_y**2
+    likeness = (2 * product + C1) * (2 * (xy - product) + C2)
+    return likeness / ((square_x + square_y + C1) * (xx - square_x + yy - square_y + C2))
+
+
+def _blur(x: Tensor, window: Tensor, mixed: Tensor | None) -> Tensor:
+    """The Gaussian, one axis at a time; along colour where that is `mixed`."""
+    if mixed is not None:
+        x = torch.einsum("kc,bkhw->bchw", mixed, x)
     for axis in (2, 3):
-        length = x.shape[axis] - side + 1
-        # a sum of shifted slices: in float64 three times as fast as a depthwise convolution
-        shifted = (x.narrow(axis, at, length) * weight for at, weight in enumerate(window.tolist()))
-        x = functools.reduce(Tensor.add_, shifted)
+        length = x.shape[axis] - len(window) + 1
+        first, *others = window.tolist()
+        # a sum of shifted slices: in float64 several times as fast as a depthwise convolution
+        total = x.narrow(axis, 0, length) * first
+        for at, weight in enumerate(others, start=1):
+            total.add_(x.narrow(axis, at, length), alpha=weight)
+        x = total
     return x
+
+
+def _across(colours: int, window: Tensor) -> Tensor:
+    """(K, K'): what the window makes of the planes, padded by replication, as a small matrix."""
+    planes = F.pad(torch.eye(colours, dtype=window.dtype)[None], (WINDOW // 2,) * 2, mode="replicate")[0]
+    return planes.unfold(1, len(window), 1) @ window
 
 
 def _gaussian(side: int) -> Tensor:

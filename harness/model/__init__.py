@@ -15,6 +15,7 @@ from harness.model.contracts import (
 )
 from harness.model.correlation import Correlation, local_correlation
 from harness.model.flows import backward_flows, forward_flows
+from harness.model.official import Official, importing
 from harness.model.regions import Regions, pool_and_copy, region_attention
 from harness.model.splatting import splat
 from harness.model.torchvision_ops import import_torchvision
@@ -29,6 +30,7 @@ __all__ = [
     "Frames",
     "MotionPlugin",
     "MotionPrior",
+    "Official",
     "Prediction",
     "PyramidEncoder",
     "Regions",
@@ -38,6 +40,7 @@ __all__ = [
     "decoder_body",
     "forward_flows",
     "import_torchvision",
+    "importing",
     "local_correlation",
     "pixel_grid",
     "pool_and_copy",

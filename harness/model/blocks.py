@@ -16,7 +16,7 @@ class ResBlock(nn.Module):
 
     def __init__(self, channels: int, side: int) -> None:
         super().__init__()
-        self.keep = channels - side
+        self.parts = (channels - side, side)  # by split: on the way back each slice would cost a plane of zeros
         self.conv1 = conv_prelu(channels, channels)
         self.conv2 = conv_prelu(side, side)
         self.conv3 = conv_prelu(channels, channels)
@@ -25,10 +25,9 @@ class ResBlock(nn.Module):
         self.prelu = nn.PReLU(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.conv1(x)
-        out = torch.cat([out[:, : self.keep], self.conv2(out[:, self.keep :])], 1)
-        out = self.conv3(out)
-        out = torch.cat([out[:, : self.keep], self.conv4(out[:, self.keep :])], 1)
+        kept, side = self.conv1(x).split(self.parts, 1)
+        kept, side = self.conv3(torch.cat([kept, self.conv2(side)], 1)).split(self.parts, 1)
+        out = torch.cat([kept, self.conv4(side)], 1)
         refined: Tensor = self.prelu(x + self.conv5(out))
         return refined
 

@@ -138,11 +138,11 @@ class ArmOutcome:
     @property
     def seconds_per_step(self) -> float | None:
         """Median over the curve; of an arm that trains with masks over what follows the first epoch, in which they are
-        made, if anything does."""
+        made: None where nothing does."""
         points = self.run.points() if self.run else []
         masks = self.run.record().fingerprint.masks if self.run and self.run.started else None
         if masks is not None and masks.get("name") != TRUTH:
-            points = [point for point in points if point.epoch > 0] or points
+            points = [point for point in points if point.epoch > 0]
         return median(point.seconds for point in points) if points else None
 
 
@@ -200,7 +200,8 @@ def find_pair(store: Store, name: str) -> str:
     pairs = store.pairs()
     matching = [pair for pair in pairs if name in (pair, slug_of(pair))]
     if len(matching) > 1:
-        log.warning("%s is any of %s; taking the one last run", name, ", ".join(matching))
+        said = "%s is any of %d pairs; taking the one last run, %s (harness list shows all)"
+        log.warning(said, name, len(matching), matching[-1])
     if matching:
         return matching[-1]
     named = called(name, pairs) or [

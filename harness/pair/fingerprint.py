@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import platform
@@ -63,8 +64,9 @@ def environment(device: torch.device) -> dict[str, Any]:
     }
 
 
-def installation() -> dict[str, Any]:
-    """For env.json: enough to build the environment again."""
+@functools.cache
+def installation() -> Mapping[str, Any]:
+    """For env.json: enough to build the environment again. Read once, since it takes a quarter of a second."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -13,7 +13,7 @@ from harness.arm import Arm
 from harness.errors import HarnessError
 from harness.evaluate.protocol import predictor
 from harness.masks.chosen import record_of
-from harness.measure.cost import cost
+from harness.measure.cost import cost_of
 from harness.pair.fingerprint import environment, short
 from harness.pair.seen import warn_of_seen
 from harness.pair.session import Session
@@ -112,7 +112,7 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
         **tests.record(),
         weights=sha,
         settings=settings,
-        cost=cost(model),
+        cost=cost_of(arm, model),
     )
     tested = {"tests": [each.content for each in tests.sets], "protocol": record.protocol}
     name = f"{arm.slug}.{sha}.{short(settings)}-{short(tested)}"

@@ -25,7 +25,7 @@ from harness.evaluate.protocol import predictor
 from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.masks.chosen import cache_of
-from harness.measure.cost import SIZE, cost
+from harness.measure.cost import SIZE, cost_of
 from harness.model import Composed
 from harness.outcome.verdict import judge
 from harness.pair.comparison import comparison_of
@@ -221,7 +221,7 @@ def _run_arm(arm: Arm, plan: Plan, shared: Shared, run: RunFolder, session: Sess
     model = arm.build(plan.training.seed)
     load_weights(model, last.weights, arm.label)
     masks = shared.test_masks if arm.needs_masks else None
-    _evaluate(model.to(plan.device), last, shared.tests, masks, run, session)
+    _evaluate(arm, model.to(plan.device), last, shared.tests, masks, run, session)
 
 
 def _train(arm: Arm, plan: Plan, shared: Shared, run: RunFolder, session: Session) -> checkpoint.Checkpoint:
@@ -236,6 +236,7 @@ def _train(arm: Arm, plan: Plan, shared: Shared, run: RunFolder, session: Sessio
 
 
 def _evaluate(
+    arm: Arm,
     model: Composed,
     last: checkpoint.Checkpoint,
     tests: Tests,
@@ -258,7 +259,7 @@ def _evaluate(
             baseline_sha256=state_hash(model.baseline.state_dict()),
             tensors=tensors,
             cost_size=SIZE,
-            cost=cost(model),
+            cost=cost_of(arm, model),
         )
         run.set_measured(known)
     run.set_status(Status(state="evaluated", step=last.step, steps=last.step))

@@ -27,13 +27,15 @@ from harness.weights.read import load_weights
 @dataclass(frozen=True)
 class Trained:
     """A file of trained weights: what tables call it, the run that it comes from, where it was named as one, which set
-    of weights in it is meant, where that was said, and what an entry of `harness weights` was trained on."""
+    of weights in it is meant, where that was said, and what an entry of `harness weights` says of its training: data,
+    and times."""
 
     name: str
     file: Path
     run: RunFolder | None = None
     key: str = ""
     trained_on: tuple[str, ...] = ()
+    times: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,10 @@ def find_trained(word: str, known: Catalog, store: Store) -> Trained:
     if word in runs:
         return _of_run(runs[word])
     if word in entries:
-        return Trained(word, _published(entries[word]), trained_on=entries[word].trained_on)
+        return _of_entry(word, entries[word])
     entry, _, key = word.rpartition(":")
     if entry in entries and key:
-        return Trained(word, _published(entries[entry]), key=key, trained_on=entries[entry].trained_on)
+        return _of_entry(word, entries[entry], key)
     if os.path.exists(path := expanded(word)):  # noqa: PTH110 - of any word, with a NUL in it too, it says no
         hint = f": {path.name}" if path.name in runs else ""
         raise HarnessError(f"{word}: is no file; give a file of weights, or a run by its name{hint}")
@@ -100,6 +102,10 @@ def state_hash(state: Mapping[str, torch.Tensor]) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _of_entry(word: str, spec: WeightsSpec, key: str = "") -> Trained:
+    return Trained(word, _published(spec), None, key, spec.trained_on, spec.times)
 
 
 def _of_run(run: RunFolder) -> Trained:

@@ -71,12 +71,22 @@ class BaselineSpec(Spec):
 
     `recipe` is the name of the one that both arms are trained by where the user names none with `--recipe`: of this
     distribution (`harness_recipes`) or of the harness. A suite states its own. Empty: the one that everybody gets.
+
+    `channels_last` of a network whose weights may lie so (torch.channels_last), which is faster on a CPU: it uses no
+    `view` where that needs the usual order. There the harness lays them so, in both arms, in training and in tests.
+
+    `official` is a function "module:name", `(checkout: Path, **preset) -> harness.model.Official`: the network in the
+    code of its authors, beside which `harness bench` runs this one; `checkout` is the folder of their repository, which
+    has the name `repository`.
     """
 
     times: Literal["middle", "any"] = field(default="middle", kw_only=True)
     inputs: Literal[2, 4] = field(default=2, kw_only=True)
     loss: Literal["recipe", "own"] = field(default="recipe", kw_only=True)
     recipe: str = field(default="", kw_only=True)
+    channels_last: bool = field(default=False, kw_only=True)
+    official: str = field(default="", kw_only=True)
+    repository: str = field(default="", kw_only=True)
 
     kind = "baseline"
 
@@ -149,6 +159,7 @@ class WeightsSpec(Named):
     package  an installed Python package that may hold it, by the name that is imported
     size     in bytes, 0 where unknown; sha256 of the file, "" where unknown
     trained_on  the data, where it is known, as benchmarks with their split: "clips:train"
+    times    those that it was trained at, where they are known: "middle" of triplets at t = 1/2 alone, or "any"
     """
 
     file: str
@@ -160,6 +171,7 @@ class WeightsSpec(Named):
     size: int = 0
     sha256: str = ""
     trained_on: tuple[str, ...] = ()
+    times: Literal["", "middle", "any"] = ""
 
     kind = "weights"
 

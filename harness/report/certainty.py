@@ -117,4 +117,8 @@ def _judged(pairs: Sequence[PairOutcome], sure: Mapping[Column, Certainty]) -> l
 
 def _checked(found: Certainty) -> str:
     wilcoxon = found.estimate.wilcoxon
-    return f"{found.adjusted:.3f} / {wilcoxon:.3f}" if wilcoxon is not None else f"{found.adjusted:.3f} / -"
+    return f"{_probability(found.adjusted or 0.0)} / {'-' if wilcoxon is None else _probability(wilcoxon)}"
+
+
+def _probability(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.errors import HarnessError
 from harness.printable import printable
 from harness.report.exhibit import Exhibit
 from harness.report.flow_picture import draw_flow, full_length, wheel
@@ -20,30 +21,45 @@ from harness.report.picture import GAP, LINE, MARGIN, PAGE, SMALL, Page, bare, s
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 # all in inches
 OVERVIEW, CROP = 2.0, 1.2
-TITLE = 0.22
+TITLE = 0.16  # a line
 KEY = 0.42  # a colour bar with its words
-WRAPPED = 26  # characters of that size across a crop
+WRAPPED = 26  # characters of small text across a crop
+FITS = 50  # triplets: what draws them takes no picture that is 65,536 pixels high
+
+
+def check_count(count: int) -> None:
+    """Raises HarnessError for more triplets than fit on a page: networks are not to run for a picture that cannot be
+    written."""
+    if count > FITS:
+        raise HarnessError(f"{count} triplets do not fit on a page, {FITS} do: give a lower --count, or a --level")
 
 
 def draw_gallery(shown: Sequence[Exhibit], path: Path) -> Path:
     """Write the picture, in the format that the file's name ends in. Raises HarnessError for one that is unknown."""
+    with styled():
+        return save(gallery_figure(shown), path, dpi=200)
+
+
+def gallery_figure(shown: Sequence[Exhibit]) -> Figure:
+    """The picture, to be made and written where matplotlib is `styled`. Raises HarnessError as `check_count`."""
     from matplotlib.figure import Figure
 
-    heights = [_height(exhibit) for exhibit in shown]
-    note = textwrap.wrap(printable(_note(shown)), 150)
+    check_count(len(shown))
+    heights = [_tops(exhibit)[-1] + GAP for exhibit in shown]
+    note = textwrap.wrap(printable(_note(shown)), 128)
     total = sum(heights) + LINE * len(note) + 2 * MARGIN
-    with styled():
-        page = Page(Figure(figsize=(PAGE, total)), total)
-        page.text(MARGIN, MARGIN, "\n".join(note))
-        top = MARGIN + LINE * len(note)
-        for exhibit, height in zip(shown, heights, strict=True):
-            _draw(page, exhibit, top)
-            top += height
-        return save(page.figure, path, dpi=200)
+    page = Page(Figure(figsize=(PAGE, total)), total)
+    page.text(MARGIN, MARGIN, "\n".join(note))
+    top = MARGIN + LINE * len(note)
+    for exhibit, height in zip(shown, heights, strict=True):
+        _draw(page, exhibit, top)
+        top += height
+    return page.figure
 
 
 def _note(shown: Sequence[Exhibit]) -> str:
@@ -66,6 +82,12 @@ def _note(shown: Sequence[Exhibit]) -> str:
     return note
 
 
+def _title(exhibit: Exhibit) -> list[str]:
+    gain = exhibit.crop_gain
+    of_crop = "" if gain is None else f"; in the crop {gain:+z.2f} dB"
+    return textwrap.wrap(f"{printable(exhibit.title)}{of_crop}", 105)
+
+
 def _captions(exhibit: Exhibit) -> list[str]:
     return [f"{wrapped(view.label, WRAPPED)}\n{view.psnr:.2f} | {view.crop_psnr:.2f} dB" for view in exhibit.views]
 
@@ -76,17 +98,13 @@ def _tops(exhibit: Exhibit) -> list[float]:
     rows = [CROP + captions + GAP, CROP + LINE + 2 * GAP]
     if exhibit.flows or exhibit.masks:
         rows.append(CROP + LINE + 2 * GAP)
-    return [TITLE + sum(rows[:at]) for at in range(len(rows) + 1)]
-
-
-def _height(exhibit: Exhibit) -> float:
-    return _tops(exhibit)[-1] + GAP
+    title = GAP + TITLE * len(_title(exhibit))
+    return [title + sum(rows[:at]) for at in range(len(rows) + 1)]
 
 
 def _draw(page: Page, exhibit: Exhibit, top: float) -> None:
-    gain = exhibit.crop_gain
-    of_crop = "" if gain is None else f"; in the crop {gain:+z.2f} dB"
-    page.text(MARGIN, top + GAP, f"{printable(exhibit.title)}{of_crop}", size=8)
+    for at, line in enumerate(_title(exhibit)):
+        page.text(MARGIN, top + GAP + at * TITLE, line, size=8)
     tops = [top + each for each in _tops(exhibit)]
     columns = [MARGIN + OVERVIEW + GAP + at * (CROP + GAP) for at in range(2 + len(exhibit.views))]
     _overviews(page, exhibit, tops)
@@ -163,7 +181,7 @@ def _overviews(page: Page, exhibit: Exhibit, tops: Sequence[float]) -> None:
         first, last = exhibit.masks
         whole += [
             (first, f"masks of the first frame: {regions}"),
-            (last, "masks of the last frame, in the same colours"),
+            (last, "masks of the last frame, same colours"),
         ]
         height = CROP
     for top, (image, caption) in zip(tops, whole, strict=False):

@@ -39,6 +39,7 @@ OPENING = r"""\begin{table}
   \centering
   \footnotesize
   \setlength{\tabcolsep}{3pt}
+  \setlength{\belowcaptionskip}{4pt}
 """
 
 FITTED = r"\resizebox{\ifdim\width>\columnwidth\columnwidth\else\width\fi}{!}{%"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import HarnessError
 from harness.files import write_bytes
 from harness.masks import Masks
 from harness.printable import printable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+DPI = 200
+HIGHEST = 65_000 / DPI  # inches: what draws it takes no picture of 65,536 pixels
 # all in inches
 FRAME = (PAGE - 2 * MARGIN - GAP) / 2
 PATCH = 0.14  # of a colour in a legend, with its gap
@@ -40,20 +43,24 @@ class Masked:
 
 def draw_overlays(shown: Sequence[Masked], path: Path) -> Path:
     """Write the picture, a PNG: a row a pair, both frames side by side. Labels that have names have their numbers in
-    the frames, and what these mean stands below, where nothing is hidden."""
+    the frames, and what these mean stands below, where nothing is hidden. Raises HarnessError as `overlay_figure`."""
     content = io.BytesIO()
     with styled():
-        overlay_figure(shown).savefig(content, format="png", dpi=200)
+        overlay_figure(shown).savefig(content, format="png", dpi=DPI)
     write_bytes(path, content.getvalue())
     return path
 
 
 def overlay_figure(shown: Sequence[Masked]) -> Figure:
-    """The picture, to be made and written where matplotlib is `styled`."""
+    """The picture, to be made and written where matplotlib is `styled`. Raises HarnessError for one too high to be
+    written."""
     from matplotlib.figure import Figure
 
     heights = [_height(each) for each in shown]
     total = sum(heights) + MARGIN
+    if total > HIGHEST:
+        fit = int(HIGHEST / max(heights))
+        raise HarnessError(f"{len(shown)} pairs of frames do not fit on a page: give --count {fit} or less")
     page = Page(Figure(figsize=(PAGE, total)), total)
     top = MARGIN
     for each, height in zip(shown, heights, strict=True):

@@ -85,7 +85,9 @@ def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> list[Line]:
 
     label = row.label
     first = row == suite.rows[0]
-    rule = bool(of.references) if first else not row.against or bool(of.measured)
+    # a line above each row that is several lines, and below it
+    beside = (label, suite.rows[suite.rows.index(row) - 1].label)
+    rule = bool(of.references) if first else not row.against or any(each in of.measured for each in beside)
     published, measured = of.published.get(label), of.measured.get(label)
     if published:
         add(label, "published", _scores(suite, published, _best(suite, row, of.published)), rule)

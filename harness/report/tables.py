@@ -35,7 +35,7 @@ from harness.report.notes import (
     unmatched_notes,
     untrained_notes,
 )
-from harness.report.sheet import Cell, Line, Sheet, blank, scores
+from harness.report.sheet import Cell, Line, ScoreCell, Sheet, blank, scores
 from harness.results.records import PairRecord
 from harness.results.store import Store
 
@@ -45,7 +45,7 @@ OF_SETS = "One value for all triplets of a level together: it has no interval."
 COSTS = ("params (M)", "MACs (G)", "thop (G)", "s/step")
 SPEED = COSTS[-1:]
 COUNTED = "MACs of one 1280x720 pair; thop: transposed convolutions counted over their output, as in the paper."
-TIMED = f"{SPEED[0]}: median; of an arm with masks after the first epoch, in which they are made, if there are more."
+TIMED = f"{SPEED[0]}: median; of an arm with masks after the first epoch, in which they are made: of a single one none."
 PARTS = f"Mean over images that have such pixels; by pixels of true motion between the inputs: {MOVING}."
 
 
@@ -125,7 +125,8 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     sure = certainty(estimates(pairs)) if gained else {}
     if gained:
         cells = [_pair_of(gained.get(at, {}), ssim, "+") or Cell() for at in columns]
-        cells = [replace(cell, best=at in sure and sure[at].claimed) for at, cell in zip(columns, cells, strict=True)]
+        claimed = [at in sure and sure[at].claimed for at in columns]
+        cells = [_psnr_in_bold(cell) if bold else cell for cell, bold in zip(cells, claimed, strict=True)]
         lines.append(Line("difference", (*cells, *_cost_difference(*pair.arms)), rule=True))
         lines += _difference_without_static(pairs)
     lines += uncertainty_lines(sure, columns, len(COSTS))
@@ -186,6 +187,11 @@ def _costs(arm: ArmOutcome) -> list[Cell]:
 def _pair_of(means: Mapping[str, float], ssim: str, sign: str = "") -> Cell | None:
     """PSNR and SSIM where both have a mean."""
     return scores(means["psnr"], means[ssim], sign) if "psnr" in means and ssim in means else None
+
+
+def _psnr_in_bold(cell: Cell) -> Cell:
+    """What is claimed of a difference, of which SSIM is not judged."""
+    return ScoreCell(cell.text, cell.values, bold=(True, False)) if cell.values else cell
 
 
 def _gaps(of_seeds: Sequence[ArmOutcome]) -> Gaps:

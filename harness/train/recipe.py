@@ -35,7 +35,7 @@ class Recipe(BaseModel):
     weight_decay   of AdamW
     augment        what may happen to a sample
     precision      of autocast; weights, the loss and the optimiser stay float32
-    channels_last  how images lie in memory; faster on some GPUs
+    channels_last  how images lie in memory; faster on some GPUs; on a CPU networks for which it pays have it anyway
     compile        whether encoder and decoder go through torch.compile
     deterministic  on CUDA: only operations that give the same bits each time; slower. A CPU does so anyway
     freeze         `baseline`: held as it started, in both arms alike, for `freeze_steps` steps; for good without them

@@ -49,7 +49,7 @@ def _import_everything() -> None:
     model = Arm.of(catalog(), parse_choice("toy")).build(0)
     torch.optim.AdamW(model.parameters(), fused=True)  # imports as much again
     versions, macs = installation(), cost(model)
-    mock.patch.multiple(pair, installation=lambda: versions, cost=lambda model: macs).start()
+    mock.patch.multiple(pair, installation=lambda: versions, cost_of=lambda arm, model: macs).start()
     # pictures are made anew from the numbers at any time: only the numbers are at stake
     mock.patch.multiple(figures, draw_figures=lambda pair, *rest: Path(pair.name)).start()
     mock.patch.multiple(tables, pair_sheets=lambda pair, *rest: []).start()

@@ -29,6 +29,7 @@ def _spec(baseline: str) -> WeightsSpec:
         size=size,
         sha256=sha256,
         trained_on=("layers:train", "clips:train"),
+        times="middle",
     )
 
 

@@ -21,7 +21,8 @@ class InitDecoder(nn.Module):
     def forward(self, f0: Tensor, f1: Tensor, t: Tensor) -> Motion:
         time = t.to(f0.dtype).expand(len(f0), -1, *f0.shape[-2:])
         out = self.convblock(torch.cat([f0, f1, time], 1))
-        return out[:, :2], out[:, 2:4], out[:, 4:]
+        flow0, flow1, rest = out.split((2, 2, out.shape[1] - 4), 1)
+        return flow0, flow1, rest
 
 
 class IntermediateDecoder(nn.Module):
@@ -35,7 +36,8 @@ class IntermediateDecoder(nn.Module):
         flow0, flow1, ft = motion
         out = self.convblock(torch.cat([ft, warp(f0, flow0), warp(f1, flow1), flow0, flow1], 1))
         size = (out.shape[-2], out.shape[-1])
-        return out[:, :2] + resize_flow(flow0, size), out[:, 2:4] + resize_flow(flow1, size), out[:, 4:]
+        delta0, delta1, rest = out.split((2, 2, out.shape[1] - 4), 1)
+        return delta0 + resize_flow(flow0, size), delta1 + resize_flow(flow1, size), rest
 
 
 class MultiFieldDecoder(nn.Module):

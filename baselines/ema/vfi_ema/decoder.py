@@ -37,7 +37,8 @@ class Head(nn.Module):
         out = out.to(
             images.dtype
         )  # autocast gives half precision, too coarse to resize and sum flows of many pixels in
-        return resize_flow(out[:, :2], full), resize_flow(out[:, 2:4], full), resize(out[:, 4:], full)
+        flow0, flow1, logit = out.split((2, 2, 1), 1)
+        return resize_flow(flow0, full), resize_flow(flow1, full), resize(logit, full)
 
 
 class Down(nn.Module):

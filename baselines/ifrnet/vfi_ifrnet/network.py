@@ -56,7 +56,8 @@ class Decoder(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         out = self.convblock(torch.cat(inputs, 1))
-        return out[:, :2], out[:, 2:4], out[:, 4:]
+        flow0, flow1, rest = out.split((2, 2, out.shape[1] - 4), 1)
+        return flow0, flow1, rest
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ class IFBlock(nn.Module):
         inner = inner + self.convblock(inner)
         # in x's type: under autocast this is half precision, too coarse for flows of many pixels
         out = self.lastconv(inner).to(x.dtype)
-        return resize_flow(out[:, :2], full), resize_flow(out[:, 2:4], full), resize(out[:, 4:], full)
+        flow0, flow1, logit = out.split((2, 2, 1), 1)
+        return resize_flow(flow0, full), resize_flow(flow1, full), resize(logit, full)
 
 
 class Conv2(nn.Module):
