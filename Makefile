@@ -1,7 +1,9 @@
 # make demo     set up, then train and compare one matched pair on the bundled clips (minutes on two CPU cores)
 # make test     set up, then every test
 # make lint     set up, then ruff, mypy and the import rules
-# make docs     set up, then the site of docs/, into docs/_build; offline, and a warning is an error
+# make docs     set up, then the site of docs/, into docs/_build, with that of `make site` beside it; offline, and a warning
+#               is an error
+# make site     set up, then results/site: pages of the records that results/ has, to open from results/site/index.html
 # make wheels   set up, then a wheel of the core and of every distribution in the tree, into dist
 # make web      the scripts of `harness site` anew, from the packages that web/package-lock.json pins; needs npm
 # make torture  set up, then the tests of reliability at full size, into results/reliability.md
@@ -14,7 +16,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := harness $(wildcard baselines/*/vfi_* adapters/*/vfi_*)
 
-.PHONY: demo test lint docs wheels web bench torture clean
+.PHONY: demo test lint docs site wheels web bench torture clean
 
 demo: $(READY)
 	$(BIN)/harness run --baseline ifrnet-s --with hce,hir --recipe demo --start ifrnet-s-own --test clips
@@ -28,8 +30,18 @@ lint: $(READY)
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 
-docs: $(READY)
+docs: $(READY) site
 	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet docs docs/_build
+	rm -rf docs/_build/results
+	cp -r results/site docs/_build/results
+
+# Such records are made by `harness runs export NAME --no-checkpoints --output results/demo/records.zip`, in place of the old ones.
+site: $(READY)
+	rm -rf build/records
+	for file in $(wildcard results/*/records.zip); do \
+		$(BIN)/harness runs import $$file --results build/records || exit 1; \
+	done
+	$(BIN)/harness site --results build/records --output results/site
 
 wheels: $(READY)
 	for folder in . $(wildcard baselines/* adapters/*); do \
@@ -54,4 +66,4 @@ $(READY): requirements.txt constraints.txt pyproject.toml $(wildcard baselines/*
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist docs/_build docs/reference/names
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build/records results/site docs/_build docs/reference/names

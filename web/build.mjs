@@ -2,9 +2,10 @@
 // so that a page needs no compiler, and no code is made of text in it: the content security policy forbids that.
 import { build } from "esbuild";
 import { compile } from "vega-lite";
+import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const out = join(here, "..", "harness", "site", "static");
@@ -52,3 +53,10 @@ for (const name of [...packages].sort()) {
   parts.push(`${"=".repeat(72)}\n${name} ${version} (${license})\n\n${readFileSync(text, "utf8").trim()}\n`);
 }
 writeFileSync(join(out, "LICENSES.txt"), parts.join("\n"));
+
+// what it was made from and what was made, by which a test tells whether these are of each other: sha256sum -c reads it
+const root = join(here, "..");
+const below = (folder) => readdirSync(folder, { recursive: true, withFileTypes: true }).filter((each) => each.isFile()).map((each) => join(each.parentPath, each.name));
+const files = [join(here, "build.mjs"), join(here, "package-lock.json"), ...below(join(here, "src")), ...below(out)];
+const sums = files.map((file) => `${createHash("sha256").update(readFileSync(file)).digest("hex")}  ${relative(root, file)}\n`);
+writeFileSync(join(here, "made.sha256"), sums.sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)).join(""));

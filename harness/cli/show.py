@@ -139,9 +139,7 @@ def _describe(entry: Entry[Spec]) -> None:
 
 def _say_option(option: Option) -> None:
     """What may be given, the default, and below that what it means."""
-    default = str(option.default).lower() if isinstance(option.default, bool) else repr(option.default)
-    must = option.default is option.empty
-    _say_facts({f"option {option.name}": f"{option.values}, " + ("must be given" if must else f"by default {default}")})
+    _say_facts({f"option {option.name}": option.takes})
     width = min(output().width, WIDEST)
     for line in textwrap.wrap(printable(option.meaning), width, initial_indent=INDENT, subsequent_indent=INDENT):
         say(line)

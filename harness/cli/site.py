@@ -40,13 +40,14 @@ def site(out: Path, count: int, device: str | None, results: Path) -> None:
     """Write the results folder as a web page that opens from a file, without a network: leaderboards, a page for each
     pair and for each adapter."""
     from harness.files import expanded
+    from harness.registry.entry import Entry
     from harness.results.store import Store
     from harness.site.write import check_out, write_site
 
     out = expanded(out)
     check_out(out)
     pictures = _pictures(count, device) if count else None
-    for line in write_site(Store(expanded(results)), out, pictures):
+    for line in write_site(Store(expanded(results)), out, pictures, Entry.options):
         logging.getLogger("harness").warning("left out: %s", line)
     say(out / "index.html")
 

@@ -28,9 +28,12 @@ PLUGINS = ("plugins", "masks", "test_masks")
 Key = TypeVar("Key", bound=Hashable)
 
 
-def of_all_seeds(store: Store, pair: PairOutcome, records: dict[str, PairRecord]) -> list[PairOutcome]:
+def of_all_seeds(
+    store: Store, pair: PairOutcome, records: dict[str, PairRecord], known: Mapping[str, PairOutcome] | None = None
+) -> list[PairOutcome]:
     """Of the store's pairs, `records`, the evaluated ones of the same comparison, by seed; this one too, or where there
-    is no evaluated one, this one alone. Pairs that the same words ask for and that are another comparison are named."""
+    is no evaluated one, this one alone. Pairs that the same words ask for and that are another comparison are named.
+    `known` are pairs that were read already, all that can be."""
     if any(arm.run is not None and not arm.run.started for arm in pair.arms):
         return [pair]  # never started: there is nothing yet to hold others against
     found = {pair.record.seed: pair} if all(arm.evaluated for arm in pair.arms) else {}
@@ -43,7 +46,7 @@ def of_all_seeds(store: Store, pair: PairOutcome, records: dict[str, PairRecord]
         and record.seed not in found
         and (compared.is_same(record.comparison) or compared.is_called_the_same(record.comparison))
     }
-    for other in readable(store, alike):
+    for other in readable(store, alike) if known is None else (known[name] for name in alike if name in known):
         if other.record.seed in found or not all(arm.evaluated for arm in other.arms):
             continue
         if changed := compared.differences(other.record.comparison):

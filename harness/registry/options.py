@@ -47,6 +47,12 @@ class Option:
             return "true | false"
         return " | ".join(map(str, getattr(self.type, "__args__", ()))) or getattr(self.type, "__name__", "value")
 
+    @property
+    def takes(self) -> str:
+        """What may be given, and what it is where nothing is: `L | S | LS, by default 'LS'`."""
+        default = str(self.default).lower() if isinstance(self.default, bool) else repr(self.default)
+        return f"{self.values}, " + ("must be given" if self.default is self.empty else f"by default {default}")
+
 
 _PIECE = re.compile(r'[^,=]*=\s*"(?:[^"]|"")*"[^,]*|[^,]+')
 

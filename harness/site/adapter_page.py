@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.errors import HarnessError
 from harness.registry.catalog import Catalog
 from harness.registry.entry import Entry
+from harness.registry.options import Option
 from harness.registry.specs import (
     BaselineSpec,
     BenchmarkSpec,
@@ -19,22 +21,27 @@ from harness.results.records import PairRecord
 
 KINDS = (BaselineSpec, PluginSpec, MaskSourceSpec, BenchmarkSpec, MetricSpec)
 
+Options = Callable[[Entry[Spec]], Mapping[str, Option]]
+"""What may be set of an adapter. Raises HarnessError where that cannot be read."""
+
 
 @dataclass(frozen=True)
 class AdapterPage:
-    """`file` is the page's name; `pairs` are those that it is in; `installed` is False of one that records alone
-    name."""
+    """`file` is the page's name; `options` are name, what may be given, and what it means, `unread` why they are not
+    known; `pairs` are those that it is in; `installed` is False of one that records alone name."""
 
     kind: str
     name: str
     file: str
     summary: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str, str], ...] = ()
+    unread: str = ""
     pairs: tuple[str, ...] = ()
     installed: bool = True
 
 
-def adapter_pages(known: Catalog, records: dict[str, PairRecord]) -> list[AdapterPage]:
+def adapter_pages(known: Catalog, records: dict[str, PairRecord], options: Options) -> list[AdapterPage]:
     """Of all that is installed, by kind and name, then of what pairs name and is not installed here."""
     used: dict[tuple[str, str], list[str]] = {}
     for pair, record in records.items():
@@ -44,7 +51,7 @@ def adapter_pages(known: Catalog, records: dict[str, PairRecord]) -> list[Adapte
     for kind in KINDS:
         for entry in known.entries(kind):
             pairs = used.pop((kind.kind, entry.spec.name), [])
-            pages.append(_page(entry, pairs))
+            pages.append(_page(entry, pairs, options))
     pages += [
         AdapterPage(kind, name, file_of(kind, name), pairs=tuple(pairs), installed=False)
         for (kind, name), pairs in sorted(used.items())
@@ -72,7 +79,12 @@ def _parts(record: PairRecord) -> Iterable[tuple[str, str]]:
         yield MetricSpec.kind, metric
 
 
-def _page(entry: Entry[Spec], pairs: list[str]) -> AdapterPage:
+def no_options(entry: Entry[Spec]) -> Mapping[str, Option]:
+    """Of a site that is made of records alone: to read them imports the adapter."""
+    return {}
+
+
+def _page(entry: Entry[Spec], pairs: list[str], options: Options) -> AdapterPage:
     spec = entry.spec
     facts = {
         "From": f"{entry.origin.distribution} {entry.origin.version}",
@@ -89,4 +101,10 @@ def _page(entry: Entry[Spec], pairs: list[str]) -> AdapterPage:
     if isinstance(spec, MetricSpec):
         facts |= {"Unit": spec.unit, "Better is": "higher" if spec.higher_is_better else "lower"}
     told = tuple((name, text) for name, text in facts.items() if text)
-    return AdapterPage(spec.kind, spec.name, file_of(spec.kind, spec.name), spec.summary, told, tuple(pairs))
+    found, unread = tuple[tuple[str, str, str], ...](), ""
+    try:
+        found = tuple((option.name, option.takes, option.meaning) for option in options(entry).values())
+    except HarnessError as error:
+        unread = str(error)
+    file = file_of(spec.kind, spec.name)
+    return AdapterPage(spec.kind, spec.name, file, spec.summary, told, found, unread, tuple(pairs))

@@ -141,7 +141,7 @@ def grouped(store: Store, read: Read) -> Groups:
     groups: Groups = {}
     for name in sorted(read.pairs):
         if name not in groups:
-            found = of_all_seeds(store, read.pairs[name], read.records)
+            found = of_all_seeds(store, read.pairs[name], read.records, read.pairs)
             names = {pair.name for pair in found}
             if name not in names or names & groups.keys():  # not finished, or another of its seed stands for it
                 found, names = [read.pairs[name]], {name}
@@ -268,9 +268,9 @@ def _suite_board(name: str, suite: Suite, rows: Rows) -> SuiteBoard:
         between = minus(measured, published) if published and measured else None
         gained = minus(published, base) if published and base else None
         for at, column in enumerate(suite.columns):
-            if not (published and published[at]) and not (measured and measured[at]):
-                continue
             spec, what = spec_of(stem_of(column.leading)), column.leading
+            if _at(published, at, what) is None and _at(measured, at, what) is None:
+                continue
             sure = sure_of(of.sure.get(row.label, {}).get(column))
             lines.append(
                 SuiteLine(

@@ -17,7 +17,7 @@ from harness.printable import printable
 from harness.registry.catalog import catalog
 from harness.report.tables import state_of
 from harness.results.store import Store
-from harness.site.adapter_page import AdapterPage, adapter_pages
+from harness.site.adapter_page import AdapterPage, Options, adapter_pages, no_options
 from harness.site.boards import Board, Groups, Line, Read, boards, grouped, read_all, refused, suite_boards
 from harness.site.pair_page import Made, number, pair_page
 
@@ -53,8 +53,9 @@ def check_out(out: Path) -> None:
         raise HarnessError(f"{out} is no folder: name another one")
 
 
-def write_site(store: Store, out: Path, pictures: Pictures | None = None) -> list[str]:
-    """Write the pages; what could not be read is left out, and returned in a line each.
+def write_site(store: Store, out: Path, pictures: Pictures | None = None, options: Options = no_options) -> list[str]:
+    """Write the pages; what could not be read is left out, and returned in a line each. `options` reads those of each
+    adapter, for its page.
 
     The site that was there is replaced by a whole one, or stays. The page of a pair that there can be no pictures of
     says why.
@@ -67,7 +68,7 @@ def write_site(store: Store, out: Path, pictures: Pictures | None = None) -> lis
     made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         made.chmod(0o755)
-        _write(store, read, made, pictures)
+        _write(store, read, made, pictures, options)
         _replace(made, out)
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -84,10 +85,10 @@ def _replace(made: Path, out: Path) -> None:
     shutil.rmtree(old)
 
 
-def _write(store: Store, read: Read, out: Path, pictures: Pictures | None) -> None:
+def _write(store: Store, read: Read, out: Path, pictures: Pictures | None, options: Options) -> None:
     env = _environment(len(read.pairs))
     shutil.copytree(STATIC, out / "static")
-    adapters = adapter_pages(catalog(), read.records)
+    adapters = adapter_pages(catalog(), read.records, options)
     made, groups = Made(), grouped(store, read)
     for name, pair in read.pairs.items():
         folder = out / "pairs" / name
@@ -168,19 +169,23 @@ def _charted(board: Board) -> list[dict[str, Any]]:
 
 
 def _distinct(lines: Sequence[Line]) -> list[str]:
-    """A name for each line that no other of its level has: what it was trained by and its masks where arms alone are
-    not enough, and a number where nothing is."""
+    """A name for each line that no other of its level has: its arm, where that is not enough with its masks, then with
+    what it was trained by, and with a number where nothing is."""
     levels = [(line.test, line.level) for line in lines]
-    short = [(*at, line.label) for at, line in zip(levels, lines, strict=True)]
-    labels = [
-        line.label if short.count(at) == 1 else ", ".join(filter(None, (line.label, line.masks, line.trained)))
-        for at, line in zip(short, lines, strict=True)
+    names = [
+        (line.label, _joined(line.label, line.masks), _joined(line.label, line.masks, line.trained)) for line in lines
     ]
-    full = list(zip(levels, labels, strict=True))
-    return [
-        label if full.count(at) == 1 else f"{label} ({full[:number].count(at) + 1})"
-        for number, (at, label) in enumerate(zip(full, labels, strict=True))
-    ]
+    found = []
+    for at, (level, of_line) in enumerate(zip(levels, names, strict=True)):
+        others = [names[other] for other in range(len(lines)) if other != at and levels[other] == level]
+        alone = (name for nth, name in enumerate(of_line) if name not in {other[nth] for other in others})
+        before = sum(names[other] == of_line for other in range(at) if levels[other] == level)
+        found.append(next(alone, f"{of_line[-1]} ({before + 1})"))
+    return found
+
+
+def _joined(*words: str) -> str:
+    return ", ".join(filter(None, words))
 
 
 def _environment(pairs: int) -> Environment:

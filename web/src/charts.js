@@ -29,7 +29,7 @@ function draw(element) {
   const page = window.harnessPage || {};
   const chosen = element.querySelector("select")?.value;
   const rows = (page[from] || []).filter((row) => !choose || row[choose] === chosen);
-  const kind = element.querySelector("input")?.checked ? "logarithmic" : chart;
+  const kind = element.querySelector("input[type=checkbox]")?.checked ? "logarithmic" : chart;
   element.view?.finalize();
   const view = new View(parse({ ...SPECS[kind], description: says }, config(), { ast: true }), {
     expr: expressionInterpreter,
@@ -39,7 +39,27 @@ function draw(element) {
   });
   element.view = view;
   for (const [name, value] of Object.entries(page.signals?.[from] || {})) view.signal(name, value);
-  return view.data("table", rows).runAsync().then(() => (element.dataset.drawn = "yes"));
+  return view.data("table", rows).runAsync().then(() => {
+    ranged(element, view, SPECS[kind]);
+    element.dataset.drawn = "yes";
+  });
+}
+
+// from where to where the axis across goes, in two fields: what a mouse changes they tell, and what they are given it shows
+function ranged(element, view, { scales }) {
+  const signals = {}; // of each axis that zooms
+  for (const { name, domainRaw } of scales) if (domainRaw) signals[name] = `zoom_${domainRaw.signal.match(/"(.*)"/)[1]}`;
+  const fields = [...element.querySelectorAll("input[type=number]")];
+  const tell = () => view.scale("x").domain().forEach((end, at) => (fields[at].value = Number(end.toPrecision(4))));
+  const show = () => {
+    const ends = fields.map((each) => each.valueAsNumber);
+    if (!(ends[0] < ends[1])) return tell();
+    for (const [axis, signal] of Object.entries(signals)) view.signal(signal, axis === "x" ? ends : view.scale(axis).domain());
+    view.runAsync();
+  };
+  fields.forEach((each) => (each.onchange = show));
+  view.addSignalListener(signals.x, () => view.runAfter(tell)); // the scale follows the signal
+  tell();
 }
 
 const charts = document.querySelectorAll(".chart");
@@ -51,7 +71,7 @@ for (const element of charts) {
     for (const value of new Set((window.harnessPage?.[from] || []).map((row) => row[choose]))) select.append(new Option(value));
     select.addEventListener("change", again);
   }
-  element.querySelector("input")?.addEventListener("change", again);
+  element.querySelector("input[type=checkbox]")?.addEventListener("change", again);
   element.querySelector("button").addEventListener("click", again);
   draw(element);
 }
