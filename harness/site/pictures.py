@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +54,10 @@ def _pictures(of: Shown) -> list[tuple[str, Pixels, str]]:
     found += [
         (f"error of {made.label}", _coloured(error / highest), "") for made, error in zip(of.made, errors, strict=True)
     ]
-    named = _flows(of)
-    full = _full(named)
+    full = _full(of)
     found += [
         (f"{name} to the {which} input", flow_colours(flow, full), KEY)
-        for name, flows in named
+        for name, flows in _flows(of)
         for which, flow in zip(("first", "last"), flows, strict=True)
     ]
     if of.maps is not None:
@@ -70,10 +68,10 @@ def _pictures(of: Shown) -> list[tuple[str, Pixels, str]]:
 
 def _note(of: Shown) -> str:
     note = "Errors: mean of the colours, the brighter the larger, on one scale for both arms."
-    if named := _flows(of):
+    if _flows(of):
         note += (
             f" Flows, from the middle to an input: the colour is the direction, white where nothing moves, "
-            f"full from {_full(named):g} px on."
+            f"full from {_full(of):g} px on."
         )
     return note
 
@@ -81,14 +79,15 @@ def _note(of: Shown) -> str:
 def _flows(of: Shown) -> list[tuple[str, Flows]]:
     """By name: of each arm, what its plug-in attended to, and the true ones."""
     found = [(f"flow of {made.label}", made.flows) for made in of.made]
-    found += [(f"motion that {made.label} attended to", made.attended) for made in of.made]
+    found += [(f"attended motion of {made.label}", made.attended) for made in of.made]
     found += [("true flow", of.true_flows)]
     return [(name, flows) for name, flows in found if flows is not None]
 
 
-def _full(named: Sequence[tuple[str, Flows]]) -> float:
-    """One scale for all, so that they can be held against each other."""
-    return full_length(flow for _, flows in named for flow in flows)
+def _full(of: Shown) -> float:
+    """One scale for all, so that they can be held against each other: that of the arms' flows and of the true ones.
+    What was attended to may be far longer, and would leave these pale."""
+    return full_length(flow for flows in (*(made.flows for made in of.made), of.true_flows) if flows for flow in flows)
 
 
 def _coloured(error: NDArray[Any]) -> Pixels:
