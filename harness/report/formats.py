@@ -150,10 +150,8 @@ tr > th:first-child { position: sticky; left: 0; background: Canvas; }
 thead { border-bottom: 1px solid; vertical-align: bottom; }
 table { border-top: 2px solid; border-bottom: 2px solid; }
 tr.rule { border-top: 1px solid; }
-@media (max-width: 60em) {
-  body { margin: 1em; } th, td { padding: .2em .3em; } tr > th:first-child { min-width: 6em; }
-}
-@media print { body { margin: 0; font-size: 9px; } div { overflow: visible; } tr > th:first-child { min-width: 0; } }"""
+@media (max-width: 60em) { body { margin: 1em; } th, td { padding: .2em .3em; } th:first-child { min-width: 6em; } }
+@media print { body { margin: 0; font-size: 9px; } div { overflow: visible; } th:first-child { min-width: 0; } }"""
 
 
 def as_html(sheets: Sequence[Sheet]) -> str:

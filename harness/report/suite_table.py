@@ -87,7 +87,8 @@ def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> list[Line]:
     first = row == suite.rows[0]
     # a line above each row that is several lines, and below it
     beside = (label, suite.rows[suite.rows.index(row) - 1].label)
-    rule = bool(of.references) if first else not row.against or any(each in of.measured for each in beside)
+    tall = bool(of.measured) and (label in of.published or any(each in of.measured for each in beside))
+    rule = bool(of.references) if first else not row.against or tall
     published, measured = of.published.get(label), of.measured.get(label)
     if published:
         add(label, "published", _scores(suite, published, _best(suite, row, of.published)), rule)
