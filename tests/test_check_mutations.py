@@ -30,6 +30,7 @@ ROWS = page.PAGE.read_text("utf-8").partition(page.HEAD)[2].splitlines()
 @pytest.fixture(scope="module", autouse=True)
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The mutants' distributions, here and in the process that is asked the same again."""
+    discover()  # what is kept of it for the tests of other files has none of them
     with pytest.MonkeyPatch.context() as patch:
         for place in reversed(page.install(tmp_path_factory.mktemp("site"))):
             patch.syspath_prepend(place)
