@@ -42,6 +42,7 @@ def list_runs(results: Path) -> None:
     table = Table("run", "state", "size", "checkpoints", "pairs", "in suites", box=None, pad_edge=False)
     for column in (2, 3, 4):
         table.columns[column].justify = "right"
+    table.columns[0].no_wrap = True  # a name is there to be copied
     for run in store.runs():
         uses, size = Uses.of(run, records), size_of(run.path)
         shown = dict.fromkeys(suite for pair in uses.pairs for suite in suites[pair])

@@ -8,7 +8,7 @@ HARNESS_CONTRACT = "1.1"
 
 __all__ = ["harness_weights"]
 
-LICENCE = "that of this project; trained on photographs of scikit-image and on the bundled clips, see each card"
+LICENCE = "Apache-2.0, as this project; trained on photographs of scikit-image and on the bundled clips, see each card"
 
 
 @hookimpl
