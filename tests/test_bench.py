@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness import BaselineSpec
 from harness.bench import networks, turns
 from harness.bench.networks import Work
 from harness.bench.turns import Spread, in_turn
@@ -134,3 +135,10 @@ def test_most_held_is_of_what_is_held_at_once() -> None:
         torch.zeros(500)
 
     assert most_held(call, CPU) == 4000
+
+
+@pytest.mark.parametrize("given", [{"official": "ours.official"}, {"official": "ours:official"}])
+def test_a_spec_that_names_no_code_is_refused(given: dict[str, str]) -> None:
+    """No function, and no repository."""
+    with pytest.raises(ValueError, match="is not 'module:function' with a repository"):
+        BaselineSpec("ours", "ours:Net", summary="", **given)  # type: ignore[arg-type]

@@ -21,7 +21,6 @@ from harness.measure.speed import most_held
 from harness.model import Composed, Frames, Official
 from harness.model.losses import charbonnier
 from harness.train.engine import Engine
-from harness.train.recipe import Recipe
 from harness.train.step import training_step
 
 EQUAL = 1e-4
@@ -54,9 +53,9 @@ class Timed:
     memory: tuple[int, ...] = ()
 
 
-def timed(arm: Arm, official: Official | None, recipe: Recipe, work: Work, device: torch.device) -> Iterator[Timed]:
+def timed(arm: Arm, official: Official | None, work: Work, device: torch.device) -> Iterator[Timed]:
     """Raises HarnessError where the two do not make the same frame: then there is nothing to compare."""
-    engine = Engine.of(recipe, device)
+    engine = Engine(device)
     model = arm.build(seed=0)
     if official is not None:
         official.network.to(device)

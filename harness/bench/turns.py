@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from harness.measure.speed import wait
+
 
 @dataclass(frozen=True)
 class Turns:
@@ -46,13 +48,8 @@ def in_turn(ours: Callable[[], object], other: Callable[[], object] | None, turn
 
 
 def _seconds(call: Callable[[], object], device: torch.device) -> float:
-    _wait(device)
+    wait(device)
     started = time.perf_counter()
     call()
-    _wait(device)
+    wait(device)
     return time.perf_counter() - started
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -58,11 +58,9 @@ def _timed(
     from harness.bench.networks import timed
     from harness.bench.official import checkout_of, official_of
     from harness.registry.options import parse_choice
-    from harness.train.library import find_recipe
 
     arms = [Arm.of(known, parse_choice(name)) for name in names]
     checkouts = [checkout_of(arm.baseline.entry, folder) if folder else None for arm in arms]
-    recipe = find_recipe("quick", known.plugins)
     for arm, checkout in zip(arms, checkouts, strict=True):
         theirs = official_of(arm.baseline.entry, checkout) if checkout else None
-        yield from timed(arm, theirs, recipe, work, device)
+        yield from timed(arm, theirs, work, device)

@@ -38,10 +38,10 @@ def measure(model: Composed, size: tuple[int, int], runs: int) -> Speed:
     times = []
     with torch.inference_mode():
         for run in range(runs + 2):
-            _wait(device)
+            wait(device)
             started = time.perf_counter()
             model(*inputs)
-            _wait(device)
+            wait(device)
             if run >= 2:
                 times.append((time.perf_counter() - started) * 1e3)
         held = sum(p.nbytes for p in model.parameters()) + inputs[0].img0.nbytes
@@ -57,7 +57,8 @@ def device_name(device: torch.device) -> str:
     return f"cpu {platform.machine()}, {torch.get_num_threads()} threads"
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -16,6 +16,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+FACTORY = re.compile(r"[\w.]+:\w+")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Spec(Named):
         given: object = self.fingerprint
         if not isinstance(given, tuple) or not all(isinstance(each, str) and each for each in given):
             raise ValueError(f"fingerprint {given!r} of {self.name!r} is not a tuple of names")
-        if not re.fullmatch(r"[\w.]+:\w+", self.factory):
+        if not FACTORY.fullmatch(self.factory):
             raise ValueError(f"factory {self.factory!r} of {self.name!r} is not of the form 'module:Class'")
 
 
@@ -96,6 +97,8 @@ class BaselineSpec(Spec):
             raise ValueError(f"inputs {self.inputs!r} of {self.name!r}: a network takes 2 frames or 4")
         if self.loss not in ("recipe", "own"):
             raise ValueError(f"loss {self.loss!r} of {self.name!r} is neither 'recipe' nor 'own'")
+        if self.official and not (FACTORY.fullmatch(self.official) and self.repository):
+            raise ValueError(f"official {self.official!r} of {self.name!r} is not 'module:function' with a repository")
         named: object = self.recipe
         if not isinstance(named, str) or named.endswith((".yaml", ".yml")):
             raise ValueError(f"recipe {named!r} of {self.name!r} is no name of a recipe: its file's, without .yaml")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
+from torch import Tensor
+
 from harness.model import Official, importing
 from vfi_amt.sizes import Variant
 
@@ -17,7 +19,8 @@ def official(checkout: Path, *, variant: Variant) -> Official:
     with importing(checkout):
         network = import_module(f"networks.AMT-{variant.upper()}").Model(corr_radius=3, corr_lvls=4, **OPTIONS[variant])
 
-    def predict(img0, img1):  # type: ignore[no-untyped-def]
-        return network(img0, img1, img0.new_full((len(img0), 1, 1, 1), 0.5), eval=True)["imgt_pred"]
+    def predict(img0: Tensor, img1: Tensor) -> Tensor:
+        frame: Tensor = network(img0, img1, img0.new_full((len(img0), 1, 1, 1), 0.5), eval=True)["imgt_pred"]
+        return frame
 
     return Official(network=network, predict=predict)

@@ -275,7 +275,8 @@ def test_composed_without_plug_ins_is_encode_then_decode(network: Any, frames: A
     assert_same(Composed(net)(pair, HALF), predict(net, pair))
 
 
-@pytest.mark.parametrize(("name", "inject"), [("ema", "residual"), ("ema", "replace"), ("ema-base", "residual")])
+@pytest.mark.parametrize("name", ["ema", "ema-base"])
+@pytest.mark.parametrize("inject", ["residual", "replace"])
 def test_hce_and_hir_compose(name: str, inject: str, frames: Any) -> None:
     """Two samples of an odd size, forward and backward, with masks."""
     model = harness.load(name, plugins=["hce", f"hir:inject={inject}"])
