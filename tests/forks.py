@@ -6,6 +6,7 @@ like take to load. What is about the start of a process is not for this.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -66,6 +67,8 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # or each fork would have a copy of all that is loaded as soon as it looks for garbage
     for line in sys.stdin:
         if not (child := os.fork()):
             _become(json.loads(line))

@@ -13,6 +13,7 @@ What a fence is, its language says; a caption is the name of the file that it is
 from __future__ import annotations
 
 import doctest
+import gc
 import importlib
 import json
 import logging
@@ -31,6 +32,7 @@ from markdown_it import MarkdownIt
 
 DOCS = Path(__file__).parents[1] / "docs"
 RUN = ("python", "console", "yaml", "toml", "text")
+KEPT = ("harness.registry.code", "harness.data.textures")
 NOT_RUN = "Not run by the tests: "
 GENERATED = ("_build", "reference/names/")
 
@@ -92,6 +94,7 @@ def in_child(work: Callable[[], Any], log: Path) -> int:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     code = 1
     try:
+        gc.freeze()  # or there would be a copy of all that is loaded as soon as it is looked through for garbage
         handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
@@ -210,10 +213,11 @@ def _harness(words: list[str]) -> None:
 
 
 def _forget() -> None:
-    """What was found in another folder, by another test; hashes of code are of its text, wherever it lies."""
+    """What was found in another folder, by another test; hashes of code are of its text, wherever it lies, and
+    photographs are those of scikit-image."""
     for name in [name for name in sys.modules if name.startswith("harness.")]:
         for thing in list(vars(sys.modules[name]).values()):
-            if hasattr(thing, "cache_clear") and thing.__module__ != "harness.registry.code":
+            if hasattr(thing, "cache_clear") and thing.__module__ not in KEPT:
                 thing.cache_clear()
 
 

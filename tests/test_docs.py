@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import math
 import re
 import shlex
 from collections.abc import Iterator
@@ -33,8 +34,10 @@ from harness import (
 )
 from harness.arm import Arm
 from harness.cli.main import cli
+from harness.data.textures import Textures
 from harness.registry import hookspecs
 from harness.registry.catalog import catalog
+from harness.registry.code import TABLE, core
 from harness.registry.options import parse_choice, parse_choices
 from harness.registry.plugins import discover
 from harness.suites.suite import suite_files
@@ -60,7 +63,8 @@ MOST_NOT_RUN = 9
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader's own footage: two clips of 20 frames of a texture that moves, `garden.mp4` and `street.mp4`."""
+    """A reader's own footage: two clips of 20 frames of a texture that moves, `garden.mp4` and `street.mp4`. They are
+    as small as what is cut out of them to train on."""
     folder = tmp_path_factory.mktemp("footage") / "videos"
     folder.mkdir()
     for seed, name in enumerate(("garden", "street")):
@@ -68,10 +72,10 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         texture = squares.repeat(8, 0).repeat(8, 1)
         with av.open(str(folder / f"{name}.mp4"), "w") as container:
             stream: Any = container.add_stream("libx264", rate=Fraction(25))
-            stream.width = stream.height = 96
+            stream.width = stream.height = 64
             stream.pix_fmt = "yuv420p"
             for at in range(20):
-                image = np.ascontiguousarray(texture[:, 3 * at : 3 * at + 96])
+                image = np.ascontiguousarray(texture[:64, 3 * at : 3 * at + 64])
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
             container.mux(stream.encode())
     return folder
@@ -80,7 +84,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def warm() -> None:
     """Loaded is what most commands need, and counted what arms on many pages cost: each page is read in a fork of this
-    process."""
+    process. What `layers` draws with is read, and code is hashed."""
     for module in LOADED:
         importlib.import_module(module)
     from harness.measure.cost import cost_of
@@ -88,11 +92,18 @@ def warm() -> None:
     for plugins in ("", "hce", "hce,hir"):
         arm = Arm.of(catalog(), parse_choice("ifrnet-s"), parse_choices(plugins))
         cost_of(arm, arm.build(0))
+    for what in TABLE:
+        core(what)
+    photographs = Textures("", 64)
+    for split in ("train", "test"):
+        photographs.digest(split)
 
 
 @pytest.fixture
 def reader(warm: None, tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which a page is read: with footage, and with nothing else."""
+    """The folder in which a page is read: with footage, and with nothing else. How far a slow command is, as it says
+    every 20 seconds where there is no terminal, is on no page."""
+    monkeypatch.setattr("harness.cli.progress.PLAIN_EVERY", math.inf)
     for variable in ("HARNESS_RESULTS", "HARNESS_DATA", "HARNESS_WEIGHTS"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

@@ -244,6 +244,23 @@ def test_the_wheel_is_what_runs(fresh: Fresh) -> None:
     assert not Path(where[1]).is_relative_to(fresh.work)
 
 
+def test_a_command_leaves_nothing_to_the_next(fresh: Fresh, tmp_path: Path) -> None:
+    """Or what is below would be of a process that others have used: no module, attribute, variable, folder or word."""
+    code = """
+import os, sys, harness, of_this_folder
+print(of_this_folder.NAME, hasattr(harness, "used"), "USED" in os.environ, os.getcwd(), sys.argv[1:])
+harness.used = os.environ["USED"] = "yes"
+os.chdir("/")
+sys.exit(3)
+"""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "of_this_folder.py").write_text(f"NAME = {name!r}\n")
+        done = fresh.run("-c", code, name, beside=tmp_path / name)
+        assert done.returncode == 3, done.stderr
+        assert done.stdout == f"{name} False False {fresh.work} ['{name}']\n"
+
+
 def test_list_names_the_toys_and_their_distribution(fresh: Fresh) -> None:
     done = fresh.harness("list")
     rows = {tuple(line.split()[:4]) for line in succeeded(done).splitlines()}

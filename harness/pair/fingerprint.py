@@ -67,9 +67,10 @@ def environment(device: torch.device) -> dict[str, Any]:
 @functools.cache
 def installation() -> Mapping[str, Any]:
     """For env.json: enough to build the environment again. Read once, since it takes a quarter of a second."""
+    read = [distribution.metadata for distribution in distributions()]  # each is parsed anew whenever it is asked for
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name.lower())},
+        "packages": {each["Name"]: each["Version"] for each in sorted(read, key=lambda each: each["Name"].lower())},
         "torch": torch.__config__.show(),
     }

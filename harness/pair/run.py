@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -123,8 +124,9 @@ class Shared:
         seen = bool(tested) and any(_other_times(benchmark.train) for benchmark in self.data.values())
         return () if seen else tested
 
-    @property
+    @functools.cached_property
     def _digests(self) -> tuple[str, ...]:
+        """Once: some sets are hashed by what is drawn of them, which takes a second."""
         return tuple(benchmark.digest("train") for benchmark in self.data.values())
 
     def comparison(self, plan: Plan) -> Comparison:
