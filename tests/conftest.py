@@ -1,4 +1,5 @@
-"""One cache of decoded clips for the whole session, away from the user's; one thread a test process; no terminal."""
+"""One cache of decoded clips for the whole session, away from the user's; one thread a test process; no terminal, and
+no waiting for the disk."""
 
 from __future__ import annotations
 
@@ -18,6 +19,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ.pop("COLUMNS", None)  # what is printed is as wide as tests say, not as this terminal is
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting() -> None:
+    """For the disk, of which every write of a record does: no test cuts the power, and together it is a minute. Where
+    the disk is full or fails, tests put something of their own in this place."""
+    os.fsync = lambda handle: None
 
 
 @pytest.fixture
