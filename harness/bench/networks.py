@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.arm import Arm
-from harness.bench.turns import Turns, in_turn
+from harness.bench.turns import Timed, in_turn
 from harness.data.loader import Batch
 from harness.distributed import World
 from harness.errors import HarnessError
@@ -40,17 +40,6 @@ class Work:
 
 WHOLE = Work(crop=224, batch=4, sizes=((256, 448), (720, 1280)), turns=7)
 QUICK = Work(crop=128, batch=2, sizes=((256, 448),), turns=3)
-
-
-@dataclass(frozen=True)
-class Timed:
-    """One line: what was done, by which network, how long both took. `memory` is the most bytes that tensors held at
-    once, ours and theirs, where that was looked at."""
-
-    baseline: str
-    what: str
-    turns: Turns
-    memory: tuple[int, ...] = ()
 
 
 def timed(arm: Arm, official: Official | None, work: Work, device: torch.device) -> Iterator[Timed]:
