@@ -19,7 +19,7 @@ from harness.bench.footage import Triplets, written
 from harness.bench.networks import Work
 from harness.bench.recorded import Ratio, Recorded
 from harness.bench.turns import Spread, Timed, Turns, in_turn
-from harness.cli.main import main
+from harness.cli.main import LARGE_PAGES, main
 from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames
 from harness.measure.speed import most_held
@@ -28,10 +28,13 @@ from harness.report.bench_table import PARTS
 
 CPU = torch.device("cpu")
 
-THEIRS = """
+THEIRS = f"""
+import os
 import utils
 from vfi_ifrnet.network import IFRNet
 from harness.model import Frames
+
+assert "{LARGE_PAGES[0]}" not in os.environ
 
 class Model(IFRNet):
     def __init__(self):

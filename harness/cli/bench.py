@@ -112,13 +112,16 @@ def _networks(
     names: Sequence[str], folder: Path | None, work: Work, device: torch.device, known: Catalog
 ) -> Iterator[Timed]:
     """Everything is found before anything is timed."""
+    from contextlib import nullcontext
+
     from harness.arm import Arm
+    from harness.bench.apart import apart
     from harness.bench.networks import timed
-    from harness.bench.official import checkout_of, official_of
+    from harness.bench.official import checkout_of
     from harness.registry.options import parse_choice
 
     arms = [Arm.of(known, parse_choice(name)) for name in names]
     checkouts = [checkout_of(arm.baseline.entry, folder) if folder else None for arm in arms]
     for arm, checkout in zip(arms, checkouts, strict=True):
-        theirs = official_of(arm.baseline.entry, checkout) if checkout else None
-        yield from timed(arm, theirs, work, device)
+        with apart(arm.baseline.name, checkout, device) if checkout else nullcontext() as theirs:
+            yield from timed(arm, theirs, work, device)

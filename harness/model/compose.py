@@ -61,8 +61,8 @@ class Composed(nn.Module):
 
     def lay_out(self) -> Composed:
         """Itself, its weights as they lie best on their device: of a baseline that says `channels_last` so on a CPU
-        with AVX-512, where convolutions are then faster. With AVX2 alone they are not, and the gradients of such weights
-        take up to three times as long. For every arm of a baseline the same, in training and in tests."""
+        with AVX-512, where convolutions are then faster. With AVX2 alone they are not, and the gradients of such
+        weights take up to three times as long. For every arm of a baseline the same, in training and in tests."""
         cpu = next(self.parameters()).device.type == "cpu"
         if self.channels_last and cpu and "AVX512" in torch.backends.cpu.get_cpu_capability():
             for part in self.baseline.children():
