@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from harness import BaselineSpec
-from harness.bench import networks, turns
+from harness.bench import evaluation, loading, networks, parts, recorded, turns
+from harness.bench.evaluation import ssim_by_conv3d
+from harness.bench.footage import Triplets, written
 from harness.bench.networks import Work
-from harness.bench.turns import Spread, in_turn
-from harness.cli.main import main
+from harness.bench.recorded import Ratio, Recorded
+from harness.bench.turns import Spread, Timed, Turns, in_turn
+from harness.cli.main import LARGE_PAGES, main
+from harness.errors import HarnessError
+from harness.evaluate.protocol import mean_of_frames
 from harness.measure.speed import most_held
+from harness.metrics.ssim import ssim
+from harness.report.bench_table import PARTS
 
 CPU = torch.device("cpu")
 
-THEIRS = """
+THEIRS = f"""
+import os
 import utils
 from vfi_ifrnet.network import IFRNet
 from harness.model import Frames
+
+assert "{LARGE_PAGES[0]}" not in os.environ
 
 class Model(IFRNet):
     def __init__(self):
@@ -56,9 +69,14 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return call
 
 
+def rows(said: str) -> list[list[str]]:
+    """Cells of the lines of tables, without their heads."""
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("| ")]
+    return [row for row in cells if row[0] != "whose"]
+
+
 def test_beside_the_code_of_its_authors(bench: Callable[..., str]) -> None:
-    lines = bench("ifrnet-s", off=0.0).splitlines()
-    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:4]]
+    cells = rows(bench("ifrnet-s", off=0.0))
     assert [row[:2] for row in cells] == [
         ["ifrnet-s", "training step, 1 of 32x32"],
         ["ifrnet-s", "a frame of 40x30"],
@@ -75,10 +93,19 @@ def test_two_networks_are_not_compared(bench: Callable[..., str]) -> None:
     assert said.count("\n") == 1
 
 
-def test_without_their_code_ours_is_timed_alone(bench: Callable[..., str]) -> None:
-    lines = bench("ifrnet-s").splitlines()
-    assert [cell.strip() for cell in lines[2].split("|")[4:6]] == ["", ""]
-    assert "the official code was not given" in lines[-1]
+def test_without_their_code_ours_is_timed_alone(
+    bench: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the ratios that were recorded of it are shown as what they are, of no other network."""
+    kept = Recorded(commit="abc", machine="a machine", ratios=tuple(
+        Ratio(whose=name, what="a frame", median=0.5, low=0.4, high=0.6) for name in ("ifrnet-s", "rife")
+    ))  # fmt: skip
+    monkeypatch.setattr(recorded, "FILE", tmp_path / "recorded.json")
+    recorded.FILE.write_text(kept.model_dump_json())
+    said = bench("ifrnet-s")
+    assert rows(said)[0][3:5] == ["", ""]
+    assert "Recorded at commit abc on a machine, not measured now:" in said
+    assert rows(said)[-1] == ["ifrnet-s", "a frame", "0.5 [0.4, 0.6]"]
 
 
 @pytest.mark.parametrize(
@@ -142,3 +169,93 @@ def test_a_spec_that_names_no_code_is_refused(given: dict[str, str]) -> None:
     """No function, and no repository."""
     with pytest.raises(ValueError, match="is not 'module:function' with a repository"):
         BaselineSpec("ours", "ours:Net", summary="", **given)  # type: ignore[arg-type]
+
+
+# --- the other parts, and the page
+
+
+def test_the_page(bench: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A section for each part that was asked for, in that order; what is printed is what is written."""
+    asked: list[str] = []
+
+    def timed(part: str, ground: parts.Ground) -> list[Timed]:
+        asked.append(part)
+        assert ground.quick
+        return [Timed("ours", part, Turns([1.0, 2.0, 3.0], [4.0, 4.0, 4.0])), Timed("alone", part, Turns([0.25]))]
+
+    monkeypatch.setattr(parts, "timed", timed)
+    said = bench("--part", "loop", "--part", "loading", "-o", str(tmp_path / "bench.md"))
+    assert asked == ["loop", "loading"]
+    assert (tmp_path / "bench.md").read_text() == said
+    assert [line for line in said.splitlines() if line.startswith("#")] == [
+        "# How fast it is",
+        "## The training loop",
+        "## Loading of training triplets, CPU time of one thread",
+    ]
+    assert "`harness bench --part loop --part loading --quick`, commit " in said
+    assert rows(said)[0] == ["ours", "loop", "2 [1.5, 2.5]", "4 [4, 4]", "0.5 [0.375, 0.625]", ""]
+    assert rows(said)[1] == ["alone", "loop", "0.25 [0.25, 0.25]", "", "", ""]
+
+
+def test_what_is_recorded_is_what_was_measured(bench: Callable[..., str], tmp_path: Path) -> None:
+    said = bench("ifrnet-s", "--record", str(tmp_path / "recorded.json"), off=0.0)
+    kept = recorded.read(tmp_path / "recorded.json")
+    assert [(each.whose, each.what) for each in kept.ratios] == [tuple(row[:2]) for row in rows(said)]
+    assert [f"{each.median:.2g}" for each in kept.ratios] == [f"{float(row[4].split()[0]):.2g}" for row in rows(said)]
+    assert all(each.low <= each.median <= each.high for each in kept.ratios)
+
+
+def test_what_comes_with_the_harness_can_be_read() -> None:
+    assert recorded.read().ratios
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither clips nor a network."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    pair = iter(range(1000))
+
+    def three(clip: Path, count: int, size: tuple[int, int]) -> list[list[NDArray[np.uint8]]]:
+        random = np.random.default_rng(next(pair))
+        return [[random.integers(0, 256, (size[1], size[0], 3), np.uint8) for _ in range(3)] for _ in range(count)]
+
+    monkeypatch.setattr("harness.bench.footage._triplets", three)
+
+
+def test_loaders_that_read_other_frames_are_not_timed(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "BATCH", 2)
+    monkeypatch.setattr(loading, "SIZE", (240, 232))
+    lines = list(loading.loading(quick=True))
+    assert [line.what for line in lines] == [
+        "a triplet of PNG files",
+        "a triplet that was decoded before",
+        "decoding of a frame",
+    ]
+    assert all(line.turns.ratios for line in lines)
+    monkeypatch.setattr(loading, "usual_reader", lambda: ("another", lambda file: np.zeros((232, 240, 3), np.uint8)))
+    with pytest.raises(HarnessError, match="another reads other frames of"):
+        next(loading.loading(quick=True))
+
+
+def test_loops_that_give_other_numbers_are_not_timed(
+    small: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    root = written(tmp_path / "frames", (64, 48), 2)
+    _, read = loading.usual_reader()
+    job = evaluation._Job(Triplets(root=str(root)), mean_of_frames, read, tmp_path, CPU)
+    job.check()
+    assert len(job.ours()) == len(job.theirs()) == 2
+    monkeypatch.setattr(evaluation, "ssim_by_conv3d", lambda frame, truth: 0.5)
+    with pytest.raises(HarnessError, match=r"ssim is 0\.\d+ here and 0\.500000 by the usual loop: not timed"):
+        job.check()
+
+
+def test_ssim_by_conv3d() -> None:
+    frame = torch.rand(1, 3, 24, 33, generator=torch.Generator().manual_seed(0))
+    truth = (frame + 0.1 * torch.rand(frame.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+    assert ssim_by_conv3d(frame, truth) == pytest.approx(float(ssim(frame, truth)), abs=1e-5)
+
+
+def test_every_part_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    ground = parts.Ground(quick=True, device=CPU, shown=nullcontext)
+    assert all(parts.timed(part, ground) for part in PARTS if part != "networks")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,12 @@ import torch
 import harness
 from harness.cli.main import main
 from harness.data.sets.clips import Clips
+from harness.distributed import World
 from harness.pair import seen
 from tests.stores import COST
 from tests.test_bad_input import write_video
 from tests.test_clips import scene, write
+from tests.test_distributed import together
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +113,27 @@ def test_the_harnesss_own_weights_keep_their_colours(baseline: str, tmp_path: Pa
     torch.save(model.state_dict(), tmp_path / "own.pth")
     again = harness.load(baseline, weights=str(tmp_path / "own.pth"))
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+def test_processes_share_an_evaluation(footage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row for row what one measures, in the same order; the first process alone prints."""
+    weights = tmp_path / "IFRNet_S.pth"
+    torch.save(harness.load("ifrnet-s").baseline.state_dict(), weights)
+    common = ["harness", "eval", "--baseline", "ifrnet-s", "--weights", str(weights), "--data", footage]
+
+    def measured(world: World) -> tuple[int, str]:
+        out = io.StringIO()
+        results = tmp_path / f"of{world.size}"
+        monkeypatch.setattr("harness.distributed.joined", lambda device: nullcontext(world))
+        monkeypatch.setattr(sys, "argv", [*common, "--triplets", "1", "--results", str(results)])
+        with pytest.raises(SystemExit) as ended, redirect_stdout(out):
+            main()
+        return int(ended.value.code or 0), out.getvalue()
+
+    (alone,) = together(1, measured)
+    first, second = together(2, measured)
+    assert alone[0] == first[0] == second[0] == 0
+    assert alone[1]
+    assert (first[1], second[1]) == (alone[1], "")
+    one, two = ((tmp_path / f"of{size}" / "evaluations").glob("ifrnet-s.*.csv") for size in (1, 2))
+    assert next(one).read_text() == next(two).read_text()

@@ -115,6 +115,8 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("data.order", "self.size // self.batch", "self.size // self.batch - 1", RUNS),
     ("data.benchmark", "t: float = 0.5", "t: float = 0.25", {*RUNS, *BENCHMARKS, "other benchmarks"}),
     ("data.images", "image.shape[1] // 2", "image.shape[1] // 3", {*IMAGES, *LAYERS, "clips", "other benchmarks"}),
+    ("data.png", "FILTERS = 5", "FILTERS = 6", {*IMAGES, *LAYERS, "clips", "other benchmarks"}),
+    ("data.mapped", "VERSION = 1", "VERSION = 2", {*IMAGES, "other benchmarks"}),
     ("data.imageset", 'level == "train"', 'level != "train"', {*IMAGES, "other benchmarks"}),
     ("data.picture", "LARGE = 540", "LARGE = 720", {"clips", "other benchmarks"}),
     ("data.video", "count % frame_step == 0", "count % frame_step == 1", {"clips", "other benchmarks"}),

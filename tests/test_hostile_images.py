@@ -20,7 +20,7 @@ from harness.errors import HarnessError
 from harness.masks.png import pack, unpack
 from harness.masks.precomputed import Precomputed
 from harness.masks.source import Masks
-from harness.pngfile import SIGNATURE, check_chunks, check_data
+from harness.pngfile import SIGNATURE, check_data, chunks_of
 
 FRAME = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 FLIPS = 18_000
@@ -132,7 +132,7 @@ def test_rows_are_held_against_their_own_checksum() -> None:
     rows = bytearray(zlib.compress(b"\0" * 33 * 24, 0))
     rows[20] ^= 1
     content = png(32, 24, bytes(rows), colour=0)
-    check_chunks(content)
+    chunks_of(content)
     with pytest.raises(ValueError, match="incorrect data check"):
         check_data(content, 10_000)
     with pytest.raises(ValueError, match="cut off"):

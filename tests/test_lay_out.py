@@ -1,4 +1,5 @@
-"""Weights lie channels last on a CPU where a network says that they may, in every arm, and plug-ins see none of it."""
+"""Weights lie channels last on a CPU that is faster so where a network says that they may, in every arm, and plug-ins
+see none of it."""
 
 from __future__ import annotations
 
@@ -30,7 +31,13 @@ def lies_last(module: nn.Module) -> bool:
     return weight.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize(("name", "last"), [("ifrnet-s", True), ("rife", True), ("amt-s", True), ("uprnet", False)])
+@pytest.fixture(autouse=True)
+def avx512(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine has: what is looked at is how weights lie, not how fast that is."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+
+
+@pytest.mark.parametrize(("name", "last"), [("ifrnet-s", True), ("rife", True), ("ema", True), ("uprnet", False)])
 @pytest.mark.parametrize("plugins", ["", "hce"])
 def test_the_same_in_both_arms_in_training_and_in_tests(name: str, last: bool, plugins: str) -> None:
     arm = Arm.of(catalog(), parse_choice(name), parse_choices(plugins) if plugins else [])
@@ -39,6 +46,21 @@ def test_the_same_in_both_arms_in_training_and_in_tests(name: str, last: bool, p
     predictor(tested, Settings())
     assert lies_last(tested.baseline) is last
     assert not any(lies_last(plugin) for plugin in tested.plugin.values())
+
+
+def test_what_has_instance_norms_lies_as_usual() -> None:
+    baseline = Engine(CPU).place(Arm.of(catalog(), parse_choice("amt-s")).build(0)).baseline
+    assert lies_last(baseline.encoder)
+    assert not lies_last(baseline.feat_encoder)
+
+
+def test_a_processor_that_is_no_faster_so_has_all_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    arm = Arm.of(catalog(), parse_choice("ifrnet-s"))
+    tested = arm.build(0)
+    predictor(tested, Settings())
+    assert not lies_last(Engine(CPU).place(arm.build(0)).baseline)
+    assert not lies_last(tested.baseline)
 
 
 def test_a_plug_in_gets_features_in_the_usual_order() -> None:

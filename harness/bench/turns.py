@@ -19,10 +19,25 @@ class Turns:
     ours: Sequence[float]
     other: Sequence[float] = ()
 
+    def per(self, count: int) -> Turns:
+        """Of each of so many things that are done in a turn."""
+        return Turns(*([seconds / count for seconds in times] for times in (self.ours, self.other)))
+
     @property
     def ratios(self) -> list[float]:
         """Ours over the other, turn by turn."""
         return [ours / other for ours, other in zip(self.ours, self.other, strict=bool(self.other))]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One line: of whom, what was done, how long both took. `memory` is the most bytes that tensors held at once, ours
+    and theirs, where that was looked at."""
+
+    whose: str
+    what: str
+    turns: Turns
+    memory: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,16 +55,23 @@ class Spread:
         return cls(median, low, high)
 
 
-def in_turn(ours: Callable[[], object], other: Callable[[], object] | None, turns: int, device: torch.device) -> Turns:
-    """Each called once that does not count, then `turns` times, the one right after the other."""
+def in_turn(
+    ours: Callable[[], object],
+    other: Callable[[], object] | None,
+    turns: int,
+    device: torch.device,
+    clock: Callable[[], float] | None = None,
+) -> Turns:
+    """Each called once that does not count, then `turns` times, the one right after the other. `clock` is that of the
+    wall where none is given."""
     both = [ours] if other is None else [ours, other]
-    times = [[_seconds(call, device) for call in both] for _ in range(turns + 1)][1:]
+    times = [[_seconds(call, device, clock or time.perf_counter) for call in both] for _ in range(turns + 1)][1:]
     return Turns(*map(list, zip(*times, strict=True)))
 
 
-def _seconds(call: Callable[[], object], device: torch.device) -> float:
+def _seconds(call: Callable[[], object], device: torch.device, clock: Callable[[], float]) -> float:
     wait(device)
-    started = time.perf_counter()
+    started = clock()
     call()
     wait(device)
-    return time.perf_counter() - started
+    return clock() - started

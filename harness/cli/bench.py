@@ -1,4 +1,4 @@
-"""harness bench: how fast our networks are, beside the code of their authors."""
+"""harness bench: how fast it is, beside the same done otherwise."""
 
 from __future__ import annotations
 
@@ -8,59 +8,120 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import find_device, say, warn_broken
+from harness.report.bench_table import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import torch
 
-    from harness.bench.networks import Timed, Work
+    from harness.bench.networks import Work
+    from harness.bench.turns import Timed
     from harness.registry.catalog import Catalog
 
 
 @click.command()
 @click.argument("baselines", nargs=-1)
 @click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice([*PARTS]),
+    help="A section of the page; may be given again.  [default: all, of BASELINES networks]",
+)
+@click.option(
     "--official",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
     help="Folder with checkouts of the authors' repositories, each under its own name, as IFRNet.",
 )
-@click.option("--quick", is_flag=True, help="Smaller crops and frames, and fewer turns: minutes instead of an hour.")
+@click.option("--quick", is_flag=True, help="Smaller crops and frames, and fewer turns: minutes instead of hours.")
 @click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
-def bench(baselines: tuple[str, ...], official: Path | None, quick: bool, device: str | None) -> None:
-    """Time a training step and a frame of BASELINES, by default of all that name their authors' code, as a Markdown
-    table. With --official beside that code, in turn, after both have made the same frame."""
+@click.option("--output", "-o", "file", type=click.Path(path_type=Path, dir_okay=False), help="Writes the page there.")
+@click.option(
+    "--record", type=click.Path(path_type=Path, dir_okay=False), hidden=True, help="Writes ratios of networks there."
+)
+def bench(
+    baselines: tuple[str, ...],
+    parts: tuple[str, ...],
+    official: Path | None,
+    quick: bool,
+    device: str | None,
+    file: Path | None,
+    record: Path | None,
+) -> None:
+    """Time what the harness does beside the same done otherwise, in turn, as a Markdown page: networks, the loading of
+    triplets, the training loop, evaluation, masks, and what needs no network.
+
+    Of networks a training step and a frame are timed, of BASELINES, by default of all that name their authors' code;
+    with --official beside that code. Without it, ratios are shown that were recorded, and said to be so. Nothing is
+    timed before both have given the same."""
+    from harness.bench import recorded
     from harness.bench.networks import QUICK, WHOLE
+    from harness.bench.parts import Ground, timed
+    from harness.files import write_text
     from harness.measure.speed import device_name
     from harness.registry.catalog import catalog
     from harness.registry.specs import BaselineSpec
-    from harness.report.bench_table import HEADER, line, note
+    from harness.report import bench_table as page
+    from harness.report.weights_card import commit
 
     known = catalog()
     warn_broken(known)
     names = baselines or [entry.spec.name for entry in known.entries(BaselineSpec) if entry.spec.official]
     chosen = find_device(device)
-    said = list(HEADER)
-    for each in _timed(names, official, QUICK if quick else WHOLE, chosen, known):
-        for row in (*said, line(each)):
-            say(row)
-        said = []
-    say("")
-    say(note(device_name(chosen), official is not None))
+    machine = device_name(chosen)
+    written: list[str] = []
+
+    def put(lines: Sequence[str]) -> None:
+        for each in lines:
+            say(each)
+        written.extend(lines)
+
+    command = " ".join(["harness", "bench", *_words(baselines, parts, official, quick)])
+    measured: list[Timed] = []
+    networks = _networks(names, official, QUICK if quick else WHOLE, chosen, known)
+    for number, part in enumerate(parts or (["networks"] if baselines else PARTS)):
+        lines = networks if part == "networks" else timed(part, Ground(quick, chosen, _display))
+        for first, each in enumerate(lines):
+            begin = [] if first else [*([] if number else page.title(command, commit(), machine)), *page.section(part)]
+            put([*begin, page.line(each)])
+            measured += [each] if part == "networks" else []
+        if part == "networks" and official is None:
+            put([*page.recorded(recorded.read(), names)])
+    if file:
+        write_text(file, "\n".join(written) + "\n")
+    if record:
+        write_text(record, recorded.recorded(measured, commit(), machine).model_dump_json(indent=2) + "\n")
 
 
-def _timed(
+def _words(baselines: Sequence[str], parts: Sequence[str], official: Path | None, quick: bool) -> list[str]:
+    """Of the command, for somebody else: the folder is another one there."""
+    chosen = [word for part in parts for word in ("--part", part)]
+    return [*baselines, *chosen, *(["--official DIR"] if official else []), *(["--quick"] if quick else [])]
+
+
+def _display() -> object:
+    from harness.cli.progress import Progress
+    from harness.registry.plugins import discover
+
+    return Progress(["ifrnet-s"]).watching(discover().manager)
+
+
+def _networks(
     names: Sequence[str], folder: Path | None, work: Work, device: torch.device, known: Catalog
 ) -> Iterator[Timed]:
     """Everything is found before anything is timed."""
+    from contextlib import nullcontext
+
     from harness.arm import Arm
+    from harness.bench.apart import apart
     from harness.bench.networks import timed
-    from harness.bench.official import checkout_of, official_of
+    from harness.bench.official import checkout_of
     from harness.registry.options import parse_choice
 
     arms = [Arm.of(known, parse_choice(name)) for name in names]
     checkouts = [checkout_of(arm.baseline.entry, folder) if folder else None for arm in arms]
     for arm, checkout in zip(arms, checkouts, strict=True):
-        theirs = official_of(arm.baseline.entry, checkout) if checkout else None
-        yield from timed(arm, theirs, work, device)
+        with apart(arm.baseline.name, checkout, device) if checkout else nullcontext() as theirs:
+            yield from timed(arm, theirs, work, device)

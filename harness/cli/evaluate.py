@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import click
 
-from harness.cli.common import data_root_option, find_device, one_list, output, results_option, stoppable, warn_broken
+from harness.cli.common import (
+    check_devices,
+    data_root_option,
+    find_device,
+    one_list,
+    output,
+    results_option,
+    stoppable,
+    warn_broken,
+)
 from harness.cli.defaults import tell
 
 
@@ -29,6 +40,7 @@ from harness.cli.defaults import tell
 @click.option("--metrics", default="psnr,ssim", show_default=True, metavar="NAMES", help="PSNR and SSIM always are.")
 @click.option("--triplets", default=None, type=click.IntRange(1), metavar="N", help="Of each level.  [default: all]")
 @click.option("--device", default=None, metavar="NAME", help="cpu, cuda, cuda:1.  [default: cuda if there is one]")
+@click.option("--devices", default=1, show_default=True, type=click.IntRange(1, 64), help="GPUs that share triplets.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Threads that read ahead.")
 @data_root_option
 @results_option
@@ -42,13 +54,17 @@ def evaluate(
     metrics: str,
     triplets: int | None,
     device: str | None,
+    devices: int,
     workers: int,
     results: Path,
 ) -> None:
-    """Evaluate trained weights and print the table. Row by row, so that a stopped evaluation goes on."""
+    """Evaluate trained weights and print the table. Row by row, so that a stopped evaluation goes on.
+
+    Under torchrun, or with --devices, the processes share the triplets; rows are the same."""
+    from harness.cli.devices import relaunch
     from harness.cli.progress import Progress
     from harness.data.known import refuse_footage
-    from harness.distributed import World
+    from harness.distributed import joined
     from harness.evaluate.plan import EvalPlan
     from harness.evaluate.testset import TripletSet
     from harness.masks.chosen import cache_of
@@ -69,26 +85,32 @@ def evaluate(
     known = catalog()
     warn_broken(known)
     tell()
-    world = World(0, 1, find_device(device))
-    store = Store(results)
-    given = find_trained(weights, known, store)
-    arm = arm_of(given, baseline, plugins, known)
-    own = masks_of(given, known) if masks is None else None
-    source = own or known.mask_source(masks, needed=arm.needs_masks)
-    cache = cache_of(source) if source else None
-    benchmarks = [known.choose(BenchmarkSpec, choice) for choice in parse_choices(data)]
-    sets = tuple(TripletSet.of(each, triplets, inputs=arm.inputs) for each in benchmarks)
-    if source:
-        for each in sets:
-            refuse_footage(source.name, each.name, each.benchmark, each.triplets[0], "--masks")
-    chosen = known.find(Protocol, protocol).spec
-    plan = EvalPlan(chosen, *choose_metrics(known, parse_choices(metrics)), triplets, workers)
-    tests = Tests(plan, sets, cache, world)
-    with Progress([arm.slug]).watching(known.plugins.manager) as progress, stoppable() as stop:
-        session = Session(store, known.plugins.notify, progress.note, lambda: bool(stop), world)
-        try:
-            name = evaluate_weights(arm, given, tests, source, session)
-        except Interrupted as interrupted:
-            progress.note(f"{interrupted}; the same command goes on from there")
-            raise SystemExit(128 + stop[0]) from None
-    draw(evaluation_sheets(read_evaluation(store, name)), output())
+    if devices > 1 and "RANK" not in os.environ:
+        check_devices(find_device(device), devices)
+        raise SystemExit(relaunch(devices))
+    with joined(find_device(device)) as world:
+        store = Store(results)
+        given = find_trained(weights, known, store)
+        arm = arm_of(given, baseline, plugins, known)
+        own = masks_of(given, known) if masks is None else None
+        source = own or known.mask_source(masks, needed=arm.needs_masks)
+        cache = cache_of(source) if source else None
+        benchmarks = [known.choose(BenchmarkSpec, choice) for choice in parse_choices(data)]
+        sets = tuple(TripletSet.of(each, triplets, inputs=arm.inputs) for each in benchmarks)
+        if source:
+            for each in sets:
+                refuse_footage(source.name, each.name, each.benchmark, each.triplets[0], "--masks")
+        chosen = known.find(Protocol, protocol).spec
+        plan = EvalPlan(chosen, *choose_metrics(known, parse_choices(metrics)), triplets, workers)
+        tests = Tests(plan, sets, cache, world)
+        with Progress([arm.slug], world.writes).watching(known.plugins.manager) as progress, stoppable() as stop:
+            notify = known.plugins.notify if world.writes else lambda hook, **facts: None
+            session = Session(store, notify, progress.note, lambda: bool(stop), world)
+            try:
+                name = evaluate_weights(arm, given, tests, source, session)
+            except Interrupted as interrupted:
+                progress.note(f"{interrupted}; the same command goes on from there")
+                raise SystemExit(128 + (stop[0] if stop else signal.SIGTERM)) from None
+        if not world.writes:
+            return
+        draw(evaluation_sheets(read_evaluation(store, name)), output())

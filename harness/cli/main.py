@@ -52,6 +52,9 @@ from harness.registry.blame import blame
 from harness.registry.plugins import FAULTS, Broken, discover, in_one_line
 
 UNREAD = 128 + signal.SIGPIPE
+LARGE_PAGES = ("THP_MEM_ALLOC_ENABLE", "1")
+"""Torch's, read once as it starts: pages of 2 MiB for large tensors. Most of them are new at each step, and the system
+gives out a page at a time. It moves no bit of a number."""
 
 
 class _Commands(click.Group):
@@ -89,6 +92,7 @@ completion.give(defaults.leaves(cli))
 
 def main() -> None:
     """Run the command line and exit."""
+    os.environ.setdefault(*LARGE_PAGES)
     open_streams()
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine("harness: %(levelname)s: %(message)s"))

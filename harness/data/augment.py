@@ -56,8 +56,8 @@ def augmented(
     """Crops, flips, reverses and rotates frames (3 or 5, H, W, 3), in order of time, and label maps M0, M1 (2, H, W) of
     I0 and I1 alike.
 
-    Returns as many contiguous frames (crop, crop, 3), maps (2, crop, crop) or None, and t in 0 to 1, where reversed
-    1 - t.
+    Returns as many frames (crop, crop, 3), maps (2, crop, crop) or None, and t in 0 to 1, where reversed 1 - t. Both
+    are views of what was given: nothing is copied.
     Takes the same seven numbers from `rng` whatever the options are and whether or not there are maps. Raises
     HarnessError where the frames are smaller than the crop.
     """
@@ -73,6 +73,6 @@ def augmented(
 
     def moved(images: NDArray[Pixels]) -> NDArray[Pixels]:
         cut = images[time, top : top + size, left : left + size][:, rows, columns]
-        return np.ascontiguousarray(np.rot90(cut, turns, axes=(1, 2)))
+        return np.rot90(cut, turns, axes=(1, 2))
 
     return moved(frames), None if maps is None else moved(maps), 1 - t if reverse < augment.reverse else t

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from harness.data import png
 from harness.errors import HarnessError
 from harness.files import small_file
-from harness.pngfile import SIGNATURE, WrongSumError, check_chunks
+from harness.pngfile import SIGNATURE, WrongSumError, chunks_of
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -69,8 +70,8 @@ def decode(content: bytes, path: Path) -> NDArray[np.uint8]:
     A PNG is held against its checksums, which takes a fiftieth of its decoding.
     """
     try:
-        if content.startswith(SIGNATURE):
-            check_chunks(content)
+        if content.startswith(SIGNATURE) and (plain := _plain(content)) is not None:
+            return plain
         with Image.open(BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise HarnessError(f"{path}: is {text_of(image.size)}, which is no frame of a data set")
@@ -93,6 +94,15 @@ def decode(content: bytes, path: Path) -> NDArray[np.uint8]:
         raise HarnessError(f"{path}: a checksum is wrong ({error}); damaged, copy it anew") from error
     except _DAMAGE as error:
         raise HarnessError(f"{path}: cannot be decoded ({error}); cut off or damaged, copy it anew") from error
+
+
+def _plain(content: bytes) -> NDArray[np.uint8] | None:
+    """Of a PNG that is as most are. Of all others Pillow says what they are, or what is wrong with them."""
+    chunks = chunks_of(content)
+    size = png.size_of(chunks)
+    if size is None or min(size) < SMALLEST or size[0] * size[1] > MOST_PIXELS:
+        return None
+    return png.pixels(chunks, size)
 
 
 def check_size(path: Path, found: Size, expected: Size | None) -> None:

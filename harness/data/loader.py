@@ -49,7 +49,11 @@ class Batch:
         return [Batch(self.frames[p], self.t[p], labels, self.whole) for p, labels in zip(pieces, maps, strict=True)]
 
 
-class Samples(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]]):
+Sample = tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]
+"""Frames (3 or 5, 3, H, W) in order of time, label maps, t; as of `Batch`."""
+
+
+class Samples(Dataset[Sample]):
     """The augmented sample at each position of a training. `sets` are the training sets by their labels, as `order`
     numbers them."""
 
@@ -64,13 +68,15 @@ class Samples(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]
         label, benchmark = self.sets[drawn.set]
         return label, benchmark.train[drawn.index], drawn
 
-    def __getitem__(self, position: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]:
+    def __getitem__(self, position: int) -> Sample:
         _, triplet, drawn = self.at(position)
         benchmark = self.sets[drawn.set][1]
         frames = frames_of(benchmark, triplet)
         maps = masks_of(self.masks, benchmark, triplet, frames).maps if self.masks else None
         rng = sample_rng(self.order.seed, drawn.epoch, drawn.stream)
-        return augmented(frames, maps, triplet.t, self.augment, rng)
+        frames, maps, t = augmented(frames, maps, triplet.t, self.augment, rng)
+        # the only copy, of what was cut out alone: turned and with colours apart at once, a tenth of the time of both
+        return np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), maps, t
 
 
 def batches(
@@ -109,10 +115,8 @@ def _leave_signals_to_the_parent(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _collate(
-    samples: list[tuple[NDArray[np.uint8], NDArray[np.uint16] | None, float]],
-) -> tuple[Tensor, Tensor, NDArray[np.uint16] | None]:
-    frames = torch.from_numpy(np.stack([frames for frames, _, _ in samples])).permute(0, 1, 4, 2, 3).contiguous()
+def _collate(samples: list[Sample]) -> tuple[Tensor, Tensor, NDArray[np.uint16] | None]:
+    frames = torch.from_numpy(np.stack([frames for frames, _, _ in samples]))
     t = torch.tensor([t for _, _, t in samples], dtype=torch.float32)
     maps = [maps for _, maps, _ in samples if maps is not None]
     return frames, t, np.stack(maps) if maps else None

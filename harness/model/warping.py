@@ -24,12 +24,15 @@ def warp(source: Tensor, flow: Tensor) -> Tensor:
     Computed in float32 at least, whatever the autocast type: half a pixel in 1280 is beyond half precision.
     """
     _, _, height, width = source.shape
-    precise = torch.promote_types(flow.dtype, torch.float32)
-    at = pixel_grid(height, width, flow.device) + flow.to(precise)
-    x = at[:, 0] * (2 / max(width - 1, 1)) - 1
-    y = at[:, 1] * (2 / max(height - 1, 1)) - 1
-    grid = torch.stack([x, y], -1)
-    return sample(source.to(precise), grid).to(source.dtype)
+    flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
+    x = torch.add(_across(width, flow), flow[:, 0], alpha=2 / max(width - 1, 1))
+    y = torch.add(_across(height, flow)[:, None], flow[:, 1], alpha=2 / max(height - 1, 1))
+    return sample(source.to(flow.dtype), torch.stack([x, y], -1)).to(source.dtype)
+
+
+def _across(size: int, like: Tensor) -> Tensor:
+    """(size,) positions from -1 to 1, as `sample` counts them."""
+    return torch.arange(size, device=like.device, dtype=like.dtype) * (2 / max(size - 1, 1)) - 1
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -42,5 +45,8 @@ def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = flow.shape[-2:]
     if (height, width) == size:
         return flow
-    resized = resize(flow, size)
-    return torch.cat([resized[:, :1] * (size[1] / width), resized[:, 1:] * (size[0] / height)], 1)
+    return _scaled(resize(flow, size), size[1] / width, size[0] / height)
+
+
+def _scaled(flow: Tensor, x: float, y: float) -> Tensor:
+    return flow * x if x == y else torch.cat([flow[:, :1] * x, flow[:, 1:] * y], 1)

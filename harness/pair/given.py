@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -118,16 +119,18 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
     name = f"{arm.slug}.{sha}.{short(settings)}-{short(tested)}"
     rows = session.store.evaluation_file(name)
     rows.parent.mkdir(parents=True, exist_ok=True)
-    model.to(tests.world.device)
+    world = tests.world
+    model.to(world.device)
 
     tell = partial(session.notify, "harness_eval_done", run=f"{arm.slug}.weights.{sha}", info=None)
 
     def progress(done: int, total: int) -> None:
         tell(done=done, total=total, means={})
 
-    with FileLock(rows.with_suffix(".lock")):
+    # the first process holds it for all that share the triplets
+    with FileLock(rows.with_suffix(".lock")) if world.writes else nullcontext():
         tests.evaluate(lambda settings: predictor(model, settings), rows, session, cache, sha, progress)
-        write(session.store.evaluation(name), record)
+        world.from_first(lambda: write(session.store.evaluation(name), record))
     total = sum(len(each.triplets) for each in tests.sets)
     tell(done=total, total=total, means=means_told(session.store.evaluation_rows(name), record, sha))
     return name

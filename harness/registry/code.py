@@ -18,10 +18,10 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 """The folder `harness` whose code is hashed."""
 
-_IMAGES = ("data.benchmark", "data.images", "data.imageset")
+_IMAGES = ("data.benchmark", "data.images", "data.imageset", "data.mapped", "data.png")
 _VIDEOS = (
     *("data.benchmark", "data.folder", "data.framecache", "data.holdings", "data.images", "data.manifest"),
-    *("data.numbered", "data.picture", "data.shots", "data.times", "data.video"),
+    *("data.numbered", "data.picture", "data.png", "data.shots", "data.times", "data.video"),
 )
 
 TABLE: Mapping[str, tuple[str, ...]] = {
@@ -66,6 +66,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "data.sets.layers": (
         "data.benchmark",
         "data.images",
+        "data.png",
         "data.scene",
         "data.sets.layers",
         "data.textures",

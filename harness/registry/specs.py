@@ -73,8 +73,8 @@ class BaselineSpec(Spec):
     `recipe` is the name of the one that both arms are trained by where the user names none with `--recipe`: of this
     distribution (`harness_recipes`) or of the harness. A suite states its own. Empty: the one that everybody gets.
 
-    `channels_last` of a network whose weights may lie so (torch.channels_last), which is faster on a CPU: it uses no
-    `view` where that needs the usual order. There the harness lays them so, in both arms, in training and in tests.
+    `channels_last` of a network whose weights may lie so (torch.channels_last), which is faster on some CPUs: it uses
+    no `view` where that needs the usual order. There the harness lays them so, in both arms, in training and in tests.
 
     `official` is a function "module:name", `(checkout: Path, **preset) -> harness.model.Official`: the network in the
     code of its authors, beside which `harness bench` runs this one; `checkout` is the folder of their repository, which

@@ -1,19 +1,45 @@
-"""What `harness bench` found, as lines of a Markdown table, each there as soon as it is known."""
+"""What `harness bench` found, as the lines of a Markdown page, each there as soon as it is known."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.bench.turns import Spread
 
 if TYPE_CHECKING:
-    from harness.bench.networks import Timed
+    from harness.bench.recorded import Recorded
+    from harness.bench.turns import Timed
+
+PARTS = {
+    "networks": "Networks, beside the code of their authors",
+    "loading": "Loading of training triplets, CPU time of one thread",
+    "loop": "The training loop",
+    "evaluation": "Evaluation end to end",
+    "masks": "Masks and plug-ins",
+    "start": "Without a network",
+}
+"""Titles of the sections, by what `--part` calls them, in their order."""
 
 HEADER = (
-    "| network | what | ours (s) | official (s) | ours / official | memory (MiB): ours, official |",
+    "| whose | what | ours (s) | other (s) | ours / other | memory (MiB): ours, other |",
     "|---|---|---|---|---|---|",
 )
+
+
+def title(command: str, commit: str, device: str) -> list[str]:
+    return [
+        "# How fast it is",
+        "",
+        f"`{command}`, commit {commit}, {device}, float32.",
+        "",
+        "Median and quartiles. What is compared runs in turn in one process, right after each other, after both have",
+        "given the same. Memory is the most that tensors of one frame held at once.",
+    ]
+
+
+def section(part: str) -> list[str]:
+    return ["", f"## {PARTS[part]}", "", *HEADER]
 
 
 def line(timed: Timed) -> str:
@@ -21,16 +47,25 @@ def line(timed: Timed) -> str:
         _spread(Spread.of(values)) if values else ""
         for values in (timed.turns.ours, timed.turns.other, timed.turns.ratios)
     )
-    return f"| {timed.baseline} | {timed.what} | {ours} | {other} | {ratios} | {_memory(timed.memory)} |"
+    return f"| {timed.whose} | {timed.what} | {ours} | {other} | {ratios} | {_memory(timed.memory)} |"
 
 
-def note(device: str, beside: bool) -> str:
-    turns = "each right after the other in one process; " if beside else "the official code was not given; "
-    return f"Median and quartiles, {turns}on {device}, float32. Memory: most that tensors of one frame held at once."
+def recorded(found: Recorded, names: Sequence[str]) -> Iterator[str]:
+    """The ratios of the networks that are named: none is measured now."""
+    ratios = [each for each in found.ratios if each.whose in names]
+    if not ratios:
+        return
+    yield ""
+    yield f"The official code was not given. Recorded at commit {found.commit} on {found.machine}, not measured now:"
+    yield ""
+    yield "| whose | what | ours / official |"
+    yield "|---|---|---|"
+    for each in ratios:
+        yield f"| {each.whose} | {each.what} | {_spread(Spread(each.median, each.low, each.high))} |"
 
 
 def _spread(spread: Spread) -> str:
-    return f"{spread.median:.3f} [{spread.low:.3f}, {spread.high:.3f}]"
+    return f"{spread.median:.3g} [{spread.low:.3g}, {spread.high:.3g}]"
 
 
 def _memory(held: Sequence[int]) -> str:

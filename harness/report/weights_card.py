@@ -21,7 +21,7 @@ def card(baseline: str, file: Path, runs: Sequence[RunFolder], outcome: Outcome)
     """In Markdown. `runs` are the parts of the training, in order, `outcome` what the file gave where it was tested."""
     known = [run.record().fingerprint for run in runs]
     facts = {
-        "made by": f"`harness weights make {baseline}`, of commit {_commit()}",
+        "made by": f"`harness weights make {baseline}`, of commit {commit()}",
         "sha256": digest(file),
         "training": f"{sum(map(_hours, runs)):.1f} hours on {known[-1].environment['device']}, {platform.machine()}",
         "data": "photographs of scikit-image (see `skimage.data`), and the bundled clips for training (BSD-3-Clause, "
@@ -59,7 +59,7 @@ def _hours(run: RunFolder) -> float:
     return seconds / 3600
 
 
-def _commit() -> str:
+def commit() -> str:
     """Of the harness that runs, where it lies in a repository."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
     try:

@@ -50,7 +50,7 @@ class IFBlock(nn.Module):
         inner = self.conv0(inner)
         inner = inner + self.convblock(inner)
         # in x's type: under autocast this is half precision, too coarse for flows of many pixels
-        out = self.lastconv(inner).to(x.dtype)
+        out = self.lastconv(inner).to(x.dtype).contiguous()
         flow0, flow1, logit = out.split((2, 2, 1), 1)
         return resize_flow(flow0, full), resize_flow(flow1, full), resize(logit, full)
 

@@ -1,0 +1,40 @@
+"""How long a user waits before anything is done, and how sure a difference is: what needs no network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+
+from harness.bench.turns import Timed, in_turn
+from harness.statistics.estimate import estimate
+
+CPU = torch.device("cpu")
+
+
+def start(quick: bool) -> Iterator[Timed]:
+    turns = 3 if quick else 9
+    yield Timed(
+        "the command line, beside Python itself",
+        "harness --help",
+        in_turn(lambda: _run("-m", "harness", "--help"), lambda: _run("-c", ""), turns, CPU),
+    )
+    rows = _rows()
+    yield Timed(
+        "statistics", "an estimate of 3 seeds and 310 triplets", in_turn(lambda: estimate(rows), None, turns, CPU)
+    )
+
+
+def _run(*words: str) -> None:
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def _rows() -> pd.DataFrame:
+    """Of 31 clips, as `clips` has them."""
+    random = np.random.default_rng(0)
+    names = [(seed, f"clip{number % 31}", f"{number}") for seed in range(3) for number in range(310)]
+    return pd.DataFrame(names, columns=["seed", "clip", "triplet"]).assign(value=random.standard_normal(len(names)))
