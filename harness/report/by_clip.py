@@ -18,7 +18,7 @@ from harness.outcome.seeds import of_all_seeds, triplet_differences
 from harness.printable import printable
 from harness.report.formats import in_csv
 from harness.report.notes import unmatched_notes
-from harness.report.picture import COLUMN, DIFFERENCE, LINE, PAGE, SMALL, plain, save, styled
+from harness.report.picture import COLUMN, DIFFERENCE, LINE, PAGE, SMALL, laid_out, plain, save, styled
 from harness.report.sheet import Cell, Line, Sheet, scores
 from harness.report.tables import elsewhere
 from harness.results.store import Store
@@ -116,7 +116,7 @@ def _cells(rows: pd.DataFrame, levels: Sequence[Column], ssim: str) -> tuple[Cel
 def draw_by_clip(of: ByClip, folder: Path) -> list[Path]:
     """Write by-clip.png, .pdf and .svg, and what is drawn: by-clip.csv, unrounded. The files written."""
     with styled():
-        figure = strips(of)
+        figure = laid_out(strips(of))
         files = [save(figure, folder / f"by-clip.{form}", dpi=300) for form in ("png", "pdf", "svg")]
     table = of.gains.assign(pair=of.pair.name)
     table = table[["pair", *KEYS, *(name for name in of.gains.columns if name not in KEYS)]]

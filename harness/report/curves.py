@@ -18,7 +18,7 @@ from harness.outcome.difference import refuse
 from harness.outcome.pairs import PairOutcome
 from harness.outcome.seeds import of_all_seeds
 from harness.report.formats import in_csv
-from harness.report.picture import COLUMN, DIFFERENCE, PAGE, PLAIN, PLUGGED, plain, save, styled, wrapped
+from harness.report.picture import COLUMN, DIFFERENCE, PAGE, PLAIN, PLUGGED, laid_out, plain, save, styled, wrapped
 from harness.results.store import Store
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def draw_curves(pairs: Sequence[Curves], folder: Path, scale: Scale = "log") -> 
     """Write curves.png, .pdf and .svg, a panel a pair, and what is drawn: curves.csv, and difference.csv where there
     is one. The files written."""
     with styled():
-        figure = figure_of(pairs, scale)
+        figure = laid_out(figure_of(pairs, scale))
         files = [save(figure, folder / f"curves.{form}", dpi=300) for form in ("png", "pdf", "svg")]
     return files + _write_data(pairs, folder)
 

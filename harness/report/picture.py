@@ -76,6 +76,13 @@ def save(figure: Figure, path: Path, dpi: int) -> Path:
     return path
 
 
+def laid_out(figure: Figure) -> Figure:
+    """The figure with everything in its place, once for all formats in which it is written."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
 def check_format(path: Path) -> str:
     """The format that a file's name asks for. Raises HarnessError for another than FORMATS."""
     form = path.suffix.removeprefix(".").lower()
