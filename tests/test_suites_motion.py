@@ -315,7 +315,7 @@ freeze_steps: 4
 
 def forecast_of(chosen: Suite, root: Path) -> list[RunForecast]:
     pairs = chosen.pairs((0,), [row for row in chosen.rows if row.baseline == "ifrnet-s"])
-    return forecast(chosen, pairs, catalog(), Store(root), CPU, lambda text: None)[0]
+    return list(forecast(chosen, pairs, catalog(), Store(root), CPU, lambda text: None).runs)
 
 
 @pytest.mark.usefixtures("fewer")
