@@ -356,6 +356,9 @@ def test_a_forecast_of_what_is_new(tmp_path: Path) -> None:
     # two checkpoints of weights and two moments, each float32
     assert runs[0].disk == 2 * 3 * 4 * 2_803_610
     assert 0 < runs[0].seconds_per_step * 4 < runs[0].seconds
+    (one,) = seen.jobs
+    assert (one.name, one.seconds) == (runs[1].label, runs[0].seconds + runs[1].seconds)
+    assert seen.remarks[-1].startswith("Reading: ")
     assert not list(tmp_path.iterdir())
 
 
@@ -379,6 +382,7 @@ def test_a_forecast_without_the_data_says_so(tmp_path: Path) -> None:
     runs, remarks = seen.runs, seen.remarks
     assert (runs[0].steps, runs[0].triplets) == (200, 7)
     assert any("Not all data is here" in remark for remark in remarks)
+    assert not any("Reading: " in remark for remark in remarks)
 
 
 def expected(triplets: int) -> Expected:
@@ -434,6 +438,7 @@ def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
     code, out, _ = harness("suite", "smoke1", "--dry-run", "--device", "cpu")
     assert code == 0
     assert out.count(" done ") == 4
+    assert "On several devices" not in out
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])

@@ -194,7 +194,7 @@ def test_what_is_killed_too_often_fails(tmp_path: Path) -> None:
 def test_what_runs_saves_where_the_user_stops_and_nothing_else_begins(tmp_path: Path) -> None:
     """Neither what Ray has queued, nor what waits for its turn."""
     a = job(tmp_path, "a", GOES_ON.replace("STATE", repr(str(tmp_path / "state"))), "x")
-    jobs = [a, *(job(tmp_path, name, "print('began')", held) for name, held in (("b", "y"), ("c", "x")))]
+    jobs = [a, *(job(tmp_path, name, "print('began')", held) for name, held in (("b", "y"), ("c", "y")))]
     said: list[str] = []
     stopped = launched(tmp_path, *jobs, cpus=2, said=said, stop=lambda: signal.SIGINT if said_by(a) else 0)
     assert (stopped.failures, sorted(stopped.pending)) == ((), ["a", "b", "c"])

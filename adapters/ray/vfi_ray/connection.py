@@ -44,7 +44,8 @@ def connected(address: str) -> Iterator[Any]:
         with _handlers_kept():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except Exception as error:  # of many kinds
-        raise HarnessError(f"ray: address={address}: {' '.join(str(error).split())}") from error
+        said = str(error).strip().splitlines()[-1:] or [type(error).__name__]  # a cause has a traceback before it
+        raise HarnessError(f"ray: address={address}: {said[0].strip()}") from error
     try:
         yield ray
     finally:
