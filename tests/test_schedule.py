@@ -61,6 +61,7 @@ def test_with_a_device_for_each_only_what_is_shared_waits(jobs: list[tuple[float
     ("jobs", "devices", "expected"),
     [
         ([(3, "a"), (4, "b"), (2, "c")], 2, Scheduled(5, 2)),
+        ([(1, "a"), (2, "b"), (3, "c")], 2, Scheduled(4, 2)),
         ([(3, "a"), (4, "a"), (2, "c")], 2, Scheduled(7, 2)),
         ([(3, "ab"), (4, "bc"), (2, "c"), (1, "d")], 8, Scheduled(7, 3)),
         ([(3, "a"), (4, "a")], 64, Scheduled(7, 1)),
