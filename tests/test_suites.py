@@ -332,10 +332,13 @@ def test_no_process_is_left_behind(tmp_path: Path) -> None:
 
 
 def test_every_pair_has_a_log_of_its_own(tmp_path: Path) -> None:
+    """And those that share a run share one with all that do, which tests/test_schedule.py goes by."""
     for name in ("table1", "table2a", "table2b", "table3"):
         plans = [settle(asked, catalog(), torch.device("cpu")) for asked in suite(name).pairs((0, 1))]
         jobs = jobs_of(plans, tmp_path, [])
         assert len({each.log for each in jobs}) == len(jobs)
+        for one in jobs:
+            assert frozenset.intersection(*(each.holds for each in jobs if each.holds & one.holds))
     assert jobs[0].command[-2:] == ("--results", str(tmp_path))
 
 
@@ -345,7 +348,8 @@ def test_every_pair_has_a_log_of_its_own(tmp_path: Path) -> None:
 def test_a_forecast_of_what_is_new(tmp_path: Path) -> None:
     chosen = suite("smoke1")
     pairs = chosen.pairs(rows=[chosen.row("IFRNet-S")])
-    runs, _ = forecast(chosen, pairs, catalog(), Store(tmp_path), torch.device("cpu"), lambda text: None)
+    seen = forecast(chosen, pairs, catalog(), Store(tmp_path), torch.device("cpu"), lambda text: None)
+    runs = seen.runs
     assert [(run.label, run.state, run.steps, run.triplets) for run in runs] == [
         ("ifrnet-s, seed 0", "new", 4, 4),
         ("ifrnet-s+hce+hir, seed 0", "new", 4, 4),
@@ -353,6 +357,9 @@ def test_a_forecast_of_what_is_new(tmp_path: Path) -> None:
     # two checkpoints of weights and two moments, each float32
     assert runs[0].disk == 2 * 3 * 4 * 2_803_610
     assert 0 < runs[0].seconds_per_step * 4 < runs[0].seconds
+    (one,) = seen.jobs
+    assert (one.name, one.seconds) == (runs[1].label, runs[0].seconds + runs[1].seconds)
+    assert seen.remarks[-1].startswith("Reading: ")
     assert not list(tmp_path.iterdir())
 
 
@@ -372,9 +379,11 @@ def test_a_forecast_without_the_data_says_so(tmp_path: Path) -> None:
         }
     )
     pairs = chosen.pairs(rows=[chosen.row("IFRNet-S")])
-    runs, remarks = forecast(chosen, pairs, catalog(), Store(tmp_path), torch.device("cpu"), lambda text: None)
+    seen = forecast(chosen, pairs, catalog(), Store(tmp_path), torch.device("cpu"), lambda text: None)
+    runs, remarks = seen.runs, seen.remarks
     assert (runs[0].steps, runs[0].triplets) == (200, 7)
     assert any("Not all data is here" in remark for remark in remarks)
+    assert not any("Reading: " in remark for remark in remarks)
 
 
 def expected(triplets: int) -> Expected:
@@ -433,6 +442,7 @@ def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
     code, out, _ = harness(*chosen, "--dry-run")
     assert code == 0
     assert out.count(" done ") == 2
+    assert "On several devices" not in out
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])

@@ -32,7 +32,7 @@ from harness.report.suite_table import suite_sheet
 from harness.results.records import Asked
 from harness.results.store import Store
 from harness.suites.estimate import Estimate
-from harness.suites.forecast import RunForecast, _forecast, _held, forecast
+from harness.suites.forecast import Forecast, _forecast, _held, forecast
 from harness.suites.plan import check_columns, jobs_of
 from harness.suites.state import ArmState
 from harness.suites.suite import Suite, load_suite
@@ -313,9 +313,9 @@ freeze_steps: 4
 """
 
 
-def forecast_of(chosen: Suite, root: Path) -> list[RunForecast]:
+def forecast_of(chosen: Suite, root: Path) -> Forecast:
     pairs = chosen.pairs((0,), [row for row in chosen.rows if row.baseline == "ifrnet-s"])
-    return forecast(chosen, pairs, catalog(), Store(root), CPU, lambda text: None)[0]
+    return forecast(chosen, pairs, catalog(), Store(root), CPU, lambda text: None)
 
 
 @pytest.mark.usefixtures("fewer")
@@ -324,7 +324,8 @@ def test_a_forecast_counts_a_training_once_and_every_test(tmp_path: Path) -> Non
     recipe = tmp_path / "own.yaml"
     recipe.write_text(RECIPE)
     (tmp_path / "results").mkdir()
-    runs = forecast_of(drawn(recipe=str(recipe)), tmp_path / "results")
+    seen = forecast_of(drawn(recipe=str(recipe)), tmp_path / "results")
+    runs = seen.runs
     assert [(run.label.partition(" ")[0].rstrip(","), run.steps, run.triplets) for run in runs] == [
         ("ifrnet-s", 6, 2),
         ("ifrnet-s+widen(like=hce+hir)", 6, 2),
@@ -333,6 +334,9 @@ def test_a_forecast_counts_a_training_once_and_every_test(tmp_path: Path) -> Non
         ("ifrnet-s+hce+hir", 0, 2),
     ]
     assert [run.disk > 0 for run in runs] == [True, True, True, False, False]
+    seconds = [run.seconds for run in runs]
+    assert [each.seconds for each in seen.jobs] == pytest.approx([sum(seconds[:2]), *seconds[2:]])
+    assert frozenset.intersection(*(each.holds for each in seen.jobs))
     assert not list((tmp_path / "results").iterdir())
 
 

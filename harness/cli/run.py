@@ -170,8 +170,8 @@ def _forecast(plans: Sequence[Plan], store: Store) -> None:
 
     at = plans[0].device
     suite = family(plans, {chosen.name: chosen.build().levels for chosen in plans[0].tests})
-    runs, remarks = forecast(suite, [plan.asked for plan in plans], catalog(), store, at, note)
-    draw([forecast_sheet(suite.title, runs, 1, device_name(at), remarks)], output())
+    seen = forecast(suite, [plan.asked for plan in plans], catalog(), store, at, note)
+    draw([forecast_sheet(suite.title, seen, device_name(at))], output())
 
 
 def _settled(plan: Plan) -> str:

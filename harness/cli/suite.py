@@ -115,13 +115,16 @@ def suite(
 def _forecast(suite: Suite, pairs: Sequence[Asked], store: Store, device: str | None, jobs: int) -> None:
     from harness.measure.speed import device_name
     from harness.registry.catalog import catalog
-    from harness.report.forecast_table import forecast_sheet
+    from harness.report.forecast_table import forecast_sheet, schedule_sheet
     from harness.report.formats import draw
     from harness.suites.forecast import forecast
 
     at = find_device(device)
-    runs, remarks = forecast(suite, pairs, catalog(), store, at, note)
-    draw([forecast_sheet(suite.title, runs, jobs, device_name(at), remarks)], output())
+    seen, name = forecast(suite, pairs, catalog(), store, at, note), device_name(at)
+    sheets = [forecast_sheet(suite.title, seen, name)]
+    if seen.jobs:
+        sheets.append(schedule_sheet(seen.jobs, jobs, name))
+    draw(sheets, output())
 
 
 def _launch(

@@ -13,7 +13,9 @@ from harness.registry.catalog import Catalog
 from harness.results.records import Asked
 from harness.results.store import Store
 from harness.suites.estimate import Estimate, estimate
-from harness.suites.plan import check_columns, check_levels
+from harness.suites.plan import check_columns, check_levels, name_of, runs_of
+from harness.suites.reading import keeping_up, seconds_a_sample
+from harness.suites.schedule import Work
 from harness.suites.state import ArmState, states
 from harness.suites.suite import Suite
 from harness.train.recipe import Recipe
@@ -36,6 +38,18 @@ class RunForecast:
     disk: int
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """runs     every run of the pairs once
+    jobs     the pairs that are not done, in their order; of a run that several share the first has the time
+    remarks  how the figures were come by
+    """
+
+    runs: tuple[RunForecast, ...]
+    jobs: tuple[Work, ...]
+    remarks: tuple[str, ...]
+
+
 def forecast(
     suite: Suite,
     pairs: Sequence[Asked],
@@ -43,9 +57,11 @@ def forecast(
     store: Store,
     device: torch.device,
     note: Callable[[str], None],
-) -> tuple[list[RunForecast], list[str]]:
-    """Every run of the pairs once, and remarks on how the figures were come by."""
+) -> Forecast:
+    """What the pairs still have to do, measured on the device."""
     runs: dict[tuple[str, Start | None], RunForecast] = {}
+    jobs: list[Work] = []
+    reading, batch = None, 0  # seconds a sample, and samples: pairs of a suite have one recipe and train on one data
     estimates: dict[str, Estimate] = {}
     remarks: dict[str, None] = {}
     counted: set[tuple[str, Start | None]] = set()  # whose training is in the figures
@@ -57,6 +73,9 @@ def forecast(
             check_levels(suite, plan)
         if guessed:
             remarks[f"Not all data is here, so counts and sizes are those of the suite's file. {guessed}."] = None
+        if reading is None and not guessed and any(state.step < state.steps for state in arms):
+            reading, batch = seconds_a_sample(plan), plan.training.recipe.batch
+        before = len(runs)
         for state in arms:
             label, trained = state.arm.label, f"{state.arm.label}, seed {asked.seed}{plan.origin}"
             if label not in estimates and not state.tested:
@@ -74,7 +93,12 @@ def forecast(
                 held = _held(state, plan.training.recipe)
                 runs[name, plan.start] = _forecast(name, state, cost, (trained, plan.start) in counted, held)
                 counted.add((trained, plan.start))
-    return list(runs.values()), list(remarks)
+        if not all(state.tested for state in arms):
+            seconds = sum(run.seconds for run in list(runs.values())[before:])
+            jobs.append(Work(name_of(plan), seconds, runs_of(plan)))
+    if reading is not None and (steps := [run.seconds_per_step for run in runs.values() if run.steps]):
+        remarks[keeping_up(reading, batch, min(steps))] = None
+    return Forecast(tuple(runs.values()), tuple(jobs), tuple(remarks))
 
 
 NOTHING = Estimate(0.0, {}, 0, 0, 0)
