@@ -7,8 +7,9 @@
 # make wheels   set up, then a wheel of the core and of every distribution in the tree, into dist
 # make web      the scripts of `harness site` anew, from the packages that web/package-lock.json pins; needs npm
 # make torture  set up, then the tests of reliability at full size, into results/reliability.md
-# make bench    set up, then networks (with OFFICIAL=DIR beside the code of their authors), the harness loop against a bare torch
-#               loop, and what looking at footage takes beside decoding
+# make bench    set up, then how fast it is, into results/bench.md: networks (with OFFICIAL=DIR beside the code of their
+#               authors, whose ratios are then kept), loading, the training loop, evaluation, masks; QUICK=1 takes minutes.
+#               Then what looking at footage takes beside decoding
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -52,8 +53,8 @@ web:
 	cd web && npm ci && npm run build
 
 bench: $(READY)
-	$(BIN)/harness bench --quick $(if $(OFFICIAL),--official $(OFFICIAL))
-	$(BIN)/python tests/bench_loop.py
+	$(BIN)/harness bench $(if $(QUICK),--quick) --output results/bench.md \
+		$(if $(OFFICIAL),--official $(OFFICIAL) --record harness/bench/recorded.json)
 	$(BIN)/python tests/measure_shots.py cost
 
 torture: $(READY)

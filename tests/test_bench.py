@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness import BaselineSpec
-from harness.bench import evaluation, loading, networks, parts, recorded, turns
+from harness.bench import PARTS, evaluation, loading, networks, parts, recorded, turns
 from harness.bench.evaluation import ssim_by_conv3d
 from harness.bench.footage import Triplets, written
 from harness.bench.networks import Work
@@ -24,7 +24,6 @@ from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames
 from harness.measure.speed import most_held
 from harness.metrics.ssim import ssim
-from harness.report.bench_table import PARTS
 
 CPU = torch.device("cpu")
 

@@ -1,1 +1,11 @@
 """How fast it is, beside the same done otherwise, in turn in one process."""
+
+PARTS = {
+    "networks": "Networks, beside the code of their authors",
+    "loading": "Loading of training triplets, CPU time of one thread",
+    "loop": "The training loop",
+    "evaluation": "Evaluation end to end",
+    "masks": "Masks and plug-ins",
+    "start": "Without a network",
+}
+"""Titles of the sections, by what `--part` calls them, in their order."""

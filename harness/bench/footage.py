@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from harness.data.images import Size
 from harness.data.sets.clips import BUNDLED
 from harness.data.sets.vimeo90k import LISTS, Vimeo90K
 
@@ -20,7 +21,7 @@ CLIPS = ("cockatoo.mp4", "flowers.mp4", "ocean_wave.mp4", "rallye.mp4")
 class Triplets(Vimeo90K):
     """In the folders of Vimeo90K, of any size."""
 
-    size: ClassVar = None
+    size: ClassVar[Size | None] = None  # type: ignore[assignment]  # that of Vimeo90K is a pair
     totals: ClassVar = {}
 
 

@@ -25,7 +25,7 @@ class Ground:
 
 
 def timed(part: str, ground: Ground) -> Iterator[Timed]:
-    """The lines of a part that is in `harness.report.bench_table.PARTS`."""
+    """The lines of a part that is in `harness.bench.PARTS`."""
     match part:
         case "loading":
             return loading(ground.quick)

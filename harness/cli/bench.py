@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.bench import PARTS
 from harness.cli.common import find_device, say, warn_broken
-from harness.report.bench_table import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import torch
 
@@ -101,7 +102,7 @@ def _words(baselines: Sequence[str], parts: Sequence[str], official: Path | None
     return [*baselines, *chosen, *(["--official DIR"] if official else []), *(["--quick"] if quick else [])]
 
 
-def _display() -> object:
+def _display() -> AbstractContextManager[object]:
     from harness.cli.progress import Progress
     from harness.registry.plugins import discover
 

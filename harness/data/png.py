@@ -59,7 +59,7 @@ def _inflated(data: bytes, length: int) -> bytes | None:
         rows = stream.decompress(data, length)
         # the checksum stands behind the last byte of the rows
         rest = stream.decompress(stream.unconsumed_tail, 1) if not stream.eof else b""
-    except isal_zlib.error:
+    except isal_zlib.error:  # type: ignore[misc]  # a class, whatever its stub says
         return None
     return rows if len(rows) == length and not rest and stream.eof else None
 

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from harness.bench import PARTS
 from harness.bench.turns import Spread
 
 if TYPE_CHECKING:
     from harness.bench.recorded import Recorded
     from harness.bench.turns import Timed
-
-PARTS = {
-    "networks": "Networks, beside the code of their authors",
-    "loading": "Loading of training triplets, CPU time of one thread",
-    "loop": "The training loop",
-    "evaluation": "Evaluation end to end",
-    "masks": "Masks and plug-ins",
-    "start": "Without a network",
-}
-"""Titles of the sections, by what `--part` calls them, in their order."""
 
 HEADER = (
     "| whose | what | ours (s) | other (s) | ours / other | memory (MiB): ours, other |",
