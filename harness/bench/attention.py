@@ -31,11 +31,14 @@ def beside_dense(maps: NDArray[np.integer], keys: int, values: int, turns: int, 
     grid = (maps.shape[1], maps.shape[2])
     regions = Regions.of(maps[:1], maps[1:], grid).to(device)
     given = [torch.randn(1, channels, *grid, device=device) for channels in (keys, keys, values)]
-    calls = (lambda q, k, v: region_attention(q, k, v, regions, scale=1.0)[0], dense)
+
+    def inside(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return region_attention(query, key, value, regions, scale=1.0)[0]
+
     return Beside(
         bound=pairs_of_one_region(maps) / maps[0].size ** 2,
-        forward=in_turn(*(_forward(call, given) for call in calls), turns, device),
-        both_passes=in_turn(*(_both_passes(call, given) for call in calls), turns, device),
+        forward=in_turn(_forward(inside, given), _forward(dense, given), turns, device),
+        both_passes=in_turn(_both_passes(inside, given), _both_passes(dense, given), turns, device),
     )
 
 

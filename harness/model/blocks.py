@@ -31,7 +31,7 @@ class ResBlock(nn.Module):
         return refined
 
     def _refine_side(self, x: Tensor, refine: nn.Module) -> Tensor:
-        kept, side = x.split(self.parts, 1)
+        kept, side = x.split_with_sizes(self.parts, 1)
         return torch.cat([kept, refine(side)], 1)
 
 

@@ -193,7 +193,10 @@ def region_attention(
         if regions.buckets:
             cells0, cells1 = [b.cells0 for b in regions.buckets], [b.cells1 for b in regions.buckets]
             rows = zip(_rows(q, cells0), _rows(k, cells1), _rows(v, cells1), regions.buckets, strict=True)
-            attended = [_attend(*qkv, b.cells1 != len(q) - 1 if b.padded1 else None, scale) for *qkv, b in rows]
+            attended = [
+                _attend(own, keys, values, b.cells1 != len(q) - 1 if b.padded1 else None, scale)
+                for own, keys, values, b in rows
+            ]
             at = _joined(cells0)
             out = out.index_copy(0, at, torch.cat(attended))
             found = found.index_fill(0, at, 1.0)
@@ -203,7 +206,7 @@ def region_attention(
 def _rows(x: Tensor, cells: list[Tensor]) -> list[Tensor]:
     """Rows of `x` (N, C) at the `cells` (R, L) of each bucket, (R, 1, L, C). They are taken for all buckets at once: on
     the way back, each taking would cost a plane of zeros."""
-    parts = x.index_select(0, _joined(cells)).split([each.numel() for each in cells])
+    parts = x.index_select(0, _joined(cells)).split_with_sizes([each.numel() for each in cells])
     return [part.view(len(each), 1, -1, x.shape[1]) for part, each in zip(parts, cells, strict=True)]
 
 
