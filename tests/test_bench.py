@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness import BaselineSpec
-from harness.bench import PARTS, evaluation, loading, networks, parts, recorded, turns
+from harness.bench import PARTS, attention, evaluation, loading, networks, parts, recorded, turns
 from harness.bench.evaluation import ssim_by_conv3d
 from harness.bench.footage import Triplets, written
 from harness.bench.networks import Work
@@ -24,6 +24,7 @@ from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames
 from harness.measure.speed import most_held
 from harness.metrics.ssim import ssim
+from harness.model import Regions, region_attention
 
 CPU = torch.device("cpu")
 
@@ -152,6 +153,23 @@ def test_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_spread() -> None:
     assert Spread.of([4.0]) == Spread(4.0, 4.0, 4.0)
     assert Spread.of([1.0, 2.0, 3.0, 4.0, 5.0]) == Spread(3.0, 2.0, 4.0)
+
+
+def test_attention_inside_one_region_is_the_dense_one() -> None:
+    zeros = np.zeros((1, 6, 7), np.int64)
+    q, k, v = torch.randn(1, 13, 6, 7, generator=torch.Generator().manual_seed(0)).split((5, 5, 3), 1)
+    attended, _ = region_attention(q, k, v, Regions.of(zeros, zeros, (6, 7)), scale=1.0)
+    torch.testing.assert_close(attended, attention.dense(q, k, v), atol=1e-5, rtol=1e-5)
+
+
+def test_attention_beside_the_dense_one() -> None:
+    maps = attention.nearest_of_points(4, (12, 14), seed=0)
+    sizes = [np.bincount(each.ravel(), minlength=4) for each in maps]
+    beside = attention.beside_dense(maps, keys=5, values=3, turns=2, device=CPU)
+    assert min(sizes[0]) > 0
+    assert len({*sizes[0]}) > 1
+    assert beside.bound == sum(int(a) * int(b) for a, b in zip(*sizes, strict=True)) / 168**2
+    assert len(beside.forward.ratios) == len(beside.both_passes.ratios) == 2
 
 
 def test_most_held_is_of_what_is_held_at_once() -> None:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.model import Correlation, local_correlation
+from harness.model import Correlation, correlation, local_correlation
 
 both_ways = partial(Correlation, levels=4, radius=3)
 
@@ -80,16 +80,42 @@ def test_products_are_single_precision_under_autocast() -> None:
     plain = both_ways(fmap0, fmap1)
     with torch.autocast("cpu", torch.bfloat16):
         under = both_ways(fmap0, fmap1)
-    assert torch.equal(plain.to_1[0][0], under.to_1[0][0])
+    assert torch.equal(plain.to_1[0].cells, under.to_1[0].cells)
     half = both_ways(fmap0.bfloat16(), fmap1.bfloat16())
-    assert half.to_1[0][0].dtype == torch.float32
+    assert half.to_1[0].cells.dtype == torch.float32
     assert half.lookup(flow, flow).dtype == torch.bfloat16
 
 
 def test_one_volume_serves_both_directions() -> None:
-    correlation = both_ways(random(2, 4, 6, 8), random(2, 4, 6, 8, seed=1))
-    assert correlation.to_0[0][0].data_ptr() == correlation.to_1[0][0].data_ptr()
-    assert [size for _, size in correlation.to_0] == [(6, 8), (3, 4), (1, 2), (1, 1)]
+    volume = both_ways(random(2, 4, 6, 8), random(2, 4, 6, 8, seed=1))
+    assert volume.to_0[0].cells.data_ptr() == volume.to_1[0].cells.data_ptr()
+    assert [level.size for level in volume.to_0] == [(6, 8), (3, 4), (1, 2), (1, 1)]
+
+
+@pytest.fixture
+def without_a_volume(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correlation, "LARGEST", 0)
+    monkeypatch.setattr(correlation, "BLOCK", 64 * 4 * 8 * 7)  # seven cells of float64
+
+
+@pytest.mark.parametrize("size", [(16, 18), (5, 3), (2, 2)])
+def test_a_large_volume_is_not_made(size: tuple[int, int], without_a_volume: None) -> None:
+    fmap0, fmap1 = random(2, 4, *size), random(2, 4, *size, seed=1)
+    flows = 3 * random(2, 2, *size, seed=2), 3 * random(2, 2, *size, seed=3)
+    volume = both_ways(fmap0, fmap1)
+    with torch.no_grad():
+        products = both_ways(fmap0, fmap1)
+    assert not any(hasattr(level, "cells") for level in (*products.to_0, *products.to_1))
+    torch.testing.assert_close(products.lookup(*flows), volume.lookup(*flows), atol=1e-12, rtol=0)
+
+
+def test_without_a_volume_products_are_single_precision_under_autocast(without_a_volume: None) -> None:
+    fmap0, fmap1, flow = random(1, 84, 6, 6).float(), random(1, 84, 6, 6, seed=1).float(), torch.zeros(1, 2, 6, 6)
+    with torch.no_grad():
+        products = both_ways(fmap0, fmap1)
+        plain = products.lookup(flow, flow)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(products.lookup(flow, flow), plain)
 
 
 @pytest.mark.parametrize("radius", [1, 4])

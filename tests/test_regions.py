@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import harness.model.regions
+from harness.bench.attention import nearest_of_points, pairs_of_one_region
+from harness.measure.speed import most_held
 from harness.model.regions import Regions, nearest_exact, pool_and_copy, region_attention
 
 quick = settings(deadline=None, max_examples=30)
@@ -250,11 +255,36 @@ def _parts(regions):
 @given(seed=st.integers(0, 10_000), labels=st.integers(1, 60))
 def test_padding_is_bounded(seed, labels):
     maps = some_maps(seed, 2, 12, 14, labels)
-    regions = Regions.of(*maps, (12, 14))
+    with mock.patch.object(harness.model.regions, "CALL", 0):
+        regions = Regions.of(*maps, (12, 14))
     sizes = torch.stack([torch.bincount(ids, minlength=regions.count) for ids in (regions.ids0, regions.ids1)])
     shared = sizes[:, sizes.min(0).values > 0].max(0).values
-    cost = sum(b.cells0.numel() * b.cells1.shape[1] for b in regions.buckets)
-    assert cost <= 4 * int((shared.clamp(min=4) ** 2).sum())
+    assert pairs(regions) <= 1.2 * int((shared**2).sum())
+
+
+def pairs(regions):
+    """Of cells, padding included."""
+    return sum(b.cells0.numel() * b.cells1.shape[1] for b in regions.buckets)
+
+
+def test_few_large_regions_are_hardly_padded():
+    maps = nearest_of_points(20, (135, 240), seed=0)
+    regions = Regions.of(maps[:1], maps[1:], (135, 240))
+    assert pairs(regions) <= 1.15 * pairs_of_one_region(maps)
+
+
+def test_many_small_regions_share_their_buckets():
+    """Crops of 224 at stride 16: each bucket is a call."""
+    maps = np.stack([nearest_of_points(12, (14, 14), seed) for seed in range(24)])
+    regions = Regions.of(maps[:, 0], maps[:, 1], (14, 14))
+    assert len(regions.buckets) <= 6
+    assert pairs(regions) <= 4 * sum(map(pairs_of_one_region, maps))
+
+
+def test_memory_of_attention_grows_with_the_cells():
+    zeros, qkv = np.zeros((1, 40, 50), np.uint8), some_features(11, 1, 40, 50)
+    regions = Regions.of(zeros, zeros, (40, 50))
+    assert most_held(lambda: region_attention(*qkv, regions), torch.device("cpu")) < 4 * 2000**2 / 8
 
 
 def test_one_region_needs_no_mask():

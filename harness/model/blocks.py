@@ -25,18 +25,32 @@ class ResBlock(nn.Module):
         self.prelu = nn.PReLU(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        kept, side = self.conv1(x).split(self.parts, 1)
-        kept, side = self.conv3(torch.cat([kept, self.conv2(side)], 1)).split(self.parts, 1)
-        out = torch.cat([kept, self.conv4(side)], 1)
+        out = self._refine_side(self.conv1(x), self.conv2)
+        out = self._refine_side(self.conv3(out), self.conv4)
         refined: Tensor = self.prelu(x + self.conv5(out))
         return refined
 
+    def _refine_side(self, x: Tensor, refine: nn.Module) -> Tensor:
+        kept, side = x.split_with_sizes(self.parts, 1)
+        return torch.cat([kept, refine(side)], 1)
+
 
 def decoder_body(inputs: int, hidden: int, outputs: int, side: int) -> nn.Sequential:
-    """IFRNet's decoder: (B, inputs, h, w) to (B, outputs, 2h, 2w)."""
-    return nn.Sequential(
+    """IFRNet's decoder: maps (B, .., h, w), of `inputs` channels together, to (B, outputs, 2h, 2w)."""
+    return _DecoderBody(
         conv_prelu(inputs, hidden), ResBlock(hidden, side), nn.ConvTranspose2d(hidden, outputs, 4, 2, 1)
     )
+
+
+class _DecoderBody(nn.Sequential):
+    """It joins its inputs itself: a caller would hold what he joined until the end."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        first, block, up = self
+        out = first(torch.cat(inputs, 1))
+        out = block(out)
+        enlarged: Tensor = up(out)
+        return enlarged
 
 
 class PyramidEncoder(nn.Module):

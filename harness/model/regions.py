@@ -15,7 +15,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-SMALLEST_BUCKET = 8  # regions of up to this many cells share one bucket
+CALL = 2**15
+"""Pairs of cells that count as much as one more bucket (decided: a call costs less on a CPU, and more on a GPU)."""
+STEPS = 8
+"""Sizes that are told apart from a size to its double."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +106,9 @@ def _buckets(ids0: NDArray[np.int64], ids1: NDArray[np.int64], count: int) -> li
     starts = np.cumsum(sizes, axis=1) - sizes
     order = [np.argsort(ids, kind="stable") for ids in (ids0, ids1)]
     shared = np.flatnonzero(sizes.min(axis=0))
-    level = np.ceil(np.log2(np.maximum(sizes[:, shared].max(axis=0), SMALLEST_BUCKET)))
+    level = np.ceil(STEPS * np.log2(sizes[:, shared].max(axis=0)))
     buckets: list[Bucket] = []
-    for at in np.unique(level):
-        regions = shared[level == at]
+    for regions in _alike(shared[np.argsort(level, kind="stable")], np.sort(level), sizes):
         cells: list[Tensor] = []
         padded: list[bool] = []
         for frame in (0, 1):
@@ -118,6 +120,28 @@ def _buckets(ids0: NDArray[np.int64], ids1: NDArray[np.int64], count: int) -> li
             padded.append(not real.all())
         buckets.append(Bucket(cells0=cells[0], cells1=cells[1], padded0=padded[0], padded1=padded[1]))
     return buckets
+
+
+def _alike(regions: NDArray[np.int64], level: NDArray[np.float64], sizes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Regions in the order of their levels, parted where levels change, so that pairs, padding included, and buckets
+    are fewest together. `sizes` (2, all regions) are those in either frame."""
+    starts = np.flatnonzero(np.diff(level, prepend=-1.0))
+    if not len(starts):
+        return []
+    longest = np.maximum.reduceat(sizes[:, regions], starts, axis=1)
+    ends = np.append(starts[1:], len(regions))
+    costs, first = [0], []  # of the best parting up to each level, and where its last part starts
+    for last in range(len(starts)):
+        length = np.maximum.accumulate(longest[:, last::-1], axis=1)[:, ::-1]  # of a part from each level up to this
+        up_to = np.array(costs) + (ends[last] - starts[: last + 1]) * length[0] * length[1] + CALL
+        first.append(int(up_to.argmin()))
+        costs.append(int(up_to.min()))
+    parts, end = [], len(starts)
+    while end:
+        at = first[end - 1]
+        parts.append(regions[starts[at] : ends[end - 1]])
+        end = at
+    return parts[::-1]
 
 
 def flatten(x: Tensor) -> Tensor:
@@ -155,7 +179,8 @@ def region_attention(
     Returns the attended values (B, E, h, w) and `found` (B, 1, h, w), 1 where the cell's label occurs in frame 1;
     elsewhere the value is 0. Float32 inside, under autocast too; the result has the type of `value`.
 
-    Costs, padding included, at most 4 times the sum over regions of the square of the larger of its two sizes.
+    Costs, padding included, at most 1.2 times the sum over regions of the square of the larger of its two sizes, and
+    CALL for every size there is, as a bucket tells sizes apart. Memory grows with the cells, not with their pairs.
     """
     _same_cells(query, regions.ids0, regions.ids1)
     channels = value.shape[1]
@@ -166,23 +191,34 @@ def region_attention(
         q, k, v = (F.pad(flatten(x.float()), (0, lanes - x.shape[1], 0, 1)) for x in (query, key, value))
         out, found = torch.zeros_like(v), v.new_zeros(len(v), 1)
         if regions.buckets:
-            cells = torch.cat([bucket.cells0.reshape(-1) for bucket in regions.buckets])
-            out = out.index_copy(0, cells, torch.cat([_attend(q, k, v, b, scale) for b in regions.buckets]))
-            found = found.index_fill(0, cells, 1.0)
+            cells0, cells1 = [b.cells0 for b in regions.buckets], [b.cells1 for b in regions.buckets]
+            rows = zip(_rows(q, cells0), _rows(k, cells1), _rows(v, cells1), regions.buckets, strict=True)
+            attended = [
+                _attend(own, keys, values, b.cells1 != len(q) - 1 if b.padded1 else None, scale)
+                for own, keys, values, b in rows
+            ]
+            at = _joined(cells0)
+            out = out.index_copy(0, at, torch.cat(attended))
+            found = found.index_fill(0, at, 1.0)
     return unflatten(out[:-1, :channels], query).to(value.dtype), unflatten(found[:-1], query).to(value.dtype)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, bucket: Bucket, scale: float) -> Tensor:
-    """Attention inside each region of a bucket: rows of q, k, v by cell, the last one padding -> (R*L0, lanes)."""
+def _rows(x: Tensor, cells: list[Tensor]) -> list[Tensor]:
+    """Rows of `x` (N, C) at the `cells` (R, L) of each bucket, (R, 1, L, C). They are taken for all buckets at once: on
+    the way back, each taking would cost a plane of zeros."""
+    parts = x.index_select(0, _joined(cells)).split_with_sizes([each.numel() for each in cells])
+    return [part.view(len(each), 1, -1, x.shape[1]) for part, each in zip(parts, cells, strict=True)]
 
-    def rows(x: Tensor, cells: Tensor) -> Tensor:
-        return x.index_select(0, cells.reshape(-1)).view(len(cells), 1, -1, x.shape[1])
 
-    mask = (bucket.cells1 != len(q) - 1)[:, None, None] if bucket.padded1 else None
-    attended = F.scaled_dot_product_attention(
-        rows(q, bucket.cells0), rows(k, bucket.cells1), rows(v, bucket.cells1), mask, scale=scale
-    )
-    return attended.reshape(-1, v.shape[1])
+def _joined(cells: list[Tensor]) -> Tensor:
+    return torch.cat([each.reshape(-1) for each in cells])
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, real: Tensor | None, scale: float) -> Tensor:
+    """Attention inside each region of a bucket, (R, 1, L, lanes) -> (R*L0, lanes); `real` (R, L1) are the keys that are
+    no padding, where some are."""
+    mask = None if real is None else real[:, None, None]
+    return F.scaled_dot_product_attention(q, k, v, mask, scale=scale).reshape(-1, v.shape[3])
 
 
 def _same_cells(x: Tensor, *ids: Tensor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from harness.model import decoder_body
@@ -25,5 +24,5 @@ class Inter(nn.Module):
 
     def forward(self, f0t: Tensor, f1t: Tensor, ft0: Tensor, ft1: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """-> f_t0h (B, 2, 2h, 2w), f_t1h, latent (B, L, 2h, 2w); the flows float32."""
-        out = self.decoder(torch.cat([f0t, f1t, ft0, ft1], 1))
+        out = self.decoder(f0t, f1t, ft0, ft1)
         return out[:, :2].float(), out[:, 2:4].float(), out[:, 4:]

@@ -20,7 +20,7 @@ class InitDecoder(nn.Module):
 
     def forward(self, f0: Tensor, f1: Tensor, t: Tensor) -> Motion:
         time = t.to(f0.dtype).expand(len(f0), -1, *f0.shape[-2:])
-        out = self.convblock(torch.cat([f0, f1, time], 1))
+        out = self.convblock(f0, f1, time)
         flow0, flow1, rest = out.split((2, 2, out.shape[1] - 4), 1)
         return flow0, flow1, rest
 
@@ -34,7 +34,7 @@ class IntermediateDecoder(nn.Module):
 
     def forward(self, motion: Motion, f0: Tensor, f1: Tensor) -> Motion:
         flow0, flow1, ft = motion
-        out = self.convblock(torch.cat([ft, warp(f0, flow0), warp(f1, flow1), flow0, flow1], 1))
+        out = self.convblock(ft, warp(f0, flow0), warp(f1, flow1), flow0, flow1)
         size = (out.shape[-2], out.shape[-1])
         delta0, delta1, rest = out.split((2, 2, out.shape[1] - 4), 1)
         return delta0 + resize_flow(flow0, size), delta1 + resize_flow(flow1, size), rest
@@ -51,7 +51,7 @@ class MultiFieldDecoder(nn.Module):
 
     def forward(self, motion: Motion, f0: Tensor, f1: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         flow0, flow1, ft = motion
-        out = self.convblock(torch.cat([ft, warp(f0, flow0), warp(f1, flow1), flow0, flow1], 1))
+        out = self.convblock(ft, warp(f0, flow0), warp(f1, flow1), flow0, flow1)
         n, size = self.fields, (out.shape[-2], out.shape[-1])
         delta0, delta1, mask, residual = (
             part.unflatten(1, (n, -1)).flatten(0, 1) for part in out.split([2 * n, 2 * n, n, 3 * n], 1)

@@ -180,12 +180,18 @@ def test_the_latent_is_the_logit_of_frame_0s_weight() -> None:
 
 def unet_features(network: EMA, frames: Frames, **refined: Tensor) -> tuple[tuple[Tensor, ...], Prediction]:
     """What the refinement network is given, with the coarsest features replaced by `refined`."""
-    seen: list[Any] = []
-    handle = network.unet.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+    seen: list[Tensor] = []
+
+    def look(_: Any, args: Any) -> Any:
+        stages = list(args[1])
+        seen.extend(torch.cat(stage, 1) for stage in stages)
+        return args[0], iter(stages)
+
+    handle = network.unet.register_forward_pre_hook(look)
     features = network.encode(frames)
     out = network.decode(frames, features.refined(**refined) if refined else features, HALF, None)
     handle.remove()
-    return tuple(seen[0]), out
+    return tuple(seen), out
 
 
 def test_a_working_scale_reduces_motion_estimation_only(network: Any, frames: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -62,8 +62,9 @@ def _up(inputs: int, outputs: int) -> nn.Sequential:
 class Unet(nn.Module):
     """The residual of the blended frame, (B, 3, H, W) in [-1, 1].
 
-    images    (B, 17, H, W): frames, warped frames, blend logit and flows
-    features  of stages 1-5, those of both frames warped to the time of the frame to be made: (B, 2C, h, w)
+    images    frames, warped frames, blend logit and flows: (B, 17, H, W) together
+    features  of stages 1-5 in turn, those of either frame warped to the time of the frame to be made: (B, C, h, w)
+              each. They are asked for one stage after the other, so that one that is made then is held no longer
     """
 
     def __init__(self, base: int) -> None:
@@ -78,14 +79,14 @@ class Unet(nn.Module):
         self.up3 = _up(8 * base, 2 * base)
         self.conv = nn.Conv2d(2 * base, 3, 3, 1, 1)
 
-    def forward(self, images: Tensor, features: Sequence[Tensor]) -> Tensor:
-        s0 = self.down0(images, features[0])
-        s1 = self.down1(s0, features[1])
-        s2 = self.down2(s1, features[2])
-        s3 = self.down3(s2, features[3])
-        x = self.up0(torch.cat([s3, features[4]], 1))
+    def forward(self, images: Sequence[Tensor], features: Iterator[Sequence[Tensor]]) -> Tensor:
+        s0 = self.down0(*images, *next(features))
+        s1 = self.down1(s0, *next(features))
+        s2 = self.down2(s1, *next(features))
+        s3 = self.down3(s2, *next(features))
+        x = self.up0(torch.cat([s3, *next(features)], 1))
         x = self.up1(torch.cat([x, s2], 1))
         x = self.up2(torch.cat([x, s1], 1))
         x = self.up3(torch.cat([x, s0], 1))
         # around 1/2 half precision has steps of 1/256 or so, a small logit has finer ones
-        return 2 * torch.sigmoid(self.conv(x).to(images.dtype)) - 1
+        return 2 * torch.sigmoid(self.conv(x).to(images[0].dtype)) - 1

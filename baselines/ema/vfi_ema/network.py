@@ -7,6 +7,7 @@ CVPR 2023. Module names are those of the official checkpoints.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,8 +85,19 @@ class EMA(Baseline):
         pixels of that grid, and as its latent the logit of the weight of frame 0 (B, 1, s*H, s*W).
         """
         kept: Kept = features.kept
-        size = self.working_size(frames)
         coarsest = torch.cat([features.f0, features.f1])
+        flow0, flow1, logit = self._motion(frames, kept, coarsest, t, prior)
+        refined = any(f is not plain for f, plain in zip((features.f0, features.f1), kept.plain, strict=True))
+        last = kept.full[4]
+        if refined:
+            last = resize(coarsest, (last.shape[-2], last.shape[-1]))
+        return self._synthesise(frames, flow0, flow1, logit, (*kept.full[:4], last))
+
+    def _motion(
+        self, frames: Frames, kept: Kept, coarsest: Tensor, t: Tensor, prior: MotionPrior | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What both heads estimate, at the working size."""
+        size = self.working_size(frames)
         images = resize(torch.cat([frames.img0, frames.img1]), size)
         pair = _side_by_side(images)
 
@@ -94,13 +106,7 @@ class EMA(Baseline):
         delta0, delta1, delta = self.block[1](
             _timed(kept.motion[0], kept.stage4, t), torch.cat([pair, warped, logit], 1), flow0, flow1
         )
-        flow0, flow1, logit = flow0 + delta0, flow1 + delta1, logit + delta
-
-        refined = any(f is not plain for f, plain in zip((features.f0, features.f1), kept.plain, strict=True))
-        last = kept.full[4]
-        if refined:
-            last = resize(coarsest, (last.shape[-2], last.shape[-1]))
-        return self._synthesise(frames, flow0, flow1, logit, (*kept.full[:4], last))
+        return flow0 + delta0, flow1 + delta1, logit + delta
 
     def _synthesise(
         self, frames: Frames, flow0: Tensor, flow1: Tensor, logit: Tensor, appearance: tuple[Tensor, ...]
@@ -110,14 +116,8 @@ class EMA(Baseline):
         flow0, flow1, logit = resize_flow(flow0, full), resize_flow(flow1, full), resize(logit, full)
         images = torch.cat([frames.img0, frames.img1])
         flows = torch.cat([flow0, flow1])
-        warped = warp(images, flows)
-        inputs = torch.cat([*map(_side_by_side, (images, warped)), logit, flow0, flow1], 1)
-        features = []
-        for level in appearance:
-            flows = resize_flow(flows, (level.shape[-2], level.shape[-1]))  # from the level before, as published
-            features.append(_side_by_side(warp(level, flows)))
-        residual = self.unet(inputs, features)
-        warped0, warped1 = warped.chunk(2)
+        warped0, warped1 = warp(images, flows).chunk(2)
+        residual = self.unet((*images.chunk(2), warped0, warped1, logit, flow0, flow1), _warped(appearance, flows))
         blend = torch.sigmoid(logit)
         frame = blend * warped0 + (1 - blend) * warped1 + residual
         return Prediction(frame=frame.clamp(0, 1), flow_t0=flow0, flow_t1=flow1, blend=blend)
@@ -153,6 +153,13 @@ def _timed(motion: Tensor, appearance: Tensor, t: Tensor) -> Tensor:
     """What a head sees of a stage: the motion, as far as time t, and the appearance; (2B, C, h, w) -> (B, 4C, h, w)."""
     motion0, motion1 = motion.chunk(2)
     return torch.cat([t * motion0, (1 - t) * motion1, *appearance.chunk(2)], 1)
+
+
+def _warped(appearance: tuple[Tensor, ...], flows: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Of each stage (2B, C, h, w), when it is asked for, what the flows (2B, 2, H, W) find in either frame."""
+    for stage in appearance:
+        flows = resize_flow(flows, (stage.shape[-2], stage.shape[-1]))  # from the stage before, as published
+        yield warp(stage, flows).chunk(2)
 
 
 def _side_by_side(x: Tensor) -> Tensor:

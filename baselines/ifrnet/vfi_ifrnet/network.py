@@ -55,7 +55,7 @@ class Decoder(nn.Module):
         self.convblock = decoder_body(inputs, hidden, 4 + rest, side)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        out = self.convblock(torch.cat(inputs, 1))
+        out = self.convblock(*inputs)
         flow0, flow1, rest = out.split((2, 2, out.shape[1] - 4), 1)
         return flow0, flow1, rest
 

@@ -46,8 +46,8 @@ def run(network: RIFE, img0: Tensor, img1: Tensor, t: float) -> dict[str, Tensor
         return hook
 
     def record_unet(_: Any, inputs: Any, output: Tensor) -> None:
-        x, context0, context1 = inputs
-        arrays["warped0"], arrays["warped1"], arrays["mask_logit"] = x[:, 6:9], x[:, 9:12], x[:, 12:13]
+        (_, _, warped0, warped1, logit, *_), context0, context1 = inputs
+        arrays["warped0"], arrays["warped1"], arrays["mask_logit"] = warped0, warped1, logit
         arrays["ctx0_f1"], arrays["ctx0_f4"], arrays["ctx1_f4"] = context0[0], context0[3], context1[3]
         arrays["unet_out"] = output
 

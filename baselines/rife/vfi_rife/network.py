@@ -7,6 +7,7 @@ part in the official training only, is left out. Level l of a pyramid has 1 / 2^
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -105,18 +106,18 @@ class Unet(nn.Module):
         self.up3 = up(32 + 32, 16)
         self.conv = nn.Conv2d(16, 3, 3, 1, 1)
 
-    def forward(self, x: Tensor, context0: Pyramid, context1: Pyramid) -> Tensor:
-        """x (B, 17, H, W) and both frames' context, warped to time t -> (B, 3, H, W), of x's type."""
-        context = [torch.cat(pair, 1) for pair in zip(context0, context1, strict=True)]
-        s0 = self.down0(x)
-        s1 = self.down1(torch.cat([s0, context[0]], 1))
-        s2 = self.down2(torch.cat([s1, context[1]], 1))
-        s3 = self.down3(torch.cat([s2, context[2]], 1))
-        out = self.up0(torch.cat([s3, context[3]], 1))
+    def forward(self, images: Sequence[Tensor], context0: Pyramid, context1: Pyramid) -> Tensor:
+        """What down0 sees, (B, 17, H, W) together, and both frames' context, warped to time t -> (B, 3, H, W), of the
+        images' type."""
+        s0 = self.down0(torch.cat([*images], 1))
+        s1 = self.down1(torch.cat([s0, context0[0], context1[0]], 1))
+        s2 = self.down2(torch.cat([s1, context0[1], context1[1]], 1))
+        s3 = self.down3(torch.cat([s2, context0[2], context1[2]], 1))
+        out = self.up0(torch.cat([s3, context0[3], context1[3]], 1))
         out = self.up1(torch.cat([out, s2], 1))
         out = self.up2(torch.cat([out, s1], 1))
         out = self.up3(torch.cat([out, s0], 1))
-        return torch.sigmoid(self.conv(out).to(x.dtype))
+        return torch.sigmoid(self.conv(out).to(images[0].dtype))
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,20 @@ class RIFE(Baseline):
         block0's result: full-size flows from t to each source frame, in pixels, and as its latent the logit of the
         blend mask.
         """
+        flow0, flow1, logit = self._motion(frames, t, prior)
+        kept: Kept = features.kept
+        warped0, warped1 = warp(frames.img0, flow0), warp(frames.img1, flow1)
+        out = self.unet(
+            (frames.img0, frames.img1, warped0, warped1, logit, flow0, flow1),
+            _warped((*kept.finer0, features.f0), flow0),
+            _warped((*kept.finer1, features.f1), flow1),
+        )
+        blend = torch.sigmoid(logit)
+        frame = blend * warped0 + (1 - blend) * warped1 + 2 * out - 1
+        return Prediction(frame=frame.clamp(0, 1), flow_t0=flow0, flow_t1=flow1, blend=blend)
+
+    def _motion(self, frames: Frames, t: Tensor, prior: MotionPrior | None) -> Motion:
+        """What the three blocks estimate."""
         height, width = self.working_size(frames)
         images = torch.cat([frames.img0, frames.img1], 1)
         given = images
@@ -181,16 +196,7 @@ class RIFE(Baseline):
             # the blocks, and the Unet below, take the logit itself; its sigmoid serves blending only
             delta0, delta1, delta = block(torch.cat([given, warped, logit], 1), (flow0, flow1), size)
             flow0, flow1, logit = flow0 + delta0, flow1 + delta1, logit + delta
-        kept: Kept = features.kept
-        warped0, warped1 = warp(frames.img0, flow0), warp(frames.img1, flow1)
-        out = self.unet(
-            torch.cat([images, warped0, warped1, logit, flow0, flow1], 1),
-            _warped((*kept.finer0, features.f0), flow0),
-            _warped((*kept.finer1, features.f1), flow1),
-        )
-        blend = torch.sigmoid(logit)
-        frame = blend * warped0 + (1 - blend) * warped1 + 2 * out - 1
-        return Prediction(frame=frame.clamp(0, 1), flow_t0=flow0, flow_t1=flow1, blend=blend)
+        return flow0, flow1, logit
 
     def translate(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """An official state, for BGR images, as one for RGB images: without the teacher, colours reordered.
