@@ -6,6 +6,7 @@ PARTS = {
     "loop": "The training loop",
     "evaluation": "Evaluation end to end",
     "masks": "Masks and plug-ins",
+    "attention": "Attention inside regions, beside that of all cells to all cells",
     "start": "Without a network",
 }
 """Titles of the sections, by what `--part` calls them, in their order."""

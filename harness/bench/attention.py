@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,33 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.bench.turns import Turns, in_turn
+from harness.bench.turns import Timed, Turns, in_turn
+from harness.errors import HarnessError
 from harness.model import Regions, region_attention
 from harness.model.regions import flatten, unflatten
+
+REGIONS = 20
+KEYS, VALUES = 219, 98
+"""Channels, as HIR has them."""
+
+
+def attention(quick: bool, device: torch.device) -> Iterator[Timed]:
+    """On the 240x135 cells of 3840x2160, or a quarter of them. Raises HarnessError where inside a single region it does
+    not give what the dense one gives."""
+    _check_equal(device)
+    rows, columns = (68, 120) if quick else (135, 240)
+    beside = beside_dense(nearest_of_points(REGIONS, (rows, columns), seed=0), KEYS, VALUES, 3, device)
+    what = f"{REGIONS} regions on {columns}x{rows} cells, {beside.bound:.3f} of all pairs"
+    yield Timed("forward", what, beside.forward)
+    yield Timed("forward and backward", what, beside.both_passes)
+
+
+def _check_equal(device: torch.device) -> None:
+    one = np.zeros((1, 6, 7), np.int64)
+    q, k, v = (torch.randn(1, channels, 6, 7, device=device) for channels in (KEYS, KEYS, VALUES))
+    inside, _ = region_attention(q, k, v, Regions.of(one, one, (6, 7)).to(device), scale=KEYS**-0.5)
+    if not torch.allclose(inside, dense(q, k, v, KEYS**-0.5), atol=1e-5, rtol=1e-4):
+        raise HarnessError("attention inside one region is not that of all cells: not timed, for they are two things")
 
 
 @dataclass(frozen=True)
@@ -42,11 +66,11 @@ def beside_dense(maps: NDArray[np.integer], keys: int, values: int, turns: int, 
     )
 
 
-def dense(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def dense(query: Tensor, key: Tensor, value: Tensor, scale: float = 1.0) -> Tensor:
     """What `region_attention` gives where there is one region, by the same kernel: (B, E, h, w)."""
     lanes = -(-max(query.shape[1], value.shape[1]) // 8) * 8
     q, k, v = (F.pad(flatten(x), (0, lanes - x.shape[1])).view(len(x), 1, -1, lanes) for x in (query, key, value))
-    attended = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+    attended = F.scaled_dot_product_attention(q, k, v, scale=scale)
     return unflatten(attended.reshape(-1, lanes)[:, : value.shape[1]], value)
 
 

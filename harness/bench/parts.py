@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from harness.bench.attention import attention
 from harness.bench.evaluation import evaluation
 from harness.bench.guided import guided
 from harness.bench.loading import loading
@@ -35,6 +36,8 @@ def timed(part: str, ground: Ground) -> Iterator[Timed]:
             return loop(ground.quick, ground.device, ground.shown)
         case "masks":
             return guided(ground.quick, ground.device)
+        case "attention":
+            return attention(ground.quick, ground.device)
         case "start":
             return start(ground.quick)
     raise ValueError(part)
