@@ -1,4 +1,4 @@
-"""How fast it is, beside the same done otherwise, in turn in one process."""
+"""How fast it is, beside the same done otherwise, in turn."""
 
 PARTS = {
     "networks": "Networks, beside the code of their authors",
