@@ -230,6 +230,20 @@ def test_what_is_another_there_is_named_and_nothing_is_taken_over(what: str, tmp
     assert everything(here.root) == before
 
 
+@pytest.mark.parametrize(("part", "taken"), [(1e-15, True), (1e-8, False)])
+def test_the_last_bits_of_another_processor_are_no_other_value(part: float, taken: bool, tmp_path: Path) -> None:
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    rows = [
+        row.model_copy(update={"values": {name: value * (1 + part) for name, value in row.values.items()}})
+        for row in there.read_reference()
+    ]
+    write_rows(there.reference, prepare(there.reference, []), rows)
+    assert rows != here.read_reference()
+    before = everything(here.root)
+    assert (harness(here, "import", str(exported(there, tmp_path / "a.zip"))).exception is None) is taken
+    assert everything(here.root) == before
+
+
 def test_an_unfinished_run_here_is_not_replaced_nor_one_there_taken(tmp_path: Path) -> None:
     here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
     here.run(PLAIN).set_status(Status(state="training", step=4, steps=9))

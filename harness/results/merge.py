@@ -22,6 +22,8 @@ from harness.results.upkeep import held
 
 DONE = ("trained", "evaluated")
 NAMED = 3  # conflicts that are told
+ROUNDING = 1e-9
+"""By what part of it a value of the same frames may differ from one processor to another: SSIM does in its last bit."""
 
 
 @dataclass
@@ -204,7 +206,7 @@ def _other_values(one: Row, other: Row) -> Sequence[str]:
         f"{name} {value!r} -> {other.values[name]!r}"
         for name, value in one.values.items()
         if name in other.values
-        and value != other.values[name]
+        and not math.isclose(value, other.values[name], rel_tol=ROUNDING)
         and not (math.isnan(value) and math.isnan(other.values[name]))
     ]
 
