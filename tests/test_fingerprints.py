@@ -143,7 +143,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("model.blocks", "kernel // 2", "kernel // 3", {*NETWORK, "initial weights"}),
     ("model.contracts", "emitted[0] + given[0]", "emitted[0] - given[0]", {*NETWORK, "initial weights"}),
     ("model.compose", "size[0] * scale", "size[0] / scale", NETWORK),
-    ("model.correlation", "0.5**level", "0.4**level", NETWORK),
+    ("model.correlation", "0.5**number", "0.4**number", NETWORK),
     ("model.deterministic", "align_corners=True", "align_corners=False", NETWORK),
     ("model.flows", "return -t * motion", "return t * motion", NETWORK),
     ("model.regions", "** -0.5", "** -0.25", NETWORK),

@@ -162,6 +162,17 @@ def test_a_single_seed_has_an_interval_over_clips_and_claims_nothing(tmp_path: P
     assert not any(note.startswith(("Bold, measured", "A difference", "Resolvable")) for note in said)
 
 
+def test_a_single_seed_beside_makes_others_no_less_sure(tmp_path: Path) -> None:
+    put_seeds(tmp_path, IFRNET, 0.3)
+    alone = table1(tmp_path)
+    put_seeds(tmp_path, RIFE, 0.3, seeds=(4,))
+    beside = table1(tmp_path)
+    p_values = {at: value for at, value in numbers(alone).items() if at[2].startswith("p_")}
+    assert p_values
+    assert {at: value for at, value in numbers(beside).items() if at[2].startswith("p_")} == p_values
+    assert any_bold(beside) == any_bold(alone)
+
+
 def test_of_unmatched_arms_nothing_is_claimed(tmp_path: Path) -> None:
     put_seeds(tmp_path, IFRNET, 0.3)
     alone = numbers(table1(tmp_path))

@@ -109,12 +109,13 @@ def triplet_differences(pairs: Sequence[PairOutcome]) -> pd.DataFrame | None:
 
 
 def certainty(cells: Mapping[Key, Estimate]) -> dict[Key, Certainty]:
-    """Of all cells that are read together: Holm's correction is over every one of them that has a p-value."""
+    """Of all cells that are read together: Holm's correction is over every one of them that has a p-value and several
+    seeds. Of a single one nothing is claimed, so that it makes no other less sure."""
     if not cells:
         return {}
     from harness.statistics.estimate import LEVEL, holm
 
-    p_values = {at: found.p_value for at, found in cells.items() if found.p_value is not None}
+    p_values = {at: p for at, found in cells.items() if (p := found.p_value) is not None and not found.single_seed}
     adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     return {
         at: Certainty(found, adjusted.get(at), found.different and adjusted.get(at, 1.0) < LEVEL)

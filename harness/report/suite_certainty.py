@@ -23,7 +23,7 @@ def proven(suite: Suite, row: SuiteRow, of: Numbers) -> list[bool]:
 
 def p_values(found: Certainty | None) -> Values:
     """For CSV and JSON. None of a single seed, which says nothing of retraining, nor of arms that are not matched."""
-    if found is None or found.adjusted is None or found.estimate.single_seed:
+    if found is None or found.adjusted is None:
         return {}
     wilcoxon = found.estimate.wilcoxon
     return {"p_holm": found.adjusted} | ({} if wilcoxon is None else {"p_wilcoxon": wilcoxon})
@@ -36,7 +36,7 @@ def judged_notes(suite: Suite, of: Numbers) -> Iterator[str]:
     what = "" if several else " in PSNR"
     yield from method_notes(sure, what)
     judged = [found for found in sure if found.adjusted is not None]
-    if any(not found.estimate.single_seed for found in judged):
+    if judged:
         claimed = sum(found.claimed for found in judged)
         yield (
             f"A difference{what} is claimed where p < 0.05 after Holm's correction over all {len(judged)} cells of "

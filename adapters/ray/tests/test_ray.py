@@ -33,12 +33,17 @@ def handlers() -> list[Any]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
-    """The address of a Ray with two CPUs, started once: that takes longer than all else here."""
+    """The address of a Ray with two CPUs, started once, since that takes longer than all else here: as a shell starts
+    it in the background, without SIGINT."""
+    handled = signal.signal(signal.SIGINT, signal.SIG_IGN)
     HANDLERS["before"] = handlers()
     with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("HARNESS_")]:
+            patch.delenv(name)
         patch.setattr(ray, "init", partial(ray.init, num_cpus=2, num_gpus=0))
         with connection.connected("local"):
             HANDLERS["after"] = handlers()
+            signal.signal(signal.SIGINT, handled)
             yield ray.get_runtime_context().gcs_address
 
 

@@ -57,6 +57,8 @@ class Work:
         Raises KilledError where somebody else stopped it.
         """
         started = time.monotonic()
+        # by it Ray cancels a task; it is ignored in all that a shell has started in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         try:
             with _own(self.log) as log:
