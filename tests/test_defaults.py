@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,19 +32,18 @@ class Settled(Exception):  # noqa: N818 - it ends a command before anything is t
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where commands run, without variables of the environment and without a file yet."""
-    with pytest.MonkeyPatch.context() as patch:  # the callback of --data-root sets it for good
-        patch.delenv("HARNESS_DATA", raising=False)
-        patch.delenv("HARNESS_RESULTS", raising=False)
-        patch.chdir(tmp_path)
+    for name in ("HARNESS_DATA", "HARNESS_RESULTS"):
+        monkeypatch.setenv(name, "")  # so that it is put back: the callback of --data-root sets it for good
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
 
-        def settle(asked: Asked, known: Any, device: Any, workers: int, store: Any) -> None:
-            raise Settled(asked, store.root)
+    def settle(asked: Asked, known: Any, device: Any, workers: int, store: Any) -> None:
+        raise Settled(asked, store.root)
 
-        patch.setattr("harness.pair.plan.settle", settle)
-        yield tmp_path
-        patch.setenv("HARNESS_DATA", "")  # undone with the rest
+    monkeypatch.setattr("harness.pair.plan.settle", settle)
+    return tmp_path
 
 
 def run(*words: str) -> Result:
