@@ -1,5 +1,5 @@
 """What the harness costs around a network: its training loop beside the least that trains the same model on the same
-batches, a step with plug-ins beside one without, and the drawing of `layers` beside a step that trains on it.
+batches, and the drawing of `layers` beside a step that trains on it.
 """
 
 from __future__ import annotations
