@@ -352,8 +352,8 @@ def test_a_mean_over_fewer_triplets_is_not_printed(tmp_path: Path) -> None:
     store = put(tmp_path, {"ifrnet-s": [row("ifrnet-s", each, 30.0) for each in "abc"], "plugged": plugged})
     pair = read_pair(store, NAME)
     at = Column("clips", "easy")
-    assert pair.arms[0].means()[at] == {"psnr": 30.0, "ssim": pytest.approx(0.3)}
-    assert pair.arms[1].means()[at] == {}
+    assert pair.arms[0].means[at] == {"psnr": 30.0, "ssim": pytest.approx(0.3)}
+    assert pair.arms[1].means[at] == {}
     gained = difference(pair)
     assert gained is not None
     assert means_of(gained)[at] == {}

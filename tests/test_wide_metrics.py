@@ -310,7 +310,7 @@ def test_a_table_has_the_value_and_no_interval(tmp_path: Path) -> None:
         whole = whole_row(rows).model_copy(update={"values": {"fid": value}})
         write_rows(path, [*KEYS, *SEEN, "psnr", "ssim", "fid"], [*rows, whole])
     pair = read_pair(store, name)
-    assert pair.arms[1].means()[Column("vimeo90k", "test")]["fid"] == 8.5
+    assert pair.arms[1].means[Column("vimeo90k", "test")]["fid"] == 8.5
     assert pair.is_whole(pair.arms[0], ("psnr", "fid"))
     assert not pair.is_whole(pair.arms[0], ("psnr", "other"))
     (sheet,) = [sheet for sheet in pair_sheets([pair]) if sheet.title == "fid"]

@@ -21,10 +21,13 @@ def difference(pair: PairOutcome) -> pd.DataFrame | None:
     if len(pair.arms) < 2 or not all(arm.evaluated for arm in pair.arms):
         return None
     refuse(pair)
-    one, other = (arm.rows.set_index(ROW_KEYS) for arm in pair.arms)
-    both = [name for name in one.columns if name in other.columns]
-    triplets = one.index[one.index.isin(other.index)]  # of the test sets that both are evaluated on
-    return (other.loc[triplets, both] - one.loc[triplets, both]).reset_index()
+    import pandas as pd
+
+    tests = set.intersection(*(set(arm.rows["test"]) for arm in pair.arms))
+    # of a test set an arm has all triplets, in the record's order, or none
+    one, other = (arm.rows[arm.rows["test"].isin(tests)].reset_index(drop=True) for arm in pair.arms)
+    both = [name for name in one.columns if name in other.columns and name not in ROW_KEYS]
+    return pd.concat([one[ROW_KEYS], other[both] - one[both]], axis=1)
 
 
 def gains(pair: PairOutcome) -> Means:

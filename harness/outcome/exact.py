@@ -21,9 +21,11 @@ def exact_in(rows: pd.DataFrame) -> dict[Column, list[str]]:
     """Ids of the triplets whose frame is equal to the truth, by column."""
     if rows.empty or "psnr" not in rows:
         return {}
-    exact = rows[rows["psnr"] >= PERFECT]
+    exact = rows["psnr"] >= PERFECT
     found: dict[Column, list[str]] = {}
-    for test, level, triplet in exact[["test", "level", "triplet"]].itertuples(index=False):
+    if not exact.any():  # as nearly always, and soon told
+        return found
+    for test, level, triplet in rows[exact][["test", "level", "triplet"]].itertuples(index=False):
         found.setdefault(Column(test, level), []).append(triplet)
     return found
 

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,11 +59,11 @@ def _measured(means: Mapping[str, float]) -> list[str]:
 def means_of(rows: pd.DataFrame) -> Means:
     """A metric that lacks a triplet, or is not finite there, has no mean. A part of a frame (`psnr@fast`) that a
     triplet does not have is left out of its mean."""
+    gaps = gaps_of(rows)
     columns: Any = rows.drop(columns=["triplet", "clip"]).groupby(["test", "level"], sort=False)
-    whole = _known(rows).all()
     return {
-        Column(*at): {name: value for name, value in of_column.items() if whole.loc[at, name]}
-        for at, of_column in columns.mean().to_dict("index").items()
+        (column := Column(*at)): {name: value for name, value in means.items() if name not in gaps.get(column, ())}
+        for at, means in columns.mean().to_dict("index").items()
     }
 
 
@@ -87,21 +88,18 @@ def with_wholes(means: Means, wholes: Means) -> Means:
 
 def gaps_of(rows: pd.DataFrame) -> Gaps:
     """What `means_of` has no mean of."""
-    known = _known(rows)
-    counts, sizes = known.sum(), known.size()
+    metrics: Any = rows.drop(columns=ROW_KEYS)
+    known = metrics.abs() < math.inf
+    known[[name for name in metrics.columns if "@" in name]] = True
+    if known.all(axis=None):  # as nearly always, and soon told
+        return {}
+    columns = known.groupby([rows["test"], rows["level"]], sort=False)
+    counts, sizes = columns.sum(), columns.size()
     gaps = {
         Column(*at): {name: f"{count} of {sizes[at]}" for name, count in of_column.items() if count < sizes[at]}
         for at, of_column in counts.to_dict("index").items()
     }
     return {at: of_column for at, of_column in gaps.items() if of_column}
-
-
-def _known(rows: pd.DataFrame) -> Any:
-    """Of each column, whether a value is one that a mean can be made of."""
-    metrics: Any = rows.drop(columns=["triplet", "clip"]).set_index(["test", "level"])
-    known = metrics.abs() < math.inf
-    known[[name for name in metrics.columns if "@" in name]] = True
-    return known.groupby(level=["test", "level"], sort=False)
 
 
 @dataclass(frozen=True)
@@ -123,9 +121,15 @@ class ArmOutcome:
     def evaluated(self) -> bool:
         return not self.rows.empty
 
+    @cached_property
     def means(self) -> Means:
         """Mean of every metric, by column; and the values of metrics of whole sets."""
         return with_wholes(means_of(self.rows), self.wholes)
+
+    @cached_property
+    def gaps(self) -> Gaps:
+        """What is measured and has no mean."""
+        return gaps_of(self.rows)
 
     def curve(self) -> pd.DataFrame:
         """step, epoch, loss, total, learning_rate, seconds."""
@@ -163,7 +167,7 @@ class Outcome:
     def is_whole(self, arm: ArmOutcome, metrics: Iterable[str], of_motion: Iterable[str] = ()) -> bool:
         """Whether each of the metrics has a mean of the arm at every column, and each of those of motion one of its
         parts (`epe@all` of `epe`) at those whose true motion is known."""
-        means, wanted = arm.means() if arm.evaluated else {}, set(metrics)
+        means, wanted = arm.means if arm.evaluated else {}, set(metrics)
         known = {tests.name for tests in self.record.tests if tests.knows_truth}
         return all(
             wanted <= means.get(at, {}).keys()

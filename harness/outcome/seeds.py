@@ -149,7 +149,7 @@ def floor(store: Store, pair: PairOutcome, records: Mapping[str, PairRecord]) ->
 
     values: dict[Column, list[float]] = {}
     for control in controls:
-        one, other = (arm.means() for arm in control.arms)
+        one, other = (arm.means for arm in control.arms)
         for at in pair.columns:
             if "psnr" in one.get(at, {}) and "psnr" in other.get(at, {}):
                 values.setdefault(at, []).append(other[at]["psnr"] - one[at]["psnr"])

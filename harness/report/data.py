@@ -231,7 +231,7 @@ def _differences(pair: PairOutcome) -> list[dict[str, Any]]:
         return []
     common, words = _of(pair), pair.record.asked
     gained = {} if common["refusal"] else gains(pair)
-    plain, plugged = (arm.means() for arm in pair.arms)
+    plain, plugged = (arm.means for arm in pair.arms)
     of_columns = pair.arms[0].rows.groupby(["test", "level"], sort=False)
     sizes, counts = of_columns.size(), of_columns.count()
     return [

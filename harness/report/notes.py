@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.outcome.exact import static_notes
-from harness.outcome.pairs import ArmOutcome, Column, Means, Outcome, PairOutcome, gaps_of, over_seeds
+from harness.outcome.pairs import ArmOutcome, Column, Means, Outcome, PairOutcome, over_seeds
 from harness.outcome.refusals import refusals
 from harness.results.records import PairRecord
 
@@ -64,7 +64,7 @@ def gap_notes(arms: Iterable[ArmOutcome], labels: Mapping[Column, str]) -> list[
         f"{arm.label}, {labels[at]}: {name} is known for {count} triplets: no mean, and no difference."
         for arm in arms
         if arm.evaluated
-        for at, gaps in gaps_of(arm.rows).items()
+        for at, gaps in arm.gaps.items()
         if at in labels
         for name, count in gaps.items()
     ]
@@ -102,7 +102,7 @@ def learnt_nothing(arms: Sequence[ArmOutcome], references: Sequence[ArmOutcome])
     """Whether an arm, over its seeds, is nowhere better than no network on the same triplets."""
     if not arms or not all(each.evaluated for each in (*arms, *references)):
         return False
-    return _loses(over_seeds([arm.means() for arm in arms]), over_seeds([each.means() for each in references]))
+    return _loses(over_seeds([arm.means for arm in arms]), over_seeds([each.means for each in references]))
 
 
 def _loses(means: Means, reference: Means) -> bool:

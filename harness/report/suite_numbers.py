@@ -86,7 +86,7 @@ def _references(suite: Suite, rows: Rows) -> dict[str, Series]:
     found: dict[str, list[Series]] = {}
     for pair in (each.pair for by_seed in rows.values() for each in by_seed.values()):
         if pair.reference.evaluated:
-            series = (*_at(suite, pair.reference.means(), pair), {})
+            series = (*_at(suite, pair.reference.means, pair), {})
             found.setdefault(pair.record.protocol, []).append(series)
     agreed = {
         protocol: tuple(
@@ -149,7 +149,7 @@ def _table(suite: Suite) -> PublishedTable:
 
 
 def _measured(
-    suite: Suite, found: Mapping[int, Found], means: Callable[[ArmOutcome], Means] = ArmOutcome.means
+    suite: Suite, found: Mapping[int, Found], means: Callable[[ArmOutcome], Means] = lambda arm: arm.means
 ) -> Series:
     """Mean over seeds of the means over triplets."""
     evaluated = [each for each in found.values() if each.arm.evaluated]

@@ -15,7 +15,6 @@ from harness.outcome.pairs import (
     Means,
     Outcome,
     PairOutcome,
-    gaps_of,
     means_of,
     over_seeds,
     stem_of,
@@ -154,7 +153,7 @@ def _arm(of_seeds: Sequence[ArmOutcome], columns: list[Column], ssim: str) -> li
     arm = of_seeds[0]
     if not all(each.evaluated for each in of_seeds):
         return [Line(arm.label, (Cell(state_of(arm)), *blank(len(columns) - 1), *_costs(arm)))]
-    means, gaps = over_seeds([each.means() for each in of_seeds]), _gaps(of_seeds)
+    means, gaps = over_seeds([each.means for each in of_seeds]), _gaps(of_seeds)
     cells = [_pair_of(means.get(at, {}), ssim) or Cell(_gap(gaps.get(at, {}), ssim)) for at in columns]
     lines = [Line(arm.label, (*cells, *_costs(arm)))]
     if any(exact_in(each.rows) for each in of_seeds):
@@ -198,7 +197,7 @@ def _gaps(of_seeds: Sequence[ArmOutcome]) -> Gaps:
     """Of the first seed that has one."""
     found: Gaps = {}
     for arm in of_seeds:
-        for at, gaps in gaps_of(arm.rows).items() if arm.evaluated else ():
+        for at, gaps in arm.gaps.items() if arm.evaluated else ():
             found[at] = gaps | found.get(at, {})
     return found
 
@@ -241,7 +240,7 @@ def _metric(pairs: Sequence[Outcome], gained: Means, name: str) -> Sheet:
     lines, pair, spec = [], pairs[0], spec_of(name)
     digits = spec.digits if spec else 4
     for of_seeds in zip(*((pair.reference, *pair.arms) for pair in pairs), strict=True):
-        means = over_seeds([arm.means() for arm in of_seeds]) if all(arm.evaluated for arm in of_seeds) else {}
+        means = over_seeds([arm.means for arm in of_seeds]) if all(arm.evaluated for arm in of_seeds) else {}
         gaps = _gaps(of_seeds)
         cells = [_value(means, at, name, digits) for at in pair.columns]
         cells = [
@@ -269,7 +268,7 @@ def _motion(outcomes: Sequence[Outcome], gained: Means, name: str) -> Sheet:
     columns = list(dict.fromkeys(part.rpartition("-")[2] for part in parts))
     groups = list(dict.fromkeys(part.rpartition("-")[0] for part in parts))
     arms = [
-        (of_seeds[0].label, over_seeds([arm.means() for arm in of_seeds]), digits, "")
+        (of_seeds[0].label, over_seeds([arm.means for arm in of_seeds]), digits, "")
         for of_seeds in zip(*(outcome.arms for outcome in outcomes), strict=True)
         if all(arm.evaluated for arm in of_seeds)
     ]

@@ -43,7 +43,7 @@ def card(baseline: str, file: Path, runs: Sequence[RunFolder], outcome: Outcome)
     ]
     lines += ["", "PSNR in dB on scenes and clips that training never saw:", ""]
     lines += ["| test set | triplets | mean of the two frames | these weights | gain |", "|---|---|---|---|---|"]
-    before, after = outcome.reference.means(), outcome.arms[0].means()
+    before, after = outcome.reference.means, outcome.arms[0].means
     for column in outcome.columns:
         plain, own = before[column]["psnr"], after[column]["psnr"]
         count = (outcome.arms[0].rows[["test", "level"]] == [column.test, column.level]).all(axis=1).sum()

@@ -189,7 +189,7 @@ def _lines(pairs: Sequence[PairOutcome]) -> Iterator[Line]:
     verdicts = dict.fromkeys(verdict for each in pairs if (verdict := judged(each)) and not why)
     note = "; ".join(filter(None, (f"refused: {why}" if why else "", state, *verdicts)))
     for at in pair.columns:
-        scores = [_score([each.arms[arm].means() for each in pairs], at, record.ssim) for arm in range(len(pair.arms))]
+        scores = [_score([each.arms[arm].means for each in pairs], at, record.ssim) for arm in range(len(pair.arms))]
         yield Line(
             label=record.labels[-1],
             baseline=asked.baseline,
@@ -219,7 +219,7 @@ def _given(outcome: Outcome) -> Iterator[Line]:
             level=at.level,
             triplets=_count(outcome, at),
             pages={},
-            plain=_score([outcome.arms[0].means()], at, outcome.record.ssim),
+            plain=_score([outcome.arms[0].means], at, outcome.record.ssim),
             plugged=Score(),
             sure=Sure(),
             note="" if outcome.arms[0].evaluated else "not evaluated",
