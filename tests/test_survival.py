@@ -33,7 +33,7 @@ from harness.results.store import RunFolder, Store
 from harness.train import checkpoint
 from harness.weights.read import read_state
 from tests.torture import hostile
-from tests.torture.attempts import End, Server, installed, outcome, serving
+from tests.torture.attempts import PAIR, End, Server, installed, outcome, serving
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="faults are told apart by /proc")
 
@@ -437,6 +437,22 @@ def test_two_processes_that_race_for_one_run(
         goes_on(server, folder, undisturbed)
         shutil.rmtree(folder)
     record_property("races", f"{SIZE.races}, each with one winner; {killed} dead holders replaced")
+
+
+def test_two_runs_at_once_leave_what_one_after_the_other_leaves(root: Path, server: Server) -> None:
+    """In one folder of results, of two seeds: they have the mean of the two frames in common, which is measured once."""
+    pairs = [(*PAIR, "--seed", seed) for seed in ("0", "1")]
+    for pair in pairs:
+        server.ask(root / "at-once", *pair)
+    ends = [server.answer() for _ in pairs]
+    assert [end.code for end in ends] == [0, 0], [end.err for end in ends]
+    assert len({end.pid for end in ends}) == 2
+    for pair in pairs:
+        assert server.attempt(root / "in-turn", *pair).code == 0
+    at_once, in_turn = outcome(root / "at-once"), outcome(root / "in-turn")
+    assert at_once.keys() == in_turn.keys()
+    assert [name for name in at_once if at_once[name] != in_turn[name]] == []
+    assert len([name for name in at_once if name.endswith("rows.csv")]) == 5, "of both arms of both, and of that mean"
 
 
 # --- losses that are not finite
