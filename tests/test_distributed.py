@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -42,6 +40,7 @@ from harness.train import step as step_module
 from harness.train.loop import Interrupted, Training, train
 from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
+from tests.worlds import together
 
 CPU = torch.device("cpu")
 STEPS, BATCH, CROP = 20, 4, 64
@@ -117,39 +116,6 @@ def network(norm: bool = False, seed: int = 0) -> Composed:
         # flows of 6.5 pixels: bilinear sampling has a kink at whole ones, where a rounding changes the gradient
         nn.init.constant_(plugins["hir"].inter.decoder[-1].bias, 6.5 / 16)
     return Composed(baseline, plugins)
-
-
-def together(size: int, work: Callable[[World], Any]) -> list[Any]:
-    """What `work` returns, or raises, in each of `size` processes that have joined."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("fork")
-    pipes = [context.Pipe(duplex=False) for _ in range(size)]
-
-    def process(rank: int) -> None:
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        os.environ.update({name: str(value) for name, value in place.items()})
-        try:
-            with joined(CPU) as world:
-                pipes[rank][1].send(work(world))
-        except BaseException as error:  # SystemExit too
-            pipes[rank][1].send(error)
-
-    processes = [context.Process(target=process, args=(rank,), daemon=True) for rank in range(size)]
-    for started in processes:
-        started.start()
-    for _, sender in pipes:
-        sender.close()
-    results = []
-    for receiver, _ in pipes:
-        try:
-            results.append(receiver.recv())
-        except EOFError:
-            results.append(None)
-    for ended in processes:
-        ended.join()
-    return results
 
 
 def training(world: World | None, steps: int = STEPS, **changes: Any) -> Training:

@@ -18,7 +18,7 @@ from harness.pair import seen
 from tests.stores import COST
 from tests.test_bad_input import write_video
 from tests.test_clips import scene, write
-from tests.test_distributed import together
+from tests.worlds import together
 
 
 @pytest.fixture(autouse=True)

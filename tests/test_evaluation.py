@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from harness.cli.devices import launch
 from harness.data import Benchmark, Triplet
 from harness.data.benchmark import frames_hash
 from harness.distributed import World
@@ -33,6 +31,7 @@ from harness.model import Frames
 from harness.registry.protocol import UNIFIED, Settings
 from harness.results.lines import text_of
 from harness.results.rows import KEYS, SEEN, Row, append_row, merged, prepare, read_rows, write_rows
+from tests.worlds import together
 
 
 class Noise(Benchmark):
@@ -133,46 +132,26 @@ def test_metrics_measured_in_turn_all_stay(evaluation: Evaluation, tmp_path: Pat
     assert all(row.has(["psnr", "ssim"]) for row in merged(read_rows(path, "")).values())
 
 
-SHARED = """
-import sys
-from pathlib import Path
-import torch
-from harness.distributed import joined
-from harness.evaluate.plan import EvalPlan
-from harness.evaluate.protocol import mean_of_frames
-from harness.evaluate.runner import Evaluation, evaluate
-from harness.evaluate.testset import TripletSet
-from harness.metrics.pixelwise import PSNR
-from harness.metrics.ssim import SSIM
-from harness.registry.protocol import UNIFIED
-from tests.test_evaluation import Noise
-from tests.test_wide_metrics import Spread, of_sets
-noise = Noise()
-with joined(torch.device("cpu")) as world:
-    tests = TripletSet(noise, "noise-1234", list(noise.test))
-    for metrics in ({"psnr": PSNR(), "ssim": SSIM(), "spread": of_sets(Spread())}, {"psnr": PSNR()}):
-        several = Evaluation(EvalPlan(UNIFIED, metrics, {}), tests, [], None, "none", "none", world)
-        evaluate(several, mean_of_frames, Path(sys.argv[1]), lambda: False, lambda done, total: None)
-"""
-
-
-def test_rows_are_the_same_for_any_number_of_processes(evaluation: Evaluation, root: Path, tmp_path: Path) -> None:
+def test_rows_are_the_same_for_any_number_of_processes(evaluation: Evaluation, tmp_path: Path) -> None:
     """Also where the file has more columns than are asked for, in another order; and of a metric of whole sets."""
     from tests.test_wide_metrics import Spread, of_sets
 
-    start = text_of([*KEYS, *SEEN, "ie", "ssim"], [])
+    metrics = {"psnr": PSNR(), "ssim": SSIM(), "spread": of_sets(Spread())}
+
+    def work(world: World) -> None:
+        for measured in (metrics, {"psnr": PSNR()}):
+            shared = replace(planned(evaluation, metrics=measured), world=world)
+            evaluate(shared, mean_of_frames, path, lambda: False, lambda done, total: None)
+
     made = []
     for count in (1, 2, 4):
         path = tmp_path / f"{count}.csv"
-        path.write_text(start)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PYTHONPATH", str(root))
-            assert launch([sys.executable, "-c", SHARED, str(path)], count) == 0
+        path.write_text(text_of([*KEYS, *SEEN, "ie", "ssim"], []))
+        assert together(count, work) == [None] * count
         made.append(path.read_bytes())
         assert [file.name for file in tmp_path.glob("*part*")] == []
     assert made[0] == made[1] == made[2]
     rows = merged(read_rows(path, ""))
-    metrics = {"psnr": PSNR(), "ssim": SSIM(), "spread": of_sets(Spread())}
     alone = merged(done(planned(evaluation, metrics=metrics), tmp_path / "alone.csv"))
     assert len(alone) == 7
     assert {of: row.values for of, row in rows.items()} == {of: row.values for of, row in alone.items()}

@@ -25,7 +25,7 @@ from harness.train import checkpoint, freeze
 from harness.train.loop import Interrupted, Training, train
 from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
-from tests.test_distributed import together
+from tests.worlds import together
 
 STEPS = 6
 FROZEN = 3

@@ -440,7 +440,7 @@ def test_two_processes_that_race_for_one_run(
 
 
 def test_two_runs_at_once_leave_what_one_after_the_other_leaves(root: Path, server: Server) -> None:
-    """In one folder of results, of two seeds: they have the mean of the two frames in common, which is measured once."""
+    """In one folder of results, of two seeds: the mean of the two frames is of both, and is measured once."""
     pairs = [(*PAIR, "--seed", seed) for seed in ("0", "1")]
     for pair in pairs:
         server.ask(root / "at-once", *pair)
