@@ -19,12 +19,14 @@ from harness.bench.footage import Triplets, written
 from harness.bench.networks import Work
 from harness.bench.recorded import Ratio, Recorded
 from harness.bench.turns import Spread, Timed, Turns, in_turn
+from harness.cli.bench import _with_official_code
 from harness.cli.main import LARGE_PAGES, main
 from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames
 from harness.measure.speed import most_held
 from harness.metrics.ssim import ssim
 from harness.model import Regions, region_attention
+from harness.registry.catalog import catalog
 
 CPU = torch.device("cpu")
 
@@ -220,6 +222,11 @@ def test_what_is_recorded_is_what_was_measured(bench: Callable[..., str], tmp_pa
     assert [(each.whose, each.what) for each in kept.ratios] == [tuple(row[:2]) for row in rows(said)]
     assert [f"{each.median:.2g}" for each in kept.ratios] == [f"{float(row[4].split()[0]):.2g}" for row in rows(said)]
     assert all(each.low <= each.median <= each.high for each in kept.ratios)
+
+
+def test_a_network_of_two_names_is_timed_once() -> None:
+    ten = {"amt-g", "amt-l", "amt-s", "ema", "ema-base", "ifrnet", "ifrnet-l", "ifrnet-s", "rife", "rife-m"}
+    assert sorted(_with_official_code(catalog())) == sorted(ten)
 
 
 def test_what_comes_with_the_harness_can_be_read() -> None:

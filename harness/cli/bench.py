@@ -54,7 +54,7 @@ def bench(
     """Time what the harness does beside the same done otherwise, in turn, as a Markdown page: networks, the loading of
     triplets, the training loop, evaluation, masks, and what needs no network.
 
-    Of networks a training step and a frame are timed, of BASELINES, by default of all that name their authors' code;
+    Of networks a training step and a frame are timed, of BASELINES, by default of each that names its authors' code;
     with --official beside that code. Without it, ratios are shown that were recorded, and said to be so. Nothing is
     timed before both have given the same."""
     from harness.bench import recorded
@@ -63,13 +63,12 @@ def bench(
     from harness.files import write_text
     from harness.measure.speed import device_name
     from harness.registry.catalog import catalog
-    from harness.registry.specs import BaselineSpec
     from harness.report import bench_table as page
     from harness.report.weights_card import commit
 
     known = catalog()
     warn_broken(known)
-    names = baselines or [entry.spec.name for entry in known.entries(BaselineSpec) if entry.spec.official]
+    names = baselines or _with_official_code(known)
     chosen = find_device(device)
     machine = device_name(chosen)
     written: list[str] = []
@@ -94,6 +93,14 @@ def bench(
         write_text(file, "\n".join(written) + "\n")
     if record:
         write_text(record, recorded.recorded(measured, commit(), machine).model_dump_json(indent=2) + "\n")
+
+
+def _with_official_code(known: Catalog) -> Sequence[str]:
+    """Baselines whose authors' code is named; of two names of one network, as `amt` and `amt-l`, one."""
+    from harness.registry.specs import BaselineSpec
+
+    specs = [entry.spec for entry in known.entries(BaselineSpec) if entry.spec.official]
+    return [*{(spec.factory, *sorted(spec.preset.items())): spec.name for spec in specs}.values()]
 
 
 def _words(baselines: Sequence[str], parts: Sequence[str], official: Path | None, quick: bool) -> list[str]:
