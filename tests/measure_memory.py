@@ -1,13 +1,17 @@
-"""How much memory a frame takes, of any size, without computing it: most bytes that tensors hold at once, by shapes.
+"""How much memory a frame takes, of any size: the most bytes that tensors hold at once, by shapes, without computing
+it; or of a frame that is made, the most that the process had resident.
 
     python tests/measure_memory.py WIDTH HEIGHT NETWORK... [FOLDER]
+    python tests/measure_memory.py made WIDTH HEIGHT NETWORK
 
 FOLDER has checkouts of the authors' repositories, as for `harness bench --official`; then theirs, too.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -41,5 +45,24 @@ def main(width: int, height: int, *words: str) -> None:
         print(name, *(f"{each / 2**30:.2f} GiB" for each in held), flush=True)
 
 
+def made(width: int, height: int, name: str) -> None:
+    """Of smooth frames, by weights drawn anew."""
+    model = Arm.of(catalog(), parse_choice(name)).build(seed=0).lay_out().eval()
+    coarse = torch.rand(2, 3, 9, 16, generator=torch.Generator().manual_seed(0))
+    frames = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+    before, started = _resident(), time.perf_counter()
+    frame = model.interpolate(frames[:1], frames[1:]).frame
+    seconds = time.perf_counter() - started
+    print(f"{name}: {tuple(frame.shape)} in {seconds:.0f} s, resident {_resident():.2f} GiB, {before:.2f} before")
+
+
+def _resident() -> float:
+    """GiB, the most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
+    if sys.argv[1] == "made":
+        made(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    else:
+        main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
