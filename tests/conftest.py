@@ -17,6 +17,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ["HARNESS_CACHE"] = str(shared / "cache")
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["MALLOC_MMAP_MAX_"] = "65536"  # as it is: a test process lives too long to keep what it got
     os.environ.pop("COLUMNS", None)  # what is printed is as wide as tests say, not as this terminal is
     torch.set_num_threads(1)
 

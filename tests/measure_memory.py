@@ -32,7 +32,7 @@ def main(width: int, height: int, *words: str) -> None:
     folders = [Path(word) for word in words if Path(word).is_dir()]
     for name in words[: len(words) - len(folders)]:
         arm = Arm.of(catalog(), parse_choice(name))
-        model = arm.build(seed=0).lay_out().eval()
+        model = arm.build(seed=0).eval().lay_out()
         theirs = [official_of(arm.baseline.entry, checkout_of(arm.baseline.entry, folder)) for folder in folders]
         held = []
         with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
@@ -47,7 +47,7 @@ def main(width: int, height: int, *words: str) -> None:
 
 def made(width: int, height: int, name: str) -> None:
     """Of smooth frames, by weights drawn anew."""
-    model = Arm.of(catalog(), parse_choice(name)).build(seed=0).lay_out().eval()
+    model = Arm.of(catalog(), parse_choice(name)).build(seed=0).eval().lay_out()
     coarse = torch.rand(2, 3, 9, 16, generator=torch.Generator().manual_seed(0))
     frames = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
     before, started = _resident(), time.perf_counter()

@@ -20,7 +20,8 @@ from harness.bench.networks import Work
 from harness.bench.recorded import Ratio, Recorded
 from harness.bench.turns import Spread, Timed, Turns, in_turn
 from harness.cli.bench import _with_official_code
-from harness.cli.main import LARGE_PAGES, main
+from harness.cli.main import main
+from harness.cli.memory import LARGE_PAGES
 from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames
 from harness.measure.speed import most_held

@@ -32,7 +32,7 @@ STAGES = ("L", "S", "SL", "LS")
 @cache
 def built(baseline: str, plugins: str = "") -> Composed:
     return (
-        Arm.of(catalog(), parse_choice(baseline), parse_choices(plugins) if plugins else []).build(0).lay_out().eval()
+        Arm.of(catalog(), parse_choice(baseline), parse_choices(plugins) if plugins else []).build(0).eval().lay_out()
     )
 
 

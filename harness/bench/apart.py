@@ -22,7 +22,7 @@ from harness.registry.catalog import catalog
 from harness.registry.specs import BaselineSpec
 
 LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
-"""What the command line has asked torch for."""
+"""What the command line has asked torch for, and another process would find."""
 
 LEARNING_RATE, WEIGHT_DECAY = 1e-4, 1e-4
 

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from harness import __version__
-from harness.cli import completion, defaults, verbosity
+from harness.cli import completion, defaults, memory, verbosity
 from harness.cli.audit import audit
 from harness.cli.bench import bench
 from harness.cli.check import check
@@ -52,9 +52,6 @@ from harness.registry.blame import blame
 from harness.registry.plugins import FAULTS, Broken, discover, in_one_line
 
 UNREAD = 128 + signal.SIGPIPE
-LARGE_PAGES = ("THP_MEM_ALLOC_ENABLE", "1")
-"""Torch's, read once as it starts: pages of 2 MiB for large tensors. Most of them are new at each step, and the system
-gives out a page at a time. It moves no bit of a number."""
 
 
 class _Commands(click.Group):
@@ -92,7 +89,7 @@ completion.give(defaults.leaves(cli))
 
 def main() -> None:
     """Run the command line and exit."""
-    os.environ.setdefault(*LARGE_PAGES)
+    memory.set_up()
     open_streams()
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine("harness: %(levelname)s: %(message)s"))

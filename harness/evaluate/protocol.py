@@ -49,7 +49,7 @@ def predictor(model: Composed, settings: Settings) -> Predict:
     measured as it is: that is no reason to lose a training. Flows are those of the first pass where the protocol
     averages two.
     """
-    model.lay_out().eval()
+    model.eval().lay_out()
     needed = model.multiple(settings.scale)
     multiple = settings.multiple or needed
     if multiple % needed:

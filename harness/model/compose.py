@@ -60,15 +60,18 @@ class Composed(nn.Module):
         return replace(prediction, prior=prior)
 
     def lay_out(self) -> Composed:
-        """Itself, its weights as they lie best on their device: of a baseline that says `channels_last` so on a CPU
-        with AVX-512, where convolutions are then faster. With AVX2 alone they are not, and the gradients of such
-        weights take up to three times as long. For every arm of a baseline the same, in training and in tests."""
-        cpu = next(self.parameters()).device.type == "cpu"
-        if self.channels_last and cpu and "AVX512" in torch.backends.cpu.get_cpu_capability():
+        """Itself, its weights as they lie best on their device for what its mode says, `train()` or `eval()`: of a
+        baseline that says `channels_last` so on a CPU on which convolutions are then faster. With AVX-512 they always
+        are; with AVX2 frames are made faster, and the gradients of such weights take up to three times as long. For
+        every arm of a baseline the same."""
+        device = next(self.parameters()).device
+        if self.channels_last and device.type == "cpu":
+            faster = ("AVX512",) if self.training else ("AVX2", "AVX512")
+            last = torch.backends.cpu.get_cpu_capability() in faster
             for part in self.baseline.children():
                 # an instance norm knows the usual order alone, and turns everything around twice
                 if not any(isinstance(each, nn.InstanceNorm2d) for each in part.modules()):
-                    part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                    part.to(memory_format=torch.channels_last if last else torch.contiguous_format)  # type: ignore[call-overload]
         return self
 
     def _check_prior(self, prior: MotionPrior, frames: Frames) -> None:

@@ -83,7 +83,7 @@ class Engine:
 
     def place(self, model: Composed) -> Composed:
         """The model on the device, ready to train."""
-        model.to(self.device).lay_out().train()
+        model.to(self.device).train().lay_out()
         if self.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compiled:
