@@ -57,7 +57,7 @@ def timed(arm: Arm, theirs: Ask | None, work: Work, device: torch.device) -> Ite
 
 def _check_equal(arm: Arm, model: Composed, theirs: Ask, device: torch.device) -> None:
     img0, img1 = _images(1, (128, 192))
-    model.eval()
+    model.eval().lay_out()
     with torch.inference_mode():
         ours = _predict(model, img0.to(device), img1.to(device)).cpu()
     apart = float((ours - theirs("frame", img0, img1)).abs().max())
@@ -73,7 +73,7 @@ def _training(arm: Arm, model: Composed, theirs: Ask | None, engine: Engine, wor
     frames = torch.randint(0, 256, (work.batch, 3, 3, work.crop, work.crop), dtype=torch.uint8)
     batch = Batch(frames, torch.full((work.batch,), 0.5), None, work.batch)
     world = World(0, 1, device)
-    model.train()
+    model.train().lay_out()
     own = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
 
     def ours() -> object:
@@ -91,7 +91,7 @@ def _frame(
     """`size` is padded for both to a multiple of 64, which all of them take."""
     images = _images(1, tuple(-(-side // 64) * 64 for side in size))
     img0, img1 = (image.to(device) for image in images)
-    model.eval()
+    model.eval().lay_out()
     if theirs is not None:
         theirs("frames", *images)
 
