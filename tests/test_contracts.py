@@ -17,7 +17,7 @@ import torch
 from harness.arm import Arm
 from harness.data.augment import Augment
 from harness.data.frames import frames_of
-from harness.data.loader import Samples
+from harness.data.loader import Samples, batches
 from harness.data.order import Order
 from harness.distributed import World
 from harness.errors import HarnessError
@@ -651,6 +651,19 @@ def test_a_metric_lacks_what_its_needs_ask_of_it(
     with pytest.raises(HarnessError) as error:
         choose_metrics(wrong(source.replace("RESULT", "0").replace("VALUE", "0")), parse_choices("measure"))
     assert words in line(error, tmp_path, "metric measure")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_benchmark_that_raises_is_blamed_wherever_it_is_read(workers: int, wrong: Wrong, tmp_path: Path) -> None:
+    known = wrong("class Bench(Set):\n    def read(self, triplet): raise ValueError('no such\\nframe')\n")
+    benchmark = known.choose(BenchmarkSpec, parse_choice("bench")).build()
+    samples = Samples({"bench": benchmark}, Order(4, 2, seed=0), Augment(crop=16), None)
+    with pytest.raises(ValueError, match="no such") as error:
+        list(batches(samples, 0, 1, workers))
+    file = tmp_path / "ours_one.py"
+    number = file.read_text().splitlines().index("    def read(self, triplet): raise ValueError('no such\\nframe')") + 1
+    said = blame.blame(error.value, blame.discover())
+    assert said == f"ours-one 0.9 ({file}:{number}): ValueError: no such frame"
 
 
 def test_a_metric_needs_frames_or_motion() -> None:
