@@ -441,6 +441,24 @@ def test_a_network_without_parameters(wrong: Wrong, tmp_path: Path) -> None:
     assert "has no parameters" in line(error, tmp_path, "baseline net")
 
 
+@pytest.mark.parametrize(("kind", "good", "part"), [("net", "Good", "baseline"), ("feature", "Refines", "plug-in")])
+def test_a_tensor_by_two_names_is_refused_before_a_training(
+    kind: str, good: str, part: str, wrong: Wrong, tmp_path: Path
+) -> None:
+    """Its first checkpoint, even its file of initial weights, could not be written."""
+    source = "    def __init__(self, *given):\n        super().__init__(*given)\n"
+    source += (
+        "        self.one, self.other = nn.Linear(2, 2), nn.Linear(2, 2)\n        self.other.weight = self.one.weight\n"
+    )
+    arm = Arm.of(wrong(f"class {kind.title()}({good}):\n{source}"), parse_choice("net"), parse_choices("feature"))
+    model = arm.build(0)
+    arm.check(model)  # to be tested it needs no checkpoint
+    with pytest.raises(HarnessError) as error:
+        arm.check(model, untrained=True)
+    assert "has one tensor by two names, " in line(error, tmp_path, f"{part} {kind}")
+    assert "one.weight and " in str(error.value)
+
+
 @pytest.mark.parametrize("seam", ["seam(4, 'blend', 1)", "seam(8, 'feature', 3)"])
 def test_a_first_stage_that_is_not_what_the_seam_says(seam: str, wrong: Wrong) -> None:
     """The sum with a prior would be of a third shape, in silence: a network with a trained first stage of 1 channel
