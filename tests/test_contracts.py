@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import mean_of_frames, predictor
+from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.measure.cost import cost
 from harness.model import Composed, Frames
+from harness.pair import testset
 from harness.pair.testset import choose_metrics
 from harness.registry import blame
 from harness.registry.catalog import Catalog, catalog
@@ -669,6 +672,18 @@ def test_a_metric_lacks_what_its_needs_ask_of_it(
     with pytest.raises(HarnessError) as error:
         choose_metrics(wrong(source.replace("RESULT", "0").replace("VALUE", "0")), parse_choices("measure"))
     assert words in line(error, tmp_path, "metric measure")
+
+
+@pytest.mark.parametrize(("ssim", "more"), [("ssim", ""), ("ssim-2d", ""), ("measure", ""), ("measure", "measure")])
+def test_what_a_protocol_calls_ssim_is_always_measured(ssim: str, more: str, wrong: Wrong) -> None:
+    """Cells of a table have PSNR and that, or nothing. Of a metric of others the column's name has its code, too."""
+    known = wrong()
+    plan = EvalPlan(replace(UNIFIED, ssim=ssim), *choose_metrics(known, parse_choices(more), ssim))
+    sets = (TripletSet.of(known.choose(BenchmarkSpec, parse_choice("bench")), None),)
+    record = testset.Tests(plan, sets, None, World(0, 1, torch.device("cpu"))).record()
+    assert record["ssim"] in record["metrics"]
+    assert record["ssim"].partition(" ")[0] == ssim
+    assert {"psnr", "ssim"} <= {*record["metrics"]}
 
 
 @pytest.mark.parametrize("workers", [0, 1])
