@@ -178,6 +178,10 @@ def test_damaged_initial_weights_are_made_again_or_refused(tmp_path: Path) -> No
         path.write_bytes(damaged)
         assert initial_weights(arm(), 3, Store(tmp_path)) == (path, sha)
         assert path.read_bytes() == whole
+    for damaged in (b"\xff" * 64, sha[:40].encode(), b""):
+        path.with_suffix(".sha256").write_bytes(damaged)
+        assert initial_weights(arm(), 3, Store(tmp_path)) == (path, sha)
+        assert path.with_suffix(".sha256").read_text() == f"{sha}\n"
     path.with_suffix(".sha256").write_text("0" * 64)
     with pytest.raises(HarnessError, match="damaged, and this machine draws other weights"):
         initial_weights(arm(), 3, Store(tmp_path))
