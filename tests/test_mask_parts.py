@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,24 @@ def test_a_heavy_source_names_the_command(net: Path) -> None:
         cache.maps(frame(red=0), frame(red=1))
     cache.make("clip", 0, 1, frame(red=0), frame(red=1))
     assert cache.masks(frame(red=0), frame(red=1)).tags == ("red",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ours", 'ours:detector.weights="/a b/c,d.bin"', "ours:tagger=,detector=own", 'ours:detector.weights="a""b"'],
+)
+def test_a_choice_is_written_so_that_it_is_read_again(text: str) -> None:
+    assert parse_choice(chosen(text).written) == parse_choice(text)
+
+
+def test_a_command_has_its_source_in_quotes_where_the_shell_would_take_them_off(net: Path, tmp_path: Path) -> None:
+    installed = Installed()
+    installed.light = False
+    path = tmp_path / "a,b.bin"
+    path.write_bytes(b"weights")
+    source = chosen(f'ours:detector.weights="{path}"', installed)
+    command = shlex.split(cache_of(source).command)
+    assert chosen(command[-1], installed) == source
 
 
 # --- those that a run was trained with
