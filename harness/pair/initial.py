@@ -30,6 +30,7 @@ def initial_weights(arm: Arm, seed: int, store: Store, start: Start | None = Non
     text = recorded.read_text("utf-8", "replace").strip() if recorded.exists() else ""
     expected = text if re.fullmatch("[0-9a-f]{64}", text) else None
     if expected and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == expected:
+        recorded.touch()  # `harness runs prune` leaves alone what a run is about to begin with
         return path, expected
     state = _state(arm, seed, start)
     # under `baseline.`, as everywhere here: a bare state would pass for an official one, whose colours may be BGR
