@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, BinaryIO
 
 from harness.errors import HarnessError
@@ -23,16 +24,16 @@ ABANDONED = 3600  # seconds without a write, after which a half-written file is 
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the name `path` only when all of it is on disk.
 
-    A crash or a full disk leaves what was there before; OSError names the file. A link at `path`, or where it is
-    written first, is replaced and not followed.
+    A crash or a full disk leaves what was there before; OSError names the file. A link at `path` is replaced, and none
+    is followed where it is written first. Threads, processes and machines that write one path at once do not meet: the
+    last one's file is there in the end.
     """
     if not path.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{token_hex(6)}.tmp")  # numbers of processes repeat, as on two machines
     try:
-        temporary.unlink(missing_ok=True)
         with temporary.open("x+b") as out:
             yield out
             out.flush()

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,17 @@ import torch
 from harness.arm import Arm
 from harness.data.augment import Augment
 from harness.data.frames import frames_of
-from harness.data.loader import Samples
+from harness.data.loader import Samples, batches
 from harness.data.order import Order
 from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import mean_of_frames, predictor
+from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.measure.cost import cost
 from harness.model import Composed, Frames
+from harness.pair import testset
 from harness.pair.testset import choose_metrics
 from harness.registry import blame
 from harness.registry.catalog import Catalog, catalog
@@ -441,6 +444,24 @@ def test_a_network_without_parameters(wrong: Wrong, tmp_path: Path) -> None:
     assert "has no parameters" in line(error, tmp_path, "baseline net")
 
 
+@pytest.mark.parametrize(("kind", "good", "part"), [("net", "Good", "baseline"), ("feature", "Refines", "plug-in")])
+def test_a_tensor_by_two_names_is_refused_before_a_training(
+    kind: str, good: str, part: str, wrong: Wrong, tmp_path: Path
+) -> None:
+    """Its first checkpoint, even its file of initial weights, could not be written."""
+    source = "    def __init__(self, *given):\n        super().__init__(*given)\n"
+    source += (
+        "        self.one, self.other = nn.Linear(2, 2), nn.Linear(2, 2)\n        self.other.weight = self.one.weight\n"
+    )
+    arm = Arm.of(wrong(f"class {kind.title()}({good}):\n{source}"), parse_choice("net"), parse_choices("feature"))
+    model = arm.build(0)
+    arm.check(model)  # to be tested it needs no checkpoint
+    with pytest.raises(HarnessError) as error:
+        arm.check(model, untrained=True)
+    assert "has one tensor by two names, " in line(error, tmp_path, f"{part} {kind}")
+    assert "one.weight and " in str(error.value)
+
+
 @pytest.mark.parametrize("seam", ["seam(4, 'blend', 1)", "seam(8, 'feature', 3)"])
 def test_a_first_stage_that_is_not_what_the_seam_says(seam: str, wrong: Wrong) -> None:
     """The sum with a prior would be of a third shape, in silence: a network with a trained first stage of 1 channel
@@ -651,6 +672,31 @@ def test_a_metric_lacks_what_its_needs_ask_of_it(
     with pytest.raises(HarnessError) as error:
         choose_metrics(wrong(source.replace("RESULT", "0").replace("VALUE", "0")), parse_choices("measure"))
     assert words in line(error, tmp_path, "metric measure")
+
+
+@pytest.mark.parametrize(("ssim", "more"), [("ssim", ""), ("ssim-2d", ""), ("measure", ""), ("measure", "measure")])
+def test_what_a_protocol_calls_ssim_is_always_measured(ssim: str, more: str, wrong: Wrong) -> None:
+    """Cells of a table have PSNR and that, or nothing. Of a metric of others the column's name has its code, too."""
+    known = wrong()
+    plan = EvalPlan(replace(UNIFIED, ssim=ssim), *choose_metrics(known, parse_choices(more), ssim))
+    sets = (TripletSet.of(known.choose(BenchmarkSpec, parse_choice("bench")), None),)
+    record = testset.Tests(plan, sets, None, World(0, 1, torch.device("cpu"))).record()
+    assert record["ssim"] in record["metrics"]
+    assert record["ssim"].partition(" ")[0] == ssim
+    assert {"psnr", "ssim"} <= {*record["metrics"]}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_benchmark_that_raises_is_blamed_wherever_it_is_read(workers: int, wrong: Wrong, tmp_path: Path) -> None:
+    known = wrong("class Bench(Set):\n    def read(self, triplet): raise ValueError('no such\\nframe')\n")
+    benchmark = known.choose(BenchmarkSpec, parse_choice("bench")).build()
+    samples = Samples({"bench": benchmark}, Order(4, 2, seed=0), Augment(crop=16), None)
+    with pytest.raises(ValueError, match="no such") as error:
+        list(batches(samples, 0, 1, workers))
+    file = tmp_path / "ours_one.py"
+    number = file.read_text().splitlines().index("    def read(self, triplet): raise ValueError('no such\\nframe')") + 1
+    said = blame.blame(error.value, blame.discover())
+    assert said == f"ours-one 0.9 ({file}:{number}): ValueError: no such frame"
 
 
 def test_a_metric_needs_frames_or_motion() -> None:

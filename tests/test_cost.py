@@ -12,6 +12,7 @@ from typing import Any
 import pluggy
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import harness
@@ -75,6 +76,15 @@ def counted(between: Callable[[Tensor], object]) -> Cost:
 
 
 CONV = 32 * 48 * 3 * 3 * 9
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_transposed_convolutions_are_counted_over_their_output_by_the_convention_of_thop(groups: int) -> None:
+    """4 times too much at stride 2; of groups it counts the channels that each sees, as of any convolution."""
+    weight = torch.ones(3, 3 // groups, 4, 4)
+    found = counted(lambda x: F.conv_transpose2d(x, weight, stride=2, padding=1, groups=groups))
+    assert found.macs == CONV + 32 * 48 * 3 * 3 * 16 // groups
+    assert found.macs_thop == CONV + 64 * 96 * 3 * 3 * 16 // groups
 
 
 @pytest.mark.parametrize(

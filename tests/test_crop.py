@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from harness.data import Benchmark, Triplet, Truth
 from harness.data.cropped import Cropped, cropped
+from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.testset import TripletSet
 from harness.pair.plan import settle
+from harness.pair.run import Shared, _try_data
 from harness.registry.catalog import Chosen, catalog
 from harness.registry.options import parse_choice
 from harness.registry.specs import BenchmarkSpec
 from harness.results.records import Asked
+from harness.results.store import Store
 from harness.suites.state import _cropped
 from harness.suites.suite import Expected
 from harness.train.recipe import load_recipe
@@ -139,3 +142,13 @@ def test_a_crop_that_is_none_is_refused(value: str, tmp_path: Path) -> None:
     file.write_text(f"steps: 4\nbatch: 2\naugment: {{crop: 64}}\ntest_crop: {value}\n")
     with pytest.raises(HarnessError, match=r"mine\.yaml:4: test_crop: "):
         load_recipe(str(file))
+
+
+def test_masks_that_are_made_of_whole_frames_alone_are_refused_in_these_words(tmp_path: Path) -> None:
+    """Not with the command that makes them: what it makes is never asked for."""
+    asked = Asked(baseline="ifrnet-s", plugins="hce", recipe="smoke", data="layers:size=96,tests=2", masks="global")
+    asked = asked.model_copy(update={"test_masks": f"precomputed:root={tmp_path}"})
+    plan = settle(asked, catalog(), torch.device("cpu"))
+    shared = Shared.of(plan, Store(tmp_path), World(0, 1, plan.device))
+    with pytest.raises(HarnessError, match=r"layers: there are no label maps of the middle 64x64 .*without test_crop"):
+        _try_data(plan, shared)

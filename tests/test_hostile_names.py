@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness import files
 from harness.cli import main as command_line
 from harness.cli.common import say
 from harness.errors import HarnessError
@@ -184,17 +185,18 @@ def test_lines_and_warnings_are_escaped(
 # --- links
 
 
-def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outside, link = tmp_path / "outside", tmp_path / "table.md"
     outside.write_text("mine")
     link.symlink_to(outside)
     write_text(link, "new")
     assert not link.is_symlink()
+    monkeypatch.setattr(files, "token_hex", lambda count: "guessed")
     with replacing(tmp_path / "b") as out:
         first = Path(out.name)
     first.symlink_to(outside)  # where the next write begins
-    write_text(tmp_path / "b", "new")
-    assert (tmp_path / "b").read_text() == "new"
+    with pytest.raises(FileExistsError):
+        write_text(tmp_path / "b", "new")
     assert outside.read_text() == "mine"
 
 

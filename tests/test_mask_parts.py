@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,19 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.masks import Box, Detector, Pipeline, Segmenter, Tagger
-from harness.masks.chosen import cache_of
+from harness.masks.chosen import cache_of, record_of
+from harness.pair.given import masks_of
+from harness.pair.start import Trained
 from harness.registry import hookspecs
 from harness.registry.catalog import Catalog, ChosenMasks
 from harness.registry.hookspecs import hookimpl
 from harness.registry.options import parse_choice
 from harness.registry.plugins import Origin, Plugins
 from harness.registry.specs import MaskPartSpec, MaskSourceSpec, WeightsSpec
+from harness.results.envelope import write
+from harness.results.records import RunRecord
+from harness.results.store import RunFolder
+from tests.stores import fingerprint
 
 
 class Colours(Tagger):
@@ -169,12 +176,16 @@ class Installed:
         return [WeightsSpec("net", file="net.bin", summary="a net", source="the moon", licence="MIT", sha256="f" * 64)]
 
 
-def chosen(text: str, installed: Installed | None = None) -> ChosenMasks:
+def known(installed: Installed | None = None) -> Catalog:
     installed = installed or Installed()
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(installed)
-    return Catalog(Plugins(manager, {installed: Origin("ours", "1", "ours.py")})).masks(parse_choice(text))
+    return Catalog(Plugins(manager, {installed: Origin("ours", "1", "ours.py")}))
+
+
+def chosen(text: str, installed: Installed | None = None) -> ChosenMasks:
+    return known(installed).masks(parse_choice(text))
 
 
 @pytest.fixture
@@ -277,3 +288,56 @@ def test_a_heavy_source_names_the_command(net: Path) -> None:
         cache.maps(frame(red=0), frame(red=1))
     cache.make("clip", 0, 1, frame(red=0), frame(red=1))
     assert cache.masks(frame(red=0), frame(red=1)).tags == ("red",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ours", 'ours:detector.weights="/a b/c,d.bin"', "ours:tagger=,detector=own", 'ours:detector.weights="a""b"'],
+)
+def test_a_choice_is_written_so_that_it_is_read_again(text: str) -> None:
+    assert parse_choice(chosen(text).written) == parse_choice(text)
+
+
+def test_a_command_has_its_source_in_quotes_where_the_shell_would_take_them_off(net: Path, tmp_path: Path) -> None:
+    installed = Installed()
+    installed.light = False
+    path = tmp_path / "a,b.bin"
+    path.write_bytes(b"weights")
+    source = chosen(f'ours:detector.weights="{path}"', installed)
+    command = shlex.split(cache_of(source).command)
+    assert chosen(command[-1], installed) == source
+
+
+# --- those that a run was trained with
+
+
+def trained(folder: Path, text: str) -> Trained:
+    run = RunFolder(folder / "net+hce.s0.00000000")
+    run.path.mkdir()
+    write(run.config, RunRecord(label="net+hce", fingerprint=fingerprint(masks=record_of(chosen(text)))))
+    return Trained(run.name, folder / "model.safetensors", run)
+
+
+@pytest.mark.parametrize(
+    "text", ["ours", "ours:detector=own", "ours:detector=own,tagger=", "ours:detector.score=0.75", "one-region"]
+)
+def test_a_run_is_tested_with_the_masks_that_it_was_trained_with(text: str, net: Path) -> None:
+    found = masks_of(trained(net.parent, text), known())
+    assert found is not None
+    assert (found.written, cache_of(found).folder) == (chosen(text).written, folder(text))
+
+
+def test_masks_of_other_weights_or_another_version_are_refused(net: Path, tmp_path: Path) -> None:
+    own = tmp_path / "mine.bin"
+    own.write_bytes(b"other weights")
+    run = trained(tmp_path, f"ours:detector.weights={own}")
+    with pytest.raises(
+        HarnessError, match=r"trained with are others today: ours\.weights\.net: .*; name some with --masks"
+    ):
+        masks_of(run, known())
+    net.write_bytes(b"other weights")
+    assert masks_of(run, known()) is not None
+    newer = Installed()
+    newer.version = 2
+    with pytest.raises(HarnessError, match=r"ours\.version: 1 -> 2; name some with --masks"):
+        masks_of(run, known(newer))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from harness.registry.options import parse_choice, parse_choices
 from harness.results import lines
 from harness.results.store import RunFolder, Store
 from harness.results.trail import Point
+from harness.results.upkeep import orphans
 from harness.train import checkpoint
 from harness.train.loop import Interrupted, Training, train
 from harness.train.plan import TrainPlan
@@ -171,6 +173,16 @@ def test_initial_weights_are_one_file_with_its_hash(tmp_path: Path) -> None:
     assert state_hash(safetensors.torch.load_file(path)) == state_hash(own)
 
 
+def test_initial_weights_that_a_run_is_about_to_begin_with_are_not_taken_away(tmp_path: Path) -> None:
+    """Though they were drawn long ago, for a run that is gone."""
+    store = Store(tmp_path)
+    path, _ = initial_weights(arm(), 3, store)
+    os.utime(path.with_suffix(".sha256"), (0, 0))
+    assert orphans(store) == [path, path.with_suffix(".sha256")]
+    initial_weights(arm(), 3, store)
+    assert orphans(store) == []
+
+
 def test_damaged_initial_weights_are_made_again_or_refused(tmp_path: Path) -> None:
     path, sha = initial_weights(arm(), 3, Store(tmp_path))
     whole = path.read_bytes()
@@ -178,6 +190,10 @@ def test_damaged_initial_weights_are_made_again_or_refused(tmp_path: Path) -> No
         path.write_bytes(damaged)
         assert initial_weights(arm(), 3, Store(tmp_path)) == (path, sha)
         assert path.read_bytes() == whole
+    for damaged in (b"\xff" * 64, sha[:40].encode(), b""):
+        path.with_suffix(".sha256").write_bytes(damaged)
+        assert initial_weights(arm(), 3, Store(tmp_path)) == (path, sha)
+        assert path.with_suffix(".sha256").read_text() == f"{sha}\n"
     path.with_suffix(".sha256").write_text("0" * 64)
     with pytest.raises(HarnessError, match="damaged, and this machine draws other weights"):
         initial_weights(arm(), 3, Store(tmp_path))

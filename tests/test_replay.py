@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 import harness
 from harness.cli.main import cli
-from harness.pair.recipe_file import _words
-from harness.registry.options import Choice, parse_choice
+from harness.registry.options import Choice, parse_choice, written
 from harness.results.envelope import write
 from harness.results.records import Status
 from harness.results.rows import prepare, write_rows
@@ -178,4 +177,4 @@ def test_a_run_of_before_gets_its_recipe(store: Store) -> None:
 @given(st.dictionaries(st.sampled_from(["root", "gaps", "size"]), st.text(' ,":=-~é7', max_size=8)))
 def test_choices_are_written_in_the_words_that_choose_them_again(options: dict[str, str]) -> None:
     choice = Choice("clips", {key: value.strip() for key, value in options.items()})
-    assert parse_choice(_words(choice)) == choice
+    assert parse_choice(written(choice.name, choice.options)) == choice

@@ -324,3 +324,31 @@ def test_rows_stand_side_by_side_and_a_difference_only_of_matched_runs(tmp_path:
     assert "did you mean 'psnr'?" in str(harness(store, "compare", PLAIN, PLUGGED, "--metric", "pnsr").exception)
     write_rows(plugged.rows, prepare(plugged.rows, []), [row.model_copy(update={"protocol": "x"}) for row in rows])
     assert "no triplet was measured of both under one protocol" in compared(store)
+
+
+def test_rows_of_other_masks_weights_or_regions_are_not_taken_together(tmp_path: Path) -> None:
+    store = finished(tmp_path)
+    plain, plugged = map(store.run, (PLAIN, PLUGGED))
+    before = [line.split() for line in compared(store).splitlines()]
+    rows = plain.read_rows()
+    given = [row.model_copy(update={"masks": "good"}) for row in plugged.read_rows()]
+
+    def again(row: Any, less: float, **changes: str) -> Any:
+        values = {name: value - less for name, value in row.values.items()}
+        return row.model_copy(update={**changes, "values": values})
+
+    write_rows(plain.rows, prepare(plain.rows, []), [*rows, *(again(row, 9, weights="old") for row in rows)])
+    assert [line.split() for line in compared(store).splitlines()] == before
+    write_rows(plain.rows, prepare(plain.rows, []), rows)
+    write_rows(plugged.rows, prepare(plugged.rows, []), [*given, *(again(row, 9, masks="worse") for row in given)])
+    lines = [line.split() for line in compared(store).splitlines()]
+    easy = ["snu-film", "easy", "2", "29.8333"]
+    assert [*easy, "30.3333", "+0.5000", "B", "given", "masks", "good"] in lines
+    assert [*easy, "21.3333", "-8.5000", "B", "given", "masks", "worse"] in lines
+    write_rows(plain.rows, prepare(plain.rows, []), [again(row, 0, masks="worse") for row in rows])
+    lines = [line.split() for line in compared(store).splitlines()]
+    assert [line[4:] for line in lines if line[:4] == easy] == [["21.3333", "-8.5000"]]  # of masks that both were given
+    for run, of in ((plain, rows), (plugged, given)):
+        write_rows(run.rows, prepare(run.rows, []), [*of, *(again(row, 0, regions="truth") for row in of)])
+    lines = [line.split() for line in compared(store).splitlines()]
+    assert [*easy, "30.3333", "+0.5000", "regions", "by", "masks", "truth"] in lines

@@ -27,7 +27,7 @@ import torch
 
 from harness.data.order import Order
 from harness.errors import HarnessError
-from harness.files import write_text
+from harness.files import replacing, write_text
 from harness.results.records import Status
 from harness.results.store import RunFolder, Store
 from harness.train import checkpoint
@@ -558,3 +558,15 @@ def test_what_a_killed_process_had_written_goes_in_time(tmp_path: Path) -> None:
         os.utime(path, (0, 0))
     write_text(tmp_path / "a[1].json", "{}")
     assert [path.exists() for path in (old, new, other)] == [False, True, True]
+
+
+def test_two_that_write_one_file_at_once_do_not_meet(tmp_path: Path) -> None:
+    """As threads do that read ahead: several triplets have the same two frames, and keep the same motion."""
+    path = tmp_path / "motion.npy"
+    with replacing(path) as first:
+        first.write(b"first")
+        with replacing(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]

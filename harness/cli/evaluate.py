@@ -101,7 +101,7 @@ def evaluate(
             for each in sets:
                 refuse_footage(source.name, each.name, each.benchmark, each.triplets[0], "--masks")
         chosen = known.find(Protocol, protocol).spec
-        plan = EvalPlan(chosen, *choose_metrics(known, parse_choices(metrics)), triplets, workers)
+        plan = EvalPlan(chosen, *choose_metrics(known, parse_choices(metrics), chosen.ssim), triplets, workers)
         tests = Tests(plan, sets, cache, world)
         with Progress([arm.slug], world.writes).watching(known.plugins.manager) as progress, stoppable() as stop:
             notify = known.plugins.notify if world.writes else lambda hook, **facts: None

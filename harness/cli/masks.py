@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -106,7 +107,7 @@ def stats(benchmark: str, source: str | None, split: str) -> None:
         for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:LISTED]:
             say(f"  {count:>7,}  {name}")
     if found.pairs < len(pairs):
-        say(f"the rest: harness masks build {benchmark} --source {chosen.written}")
+        say("the rest: " + shlex.join(["harness", "masks", "build", benchmark, "--source", chosen.written]))
 
 
 @masks.command()

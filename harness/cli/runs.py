@@ -239,10 +239,12 @@ def _side_by_side(rows: Sequence[Beside], metric: str, triplets: bool, matched: 
     if rows and metric not in known:
         hint = suggestion(metric, known) or f"; there are: {', '.join(known)}"
         raise HarnessError(f"no metric '{metric}' in the rows of both{hint}")
-    groups: dict[tuple[str, str, str, str], list[Beside]] = {}
+    groups: dict[tuple[str, ...], list[Beside]] = {}
     for row in rows:
-        at = (row.one.data, row.one.level, row.one.protocol, row.one.triplet if triplets else "")
-        groups.setdefault(at, []).append(row)
+        shown = (row.one.data, row.one.level, row.one.triplet if triplets else "")
+        groups.setdefault((*shown, row.one.protocol, row.one.masks, row.other.masks, row.one.regions), []).append(row)
+    what_else = {3: "protocol", 4: "A given masks", 5: "B given masks", 6: "regions by masks"}
+    told = {place: name for place, name in what_else.items() if len({at[place] for at in groups}) > 1}
     if not groups:
         say("no triplet was measured of both under one protocol")
         return
@@ -257,9 +259,10 @@ def _side_by_side(rows: Sequence[Beside], metric: str, triplets: bool, matched: 
             continue
         x, y = fmean(x for x, _ in values), fmean(y for _, y in values)
         other = sum(not row.same for row in of_level)
-        note = f"other frames at {other} of {len(of_level)}" if other else ""
+        notes = [f"other frames at {other} of {len(of_level)}"] if other else []
+        note = ", ".join(notes + [f"{name} {at[place]}" for place, name in told.items()])
         gap = "" if other or not matched else f"{round(y - x, 4) + 0.0:+.4f}"
-        what = at[3] if triplets else str(len(values))
+        what = at[2] if triplets else str(len(values))
         table.add_row(*map(printable, (benchmark_of(at[0]), at[1], what, f"{x:.4f}", f"{y:.4f}", gap, note)))
     output().print(table, markup=False)
 

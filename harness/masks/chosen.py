@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from harness.masks import rules
@@ -31,7 +32,7 @@ def identity_of(masks: ChosenMasks) -> dict[str, Any]:
 
 def cache_of(masks: ChosenMasks) -> MaskCache:
     """Its label maps. Where one is missing, a source that is not light names the command that makes it."""
-    command = "" if masks.light else f"harness masks build BENCHMARK --source {masks.written}"
+    command = "" if masks.light else f"harness masks build BENCHMARK --source {shlex.quote(masks.written)}"
     return MaskCache(masks.build(), identity_of(masks), command)
 
 

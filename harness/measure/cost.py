@@ -125,12 +125,14 @@ def _flops(
         padding: Any,
         dilation: Any,
         transposed: bool,
-        *_: Any,
+        output_padding: Any,
+        groups: int,
+        *,
         out_shape: Size,
     ) -> int:
         nonlocal by_thop
-        # over the output, from shapes; weights are (out, in, ..), or (in, out, ..)
-        by_thop += 2 * prod(out_shape) * (weight[0] if transposed else weight[1]) * prod(weight[2:])
+        # over the output, from shapes; weights are (out, in of a group, ..), or (in, out of a group, ..)
+        by_thop += 2 * prod(out_shape) * (weight[0] // groups if transposed else weight[1]) * prod(weight[2:])
         return conv_flop_count(list(x), list(weight), list(out_shape), transposed)
 
     frames, t, regions = example(model, size)

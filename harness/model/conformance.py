@@ -40,6 +40,8 @@ def check_model(
     """
     if next(model.baseline.parameters(), None) is None:
         raise breach(baseline, f"{baseline.target.factory} has no parameters: there is nothing to train")
+    if untrained:
+        _check_names(model, baseline, plugins)
     frames, t, regions = _inputs(model, _size(model.baseline.size_multiple))
     mode = model.training
     model.eval()  # running statistics stay as they are
@@ -96,6 +98,19 @@ def _check(
         with called(baseline):
             prediction = network.decode(frames, features, t, prior)
         _check_prediction(prediction, frames, fault)
+
+
+def _check_names(model: Composed, baseline: Entry[Named], plugins: Mapping[str, Entry[Named]]) -> None:
+    """Files of weights keep no tensor that has two names."""
+    seen: dict[int, str] = {}
+    for name, value in model.state_dict().items():
+        if not value.numel() or not value.is_contiguous():  # a file keeps a copy of what is not
+            continue
+        if (twin := seen.setdefault(value.data_ptr(), name)) != name:
+            part, _, rest = name.partition(".")
+            owner = baseline if part == "baseline" else plugins[rest.partition(".")[0]]
+            what = f"has one tensor by two names, {twin} and {name}, and no checkpoint keeps that: give it one name"
+            raise breach(owner, f"{owner.target.factory} {what}")
 
 
 def _check_start(

@@ -28,7 +28,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Beside:
-    """A triplet that both runs were measured on under one protocol, with the same label maps for regions. `same` says
+    """A triplet that both runs were measured on under one protocol, with the same masks for regions. `same` says
     whether the frames were the same."""
 
     one: Row
@@ -64,15 +64,28 @@ def are_matched(one: RunFolder, other: RunFolder) -> bool:
 
 
 def beside(one: RunFolder, other: RunFolder) -> Iterator[Beside]:
-    """Every triplet that both were measured on, in the order of the first. Raises HarnessError for damaged rows."""
-    of_other = {_key(row): row for row in other.read_rows()}
-    for row in one.read_rows():
-        if match := of_other.get(_key(row)):
+    """Every triplet that both were measured on, in the order of the first; each time that it was measured with other
+    masks for the network, and where both have been with the same, with these alone. Raises HarnessError for damaged
+    rows."""
+    ones, others = _rows(one), _rows(other)
+    alike = not {row.masks for row in ones}.isdisjoint(row.masks for row in others)
+
+    def at(row: Row) -> tuple[str, ...]:
+        return row.data, row.level, row.triplet, row.protocol, row.regions, row.masks if alike else ""
+
+    of_other: dict[tuple[str, ...], list[Row]] = {}
+    for row in others:
+        of_other.setdefault(at(row), []).append(row)
+    for row in ones:
+        for match in of_other.get(at(row), ()):
             yield Beside(row, match)
 
 
-def _key(row: Row) -> tuple[str, ...]:
-    return row.data, row.level, row.triplet, row.protocol, row.regions
+def _rows(run: RunFolder) -> list[Row]:
+    """Those of the weights that it has now: it may have been trained anew."""
+    rows, measured = run.read_rows(), run.measured()
+    weights = measured.weights if measured else rows[-1].weights if rows else ""
+    return [row for row in rows if row.weights == weights]
 
 
 def _by_name(part: Any) -> Any:

@@ -54,17 +54,28 @@ def arm_of(given: Trained, baseline: str, plugins: str, known: Catalog) -> Arm:
 
 
 def masks_of(given: Trained, known: Catalog) -> ChosenMasks | None:
-    """The masks that a run was trained with; None where it needed none."""
+    """The masks that a run was trained with; None where it needed none. Raises HarnessError where they are made of
+    others today: of another version, or by other weights than those that are found without being named."""
     masks = given.run.record().fingerprint.masks if given.run else None
     if masks is None:
         return None
     choice = _choice(masks, MaskSourceSpec, known)
     options = dict(choice.options)
     parts: Any = masks.get("parts", {})
+    for name in known.find(MaskSourceSpec, choice.name).spec.parts:
+        options[known.find(MaskPartSpec, name).spec.part] = ""  # left out, unless it is named below
     for role, part in parts.items():
         own = _choice(part, MaskPartSpec, known)
         options |= {role: own.name} | {f"{role}.{key}": text for key, text in own.options.items()}
-    return known.masks(Choice(choice.name, options))
+    found = known.masks(Choice(choice.name, options))
+    now = record_of(found)
+    for was, of_today in ((masks, now), *((part, now["parts"][role]) for role, part in parts.items())):
+        made_of = [key for key in ("version", "weights", "content") if key in was and key in of_today]
+        was, of_today = ({key: each[key] for key in made_of} for each in (was, of_today))
+        if changed := differences(was, of_today, choice.name):
+            said = f"the masks that it was trained with are others today: {changed[0]}"
+            raise HarnessError(f"{given.name}: {said}; name some with --masks")
+    return found
 
 
 def _options(arm: Arm) -> list[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,12 +23,14 @@ def initial_weights(arm: Arm, seed: int, store: Store, start: Start | None = Non
     """The file, made once from the baseline alone, and its sha256, which is kept beside it. Of weights to start from it
     is called by their content, wherever they lie.
 
-    A damaged file is made again. Raises HarnessError where that gives other weights than before.
+    A damaged file of either is made again. Raises HarnessError where that gives other weights than before.
     """
     path = store.initial_weights(f"{arm.baseline.name}.{_key(arm, seed, start)}")
     recorded = path.with_suffix(".sha256")
-    expected = recorded.read_text().strip() if recorded.exists() else None
+    text = recorded.read_text("utf-8", "replace").strip() if recorded.exists() else ""
+    expected = text if re.fullmatch("[0-9a-f]{64}", text) else None
     if expected and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == expected:
+        recorded.touch()  # `harness runs prune` leaves alone what a run is about to begin with
         return path, expected
     state = _state(arm, seed, start)
     # under `baseline.`, as everywhere here: a bare state would pass for an official one, whose colours may be BGR

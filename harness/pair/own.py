@@ -78,7 +78,7 @@ def tested(own: Own, session: Session, known: Catalog, workers: int) -> Outcome:
     arm = Arm.of(known, parse_choice(own.name.removesuffix(SUFFIX)))
     benchmarks = [known.choose(BenchmarkSpec, choice) for choice in choices]
     sets = tuple(TripletSet.of(each, PER_LEVEL, inputs=arm.inputs) for each in benchmarks)
-    plan = EvalPlan(UNIFIED, *choose_metrics(known, ()), PER_LEVEL, max(workers, 1))
+    plan = EvalPlan(UNIFIED, *choose_metrics(known, (), UNIFIED.ssim), PER_LEVEL, max(workers, 1))
     given = Trained(own.name, own.file)
     return read_evaluation(
         session.store, evaluate_weights(arm, given, Tests(plan, sets, None, session.world), None, session)

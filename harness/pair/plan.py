@@ -85,8 +85,8 @@ def settle(asked: Asked, known: Catalog, device: torch.device, workers: int = 0,
     arm = Arm.of(known, parse_choice(asked.baseline), parse_choices(asked.plugins))
     asked, recipe = _recipe(asked, arm, known)
     data = _training_sets(asked, recipe, known)
-    metrics, unavailable = choose_metrics(known, parse_choices(asked.metrics))
     protocol = known.find(Protocol, asked.protocol).spec
+    metrics, unavailable = choose_metrics(known, parse_choices(asked.metrics), protocol.ssim)
     masks = known.mask_source(asked.masks or None, needed=arm.needs_masks)
     test_masks = known.masks(parse_choice(asked.test_masks)) if asked.test_masks else None
     tests = tuple(known.choose(BenchmarkSpec, choice) for choice in parse_choices(asked.test)) or _own_tests(data)

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 import yaml
 
 from harness.pair.plan import Plan
-from harness.registry.options import Choice
+from harness.registry.options import written
 
 
 def recipe_text(plan: Plan, run: str) -> str:
     """YAML. Training sets that were named beside the recipe are in it, in the words that choose them again."""
     recipe = plan.training.recipe
-    data = {_words(choice): weight for choice, weight in recipe.sets(plan.asked.data)}
+    data = {written(choice.name, choice.options): weight for choice, weight in recipe.sets(plan.asked.data)}
     settled = recipe.model_copy(update={"data": data}).model_dump(mode="json", exclude_none=True)
     head = f"# What {run} was trained with: harness run --recipe takes this file.\n"
     return head + yaml.safe_dump(settled, sort_keys=False, allow_unicode=True)
-
-
-def _words(choice: Choice) -> str:
-    """What `parse_choice` reads as this."""
-    options = ",".join(f"{key}={_quoted(value)}" for key, value in choice.options.items())
-    return f"{choice.name}:{options}" if options else choice.name
-
-
-def _quoted(value: str) -> str:
-    return value if re.fullmatch(r"[^\s\",]+", value) else '"' + value.replace('"', '""') + '"'

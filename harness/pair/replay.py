@@ -79,8 +79,8 @@ def replay(run: RunFolder, word: str, store: Store, known: Catalog, device: torc
     crop = pair.comparison.recipe.get("test_crop")
     chosen = known.choose(BenchmarkSpec, Choice(part.name, dict(part.given)))
     tests = TripletSet.of(chosen, None, crop if isinstance(crop, int) else None, arm.inputs)
-    metrics = choose_metrics(known, parse_choices(pair.asked.metrics))
-    plan = EvalPlan(known.find(Protocol, pair.asked.protocol).spec, *metrics)
+    protocol = known.find(Protocol, pair.asked.protocol).spec
+    plan = EvalPlan(protocol, *choose_metrics(known, parse_choices(pair.asked.metrics), protocol.ssim))
     caches = list(_caches(pair, known))
     masks = _cache(caches, was.masks, "the network was given")
     regions = _cache(caches, was.regions, "parts of the frames are by")

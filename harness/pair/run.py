@@ -202,6 +202,7 @@ def _try_data(plan: Plan, shared: Shared) -> None:
     """Read one triplet of each set and look up its masks: frames that are too small, and masks that are missing, are to
     be known before days of training."""
     masks, test_masks = (shared.masks, shared.test_masks) if plan.arm.needs_masks else (None, None)
+    crop, chosen = plan.training.recipe.test_crop, plan.test_masks or plan.masks
     for label, benchmark in shared.data.items():
         frames = frames_of(benchmark, benchmark.train[0])
         try:
@@ -212,7 +213,17 @@ def _try_data(plan: Plan, shared: Shared) -> None:
             masks_of(masks, benchmark, benchmark.train[0], frames)
     for tests in shared.tests.sets:
         if test_masks is not None:
-            masks_of(test_masks, tests.benchmark, tests.triplets[0], frames_of(tests.benchmark, tests.triplets[0]))
+            first = tests.triplets[0]
+            try:
+                masks_of(test_masks, tests.benchmark, first, frames_of(tests.benchmark, first))
+            except HarnessError:
+                if crop is None or chosen is None or chosen.light:
+                    raise
+                raise HarnessError(
+                    f"{tests.name}: there are no label maps of the middle {crop}x{crop} of its frames, and harness "
+                    f"masks build makes those of {chosen.name} of whole frames alone: take a recipe without test_crop, "
+                    "or other masks with --test-masks"
+                ) from None
 
 
 def _run_arm(arm: Arm, plan: Plan, shared: Shared, run: RunFolder, session: Session) -> None:

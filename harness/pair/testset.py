@@ -54,7 +54,7 @@ class Tests:
         return {
             "tests": tuple(tests.record() for tests in self.sets),
             "protocol": protocol_id(self.plan.protocol),
-            "ssim": self.plan.protocol.ssim,
+            "ssim": self._ssim,
             "metrics": tuple(self.plan.columns),
             "motion": tuple(self.plan.motion_columns) if any(tests.knows_truth for tests in self.sets) else (),
             "of_sets": tuple(self.plan.of_sets),
@@ -74,6 +74,12 @@ class Tests:
         why = "it is footage, and nobody knows how things move in it"
         footage = [tests.name for tests in self.sets if not tests.knows_truth]
         return {f"{metric} on {name}": why for metric in self.plan.of_motion for name in footage}
+
+    @property
+    def _ssim(self) -> str:
+        """The column of the metric that the protocol calls SSIM: its name, with what is of its version and code."""
+        named = {column.partition("(")[0].partition(" ")[0]: column for column in self.plan.columns}
+        return named.get(self.plan.protocol.ssim, self.plan.protocol.ssim)
 
     @property
     def _regions(self) -> str:
@@ -123,16 +129,19 @@ class Tests:
             self.evaluate(lambda settings: mean_of_frames, path, session, progress=progress)
 
 
-def choose_metrics(known: Catalog, choices: Sequence[Choice]) -> tuple[dict[str, Metric], dict[str, str]]:
+def choose_metrics(
+    known: Catalog, choices: Sequence[Choice], ssim: str = "ssim"
+) -> tuple[dict[str, Metric], dict[str, str]]:
     """The metrics by the column they fill, and those that cannot be measured here, with the reason.
 
-    PSNR and SSIM are always among them: every table shows them. Raises HarnessError for an unknown name or option, and
-    for a metric that breaks its contract.
+    PSNR, SSIM and what the protocol calls `ssim` are always among them: every table shows them. Raises HarnessError for
+    an unknown name or option, and for a metric that breaks its contract.
     """
     metrics: dict[str, Metric] = {}
     unavailable: dict[str, str] = {}
     names = {choice.name for choice in choices}
-    for choice in (*(Choice(name) for name in METRICS.split(",") if name not in names), *choices):
+    always = dict.fromkeys((*METRICS.split(","), ssim))
+    for choice in (*(Choice(name) for name in always if name not in names), *choices):
         chosen = known.choose(MetricSpec, choice)
         spec = chosen.entry.spec
         assert isinstance(spec, MetricSpec)

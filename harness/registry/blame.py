@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -13,12 +14,25 @@ from harness.registry.plugins import Origin, Plugins, discover, in_one_line
 
 def blame(error: BaseException, plugins: Plugins) -> str | None:
     """`boom 0.9 (/.../boom.py:12): RuntimeError: text`: the innermost line on the way to the error that is not the
-    core's or a library's. None where there is no such line."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if origin := _origin(frame.filename, plugins):
-            where = f"{frame.filename}:{frame.lineno}"
-            return f"{origin.distribution} {origin.version} ({where}): {in_one_line(error)}"
+    core's or a library's, be it in a process that reads data. None where there is no such line."""
+    places = [(frame.filename, str(frame.lineno)) for frame in traceback.extract_tb(error.__traceback__)]
+    inside, said = _in_a_reader(str(error))
+    for file, line in reversed(places + inside):
+        if origin := _origin(file, plugins):
+            return f"{origin.distribution} {origin.version} ({file}:{line}): {said or in_one_line(error)}"
     return None
+
+
+_READER = re.compile(r"Caught \w+ in DataLoader worker process \d+\.\n")
+_PLACE = re.compile(r'  File "(.+)", line (\d+), in .*\n(?:    .*\n)*')
+
+
+def _in_a_reader(text: str) -> tuple[list[tuple[str, str]], str]:
+    """Of what torch raises for such a process, which has its traceback as text: files with lines, and what was said."""
+    if not _READER.match(text):
+        return [], ""
+    last = text.rpartition("Traceback (most recent call last):\n")[2]
+    return _PLACE.findall(last), " ".join(_PLACE.sub("", last).split())
 
 
 def breach_of(kind: str, thing: object, what: str) -> HarnessError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.registry.entry import Chosen
+from harness.registry.options import written
 from harness.registry.specs import WeightsSpec
 
 TRUTH = "truth"
@@ -34,8 +35,7 @@ class ChosenMasks(ChosenPart):
     @property
     def written(self) -> str:
         """As it is written on the command line: `openworld:detector=mine`."""
-        given = ",".join(f"{key}={value}" for key, value in self.given.items())
-        return f"{self.name}:{given}" if given else self.name
+        return written(self.name, self.given)
 
     def build(self, *arguments: Any) -> Any:
         """The source, given its parts as keyword arguments."""

@@ -91,6 +91,17 @@ def _unquoted(piece: str, value: str) -> str:
     return quoted[1].replace('""', '"')
 
 
+def written(name: str, options: Mapping[str, str]) -> str:
+    """What `parse_choice` reads as this choice; the inverse of it."""
+    text = ",".join(f"{key}={_quoted(value)}" for key, value in options.items())
+    return f"{name}:{text}" if text else name
+
+
+def _quoted(value: str) -> str:
+    """As it is where that can be read back; nothing, as in `tagger=`, too."""
+    return value if re.fullmatch(r'[^\s",]*', value) else '"' + value.replace('"', '""') + '"'
+
+
 _BRACES = re.compile(r'("(?:[^"]|"")*")|\{([^{}"]*)\}|([^{}"]+|.)')
 
 
