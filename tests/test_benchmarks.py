@@ -428,6 +428,18 @@ def test_digests(tmp_path: Path) -> None:
     assert Vimeo90K(root=str(tmp_path / "a"), partial=True).digest("test") != first.digest("test")
 
 
+@pytest.mark.parametrize(("split", "listed"), [("train", "tri_trainlist.txt"), ("test", "tri_testlist.txt")])
+def test_the_order_of_a_list_decides_what_is_trained_on_and_no_row(tmp_path: Path, split: str, listed: str) -> None:
+    """A sample is chosen by its place in the list."""
+    root = miniatures.vimeo90k(tmp_path)
+    before = Vimeo90K(root=str(root), partial=True)
+    path = root / listed
+    path.write_text("\n".join(reversed(path.read_text().split())) + "\n")
+    after = Vimeo90K(root=str(root), partial=True)
+    assert [triplet.id for triplet in getattr(after, split)] != [triplet.id for triplet in getattr(before, split)]
+    assert (after.digest(split) == before.digest(split)) is (split == "test")  # type: ignore[arg-type]
+
+
 def test_a_copy_from_a_pickle_reads_the_same(tmp_path: Path) -> None:
     data = UCF101(root=str(miniatures.ucf101(tmp_path)), partial=True)
     copy = pickle.loads(pickle.dumps(data))

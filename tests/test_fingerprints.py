@@ -108,7 +108,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("data.augment", "_PURPOSE = 1", "_PURPOSE = 2", RUNS),
     ("data.around", "around[:1], three", "around[1:], three", {"around"}),
     ("data.beside", "at * (end - start)", "at + (end - start)", {"around"}),
-    ("data.known", "frames[-middle]", "frames[middle]", RUNS),
+    ("data.known", "frames[-middle]", "frames[middle]", NETWORK),
     ("data.loader", "dtype=torch.float32", "dtype=torch.float16", RUNS),
     ("data.cropped", "// 2 for", "// 3 for", {"crop"}),
     ("data.mixture", "_PURPOSE = 2", "_PURPOSE = 3", RUNS),

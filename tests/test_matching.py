@@ -15,6 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from harness.arm import Arm
 from harness.data.augment import Augment
@@ -25,6 +26,8 @@ from harness.distributed import World
 from harness.errors import HarnessError
 from harness.masks.cache import MaskCache
 from harness.masks.source import MaskSource
+from harness.model import Prediction
+from harness.model.losses import losses
 from harness.pair.initial import initial_weights
 from harness.pair.start import state_hash
 from harness.registry.catalog import catalog
@@ -397,6 +400,21 @@ def test_a_loss_that_is_not_finite_stops_the_arm_and_keeps_the_state(
         train(model, training, RunFolder(tmp_path))
     monkeypatch.undo()
     assert checkpoint.latest(tmp_path / "checkpoints") == kept
+
+
+def test_a_gradient_that_is_no_number_ends_the_arm_before_it_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss is a number all the same."""
+
+    def with_a_kink(prediction: Prediction, *more: Any) -> tuple[Tensor, Tensor]:
+        reconstruction, total = losses(prediction, *more)
+        return reconstruction, total + (0 * prediction.frame.sum()).sqrt()
+
+    monkeypatch.setattr("harness.train.step.losses", with_a_kink)
+    with pytest.raises(HarnessError, match="the loss of step 1 is not finite, or its gradient"):
+        first_steps(tmp_path, checkpoint_every=1)
+    assert checkpoint.latest(tmp_path / "checkpoints") is None
 
 
 # -- engine ----------------------------------------------------------------------------------------------------------

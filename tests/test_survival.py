@@ -463,7 +463,7 @@ def test_a_loss_that_is_no_number_ends_the_arm_and_names_the_samples(root: Path,
     end = server.attempt(root, *pair)
     [run] = root.glob("results/runs/toy+poison.*")
     assert end.line.startswith(
-        f"{run.name}: the loss of step 5 is not finite: nan-5.json in its folder names the samples"
+        f"{run.name}: the loss of step 5 is not finite, or its gradient: nan-5.json in its folder names the samples"
     )
     record = json.loads((run / "nan-5.json").read_text())
     order = Order(size=10, batch=2, seed=0)

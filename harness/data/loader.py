@@ -105,7 +105,7 @@ def batches(
         # from a worker it comes wrapped in that process's traceback; its last line is what was raised
         raise HarnessError(str(error).strip().splitlines()[-1].removeprefix("harness.errors.HarnessError: ")) from None
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if "DataLoader worker" not in str(error) or str(error).startswith("Caught "):  # what was raised in one
             raise
         raise HarnessError("a process that reads data was killed: try fewer --workers or more shared memory") from error
 

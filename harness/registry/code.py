@@ -36,7 +36,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     ),
     # the rows of given weights on given frames, of any benchmark; label maps are in each row's key
     "rows": (
-        *("arm", "registry.protocol"),
+        *("arm", "data.known", "registry.protocol"),
         *("evaluate.given", "evaluate.protocol", "evaluate.regions", "evaluate.runner", "evaluate.whole"),
         *("metrics.epe", "metrics.lpips", "metrics.motion"),
         *("metrics.pixelwise", "metrics.regional", "metrics.ssim"),

@@ -177,7 +177,7 @@ def _sound(
     """What the last steps up to `done` gave, (steps, 3) float64 on the host: losses and gradient norm. `still` steps
     before them had no gradient.
 
-    Raises where a loss is not finite, or where nothing is learnt any more.
+    Raises where a loss or its gradient is not finite, or where nothing is learnt any more.
     """
     given = torch.stack(pending).cpu() if pending else torch.empty(0, 3, dtype=torch.float64)
     losses = given[:, :2]
@@ -196,7 +196,8 @@ def _diverged(run: RunFolder, training: Training, step: int, losses: Sequence[fl
         rate = training.plan.recipe.learning_rate_at(step - 1, training.steps)
         diverged.record(run, step, training.samples, losses, rate)
     return world.error(
-        f"{run.name}: the loss of step {step} is not finite: nan-{step}.json in its folder names the samples; "
+        f"{run.name}: the loss of step {step} is not finite, or its gradient: nan-{step}.json in its folder names the "
+        "samples; "
         "the checkpoint before it is kept. "
         "A lower learning_rate in the recipe is the usual cure, and float32 where it overflowed in half precision"
     )

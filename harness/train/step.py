@@ -42,8 +42,8 @@ def training_step(
     if engine.loss_scale != 1 and gradients:
         torch._foreach_mul_(gradients, 1 / engine.loss_scale)
     norm = torch.stack(torch._foreach_norm(gradients)).double().norm() if gradients else loss.new_tensor(torch.nan)
-    if engine.loss_scale != 1 and gradients:
-        # an overflow in float16 shows in the loss that is reported, and so ends the arm
+    if gradients:
+        # a gradient that is no number shows in the loss that is reported, and so ends the arm
         loss = loss + 0 * norm
     if clip_norm is not None:
         nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm.float())
