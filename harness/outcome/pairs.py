@@ -204,8 +204,8 @@ def find_pair(store: Store, name: str) -> str:
     pairs = store.pairs()
     matching = [pair for pair in pairs if name in (pair, slug_of(pair))]
     if len(matching) > 1:
-        said = "%s is any of %d pairs; taking the one last run, %s (harness list shows all)"
-        log.warning(said, name, len(matching), matching[-1])
+        said = "%s is any of %d pairs; taking the one last run, %s, and not %s"
+        log.warning(said, name, len(matching), matching[-1], choices(matching[:-1]))
     if matching:
         return matching[-1]
     named = called(name, pairs) or [
