@@ -23,7 +23,7 @@ from harness.results import envelope, lines
 from harness.results.archive import MANIFEST, Manifest, Packed
 from harness.results.envelope import content_of, write
 from harness.results.merge import take_in
-from harness.results.records import Asked, Status
+from harness.results.records import Asked, Cost, EvalRecord, Status
 from harness.results.rows import Row, prepare, write_rows
 from harness.results.store import Store
 from harness.results.trail import Given
@@ -107,6 +107,22 @@ def test_landed_results_travel_too(tmp_path: Path) -> None:
     for _ in range(2):  # the second time it is the same
         assert harness(Store(tmp_path / "there"), "import", str(file)).exit_code == 0
     assert everything(tmp_path / "there") == everything(tmp_path / "here")
+
+
+def test_what_was_evaluated_travels_where_nothing_was_trained(tmp_path: Path) -> None:
+    """With the mean of the two frames, which stands beside it."""
+    trained, store, there = finished(tmp_path / "trained"), Store(tmp_path / "here"), Store(tmp_path / "there")
+    pair, name = trained.pair(trained.pairs()[0]), "ifrnet-s.000000000000.11111111-22222222"
+    tested = pair.model_dump(include=EvalRecord.model_fields.keys())
+    of_one = {field: tested[field][:1] for field in ("labels", "network_masks")}
+    cost = Cost(parameters=1, macs=None, macs_thop=None)
+    write(store.evaluation(name), EvalRecord(**tested | of_one, weights="0" * 12, settings={}, cost=cost))
+    rows = [row.model_copy(update={"weights": "0" * 12}) for row in trained.run(PLAIN).read_rows()]
+    write_rows(store.evaluation_file(name), prepare(store.evaluation_file(name), rows[0].values), rows)
+    shutil.copytree(trained.reference.parent, store.reference.parent)
+    assert harness(there, "import", str(exported(store, tmp_path / "a.zip"))).exit_code == 0
+    assert there.evaluations() == [name]
+    assert everything(there.root) == everything(store.root)
 
 
 def test_a_part_is_what_was_named(tmp_path: Path) -> None:

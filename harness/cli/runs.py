@@ -201,7 +201,7 @@ def export(names: tuple[str, ...], file: Path, no_checkpoints: bool, results: Pa
     from harness.results.records import slug_of
     from harness.results.upkeep import held, size_of, sized
 
-    store = _store(results)
+    store = _store(results, evaluated=not names)
     records = store.pair_records()
     found: dict[str, RunFolder] = {}
     for name in names:
@@ -213,6 +213,8 @@ def export(names: tuple[str, ...], file: Path, no_checkpoints: bool, results: Pa
     with held(chosen):
         count = archive.export(store, chosen, packed, file, not no_checkpoints, everything=not names)
     what = f"{_count(len(chosen), 'run')} and {_count(len(packed), 'pair')}"
+    if not names and (evaluations := store.evaluations()):
+        what = f"{what}, {_count(len(evaluations), 'evaluation')}"
     say(f"{file}: {what}, {_count(count, 'file')}, {sized(size_of(file))}")
 
 
@@ -268,13 +270,13 @@ def _side_by_side(rows: Sequence[Beside], metric: str, triplets: bool, matched: 
     output().print(table, markup=False)
 
 
-def _store(results: Path) -> Store:
-    """Raises HarnessError where there is nothing."""
+def _store(results: Path, evaluated: bool = False) -> Store:
+    """Raises HarnessError where there is nothing: no run, nor what harness eval measured where that does as well."""
     from harness.errors import HarnessError
     from harness.results.store import Store
 
     store = Store(results)
-    if not store.runs():
+    if not store.runs() and not (evaluated and store.evaluations()):
         raise HarnessError(f"no run in {results} yet: harness run makes one")
     return store
 

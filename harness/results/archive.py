@@ -68,7 +68,7 @@ class Manifest(Record):
 def export(
     store: Store, runs: Sequence[RunFolder], pairs: Sequence[str], file: Path, checkpoints: bool, everything: bool
 ) -> int:
-    """Pack these runs and pairs, what the pairs need beside, and of `everything` also evaluations of given weights.
+    """Pack these runs and pairs, what tables need beside, and of `everything` also evaluations of given weights.
     The number of files. The same content gives the same bytes.
 
     Raises HarnessError where the file is there, where a link is among the results, or something cannot be read.
@@ -170,7 +170,7 @@ def _extract(file: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, pack
 
 
 def _members(store: Store, runs: Sequence[RunFolder], pairs: Sequence[str], everything: bool) -> Iterator[str]:
-    folders = [run.path for run in runs] + [store.root / "reference"] * bool(pairs)
+    folders = [run.path for run in runs] + [store.root / "reference"] * (bool(pairs) or everything)
     folders += [store.root / "evaluations"] * everything
     for folder in folders:
         for path in folder.rglob("*"):
