@@ -23,11 +23,11 @@ from harness.results import envelope, lines
 from harness.results.archive import MANIFEST, Manifest, Packed
 from harness.results.envelope import content_of, write
 from harness.results.merge import take_in
-from harness.results.records import Asked, Cost, EvalRecord, Status
+from harness.results.records import Asked, Status
 from harness.results.rows import Row, prepare, write_rows
 from harness.results.store import Store
 from harness.results.trail import Given
-from tests.stores import fingerprint, put
+from tests.stores import fingerprint, put, put_evaluation
 
 ASKED = Asked(baseline="ifrnet-s", plugins="hce")
 PLAIN, PLUGGED = "ifrnet-s.s0.00000000", "ifrnet-s+hce.s0.11111111"
@@ -112,13 +112,7 @@ def test_landed_results_travel_too(tmp_path: Path) -> None:
 def test_what_was_evaluated_travels_where_nothing_was_trained(tmp_path: Path) -> None:
     """With the mean of the two frames, which stands beside it."""
     trained, store, there = finished(tmp_path / "trained"), Store(tmp_path / "here"), Store(tmp_path / "there")
-    pair, name = trained.pair(trained.pairs()[0]), "ifrnet-s.000000000000.11111111-22222222"
-    tested = pair.model_dump(include=EvalRecord.model_fields.keys())
-    of_one = {field: tested[field][:1] for field in ("labels", "network_masks")}
-    cost = Cost(parameters=1, macs=None, macs_thop=None)
-    write(store.evaluation(name), EvalRecord(**tested | of_one, weights="0" * 12, settings={}, cost=cost))
-    rows = [row.model_copy(update={"weights": "0" * 12}) for row in trained.run(PLAIN).read_rows()]
-    write_rows(store.evaluation_file(name), prepare(store.evaluation_file(name), rows[0].values), rows)
+    name = put_evaluation(store, trained, trained.pairs()[0])
     shutil.copytree(trained.reference.parent, store.reference.parent)
     assert harness(there, "import", str(exported(store, tmp_path / "a.zip"))).exit_code == 0
     assert there.evaluations() == [name]

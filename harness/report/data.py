@@ -113,7 +113,7 @@ class Results:
         from harness.outcome.pairs import find_pair, read_pair
 
         store = self._store
-        if name is not None and name in store.evaluations():
+        if name is not None and self._evaluation(name):
             return
         names = [find_pair(store, name)] if name is not None else self.names
         if names is not None:
@@ -133,8 +133,8 @@ class Results:
 
         store = self._store
         if name is not None or self.names is not None:
-            if name in store.evaluations():
-                yield make(read_evaluation(store, name))
+            if name is not None and (meant := self._evaluation(name)):
+                yield make(read_evaluation(store, meant))
             return
         for each in store.evaluations():
             try:
@@ -143,6 +143,18 @@ class Results:
                 log.warning("%s is left out: %s", each, error)
             else:
                 yield made
+
+    def _evaluation(self, name: str) -> str:
+        """The one of that name, or where no pair's name begins so the one whose name does; "" of none. Raises
+        HarnessError with what is meant by a name of several."""
+        from harness.results.names import called, choices
+
+        found = called(name, self._store.evaluations())
+        if name not in found and called(name, self._store.pairs()):
+            return ""
+        if len(found) > 1:
+            raise HarnessError(f"'{name}' may be any of {len(found)} evaluations: {choices(found)}; give more of it")
+        return found[0] if found else ""
 
 
 def _arms(outcome: Outcome) -> list[tuple[str, ArmOutcome]]:
