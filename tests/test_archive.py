@@ -280,6 +280,17 @@ def test_a_run_in_use_is_neither_exported_nor_merged(tmp_path: Path) -> None:
     assert not (tmp_path / "b.zip").exists()
 
 
+def test_what_is_damaged_is_not_packed(tmp_path: Path) -> None:
+    """Else it would be refused where it is to be taken in, and maybe be gone here."""
+    store = finished(tmp_path / "here")
+    content = store.run(PLAIN).rows.read_bytes()
+    store.run(PLAIN).rows.write_bytes(content.replace(b"0.9", b"0.8", 1))
+    done = harness(store, "export", "--output", str(tmp_path / "a.zip"))
+    assert f"{PLAIN}/rows.csv: damaged (line 2 is not as it was written)" in str(done.exception)
+    assert not (tmp_path / "a.zip").exists()
+    exported(store, tmp_path / "b.zip", PLUGGED)  # which is sound
+
+
 # --- what is exported
 
 

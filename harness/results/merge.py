@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from harness.errors import HarnessError
 from harness.results import landed
-from harness.results.archive import unpack
+from harness.results.archive import check_records, unpack
 from harness.results.comparison import differences
 from harness.results.rows import Row, merged, prepare, read_rows, write_rows
 from harness.results.store import EVALUATED, RunFolder, Store
@@ -101,13 +101,7 @@ def _check_readable(theirs: Store) -> None:
     for path in theirs.root.glob("runs/*"):
         if path.name not in runs:
             raise HarnessError(f"the run {path.name} has no record")
-    for run in theirs.runs():
-        run.record(), run.status(), run.measured(), run.points(), run.trail(), run.read_rows()
-    for name in theirs.pairs():
-        theirs.pair(name)
-    for name in theirs.evaluations():
-        theirs.read_evaluation(name), theirs.evaluation_rows(name)
-    theirs.read_reference()
+    check_records(theirs, theirs.runs(), theirs.pairs(), everything=True)
 
 
 def _compared(theirs: Store, ours: Store) -> Taken:
