@@ -269,6 +269,18 @@ def test_an_unfinished_run_here_is_not_replaced_nor_one_there_taken(tmp_path: Pa
     assert everything(there.root) == before
 
 
+@pytest.mark.parametrize(("rows", "remedy"), [("run", "harness run --baseline"), ("reference", "harness run, given")])
+def test_rows_that_are_damaged_here_are_named_with_what_makes_them_anew(rows: str, remedy: str, tmp_path: Path) -> None:
+    here = finished(tmp_path / "here")
+    file = exported(here, tmp_path / "a.zip")
+    path = here.reference if rows == "reference" else here.run(PLAIN).rows
+    path.write_bytes(path.read_bytes().replace(b"0.9", b"0.8", 1))
+    before = everything(here.root)
+    failed = harness(here, "import", str(file))
+    assert f"{path}: damaged (line 2 is not as it was written); move it away; {remedy}" in str(failed.exception)
+    assert everything(here.root) == before
+
+
 def test_a_run_in_use_is_neither_exported_nor_merged(tmp_path: Path) -> None:
     here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
     file = exported(there, tmp_path / "a.zip")
