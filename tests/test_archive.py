@@ -281,6 +281,15 @@ def test_rows_that_are_damaged_here_are_named_with_what_makes_them_anew(rows: st
     assert everything(here.root) == before
 
 
+def test_a_run_that_was_killed_before_it_had_a_record_is_taken(tmp_path: Path) -> None:
+    here, there = Store(tmp_path / "here"), finished(tmp_path / "there")
+    with here.run(PLAIN).locked():
+        (here.run(PLAIN).path / "env.json").write_text("of a run that never began")
+    assert harness(here, "import", str(exported(there, tmp_path / "a.zip"))).output.partition(": ")[2][:6] == "2 runs"
+    kept = {name: content for name, content in everything(there.root).items() if "tensorboard" not in name}
+    assert everything(here.root) == kept
+
+
 def test_a_run_in_use_is_neither_exported_nor_merged(tmp_path: Path) -> None:
     here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
     file = exported(there, tmp_path / "a.zip")

@@ -111,6 +111,10 @@ def _compared(theirs: Store, ours: Store) -> Taken:
         if not mine.path.is_dir():
             taken.moves.append((run.path, mine.path))
             taken.runs.append(run.name)
+        elif not mine.started:  # one that was killed before it had a record, which therefore comes last
+            files = sorted(run.path.iterdir(), key=lambda path: path.name in (run.config.name, run.recipe.name))
+            taken.moves += [(path, mine.path / path.name) for path in files]
+            taken.runs.append(run.name)
         elif run.landed or mine.landed:
             _same_files(run.path, mine.path, taken)
         else:
