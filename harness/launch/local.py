@@ -53,8 +53,10 @@ def run_jobs(
                 place = min(set(range(at_once)) - set(running))
                 try:
                     running[place] = _Running.start(job, slots[place % len(slots)] if slots else None)
-                except BlockingIOError:
-                    failures.append(Failure(job, 2, "another harness suite runs it now; wait for that one"))
+                except OSError as error:  # of its log, or of the system: the others go on
+                    busy = "another harness suite runs it now; wait for that one"
+                    why = busy if isinstance(error, BlockingIOError) else f"cannot be started: {error.strerror}"
+                    failures.append(Failure(job, 2, why))
                     note(str(failures[-1]))
                     continue
                 note(f"{job.name}: started, {len(jobs) - len(waiting)} of {len(jobs)}; log: {job.log}")
