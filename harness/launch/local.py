@@ -132,6 +132,10 @@ def _ended(each: _Running, told: bool, note: Callable[[str], None]) -> list[Fail
 
 
 def last_line(log: Path) -> str:
-    """What a command said last, without the name that it signs with."""
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    """What a command said last, without the name that it signs with; "" of a log that somebody took away meanwhile."""
+    try:
+        text = log.read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1].removeprefix("harness: ").removeprefix("error: ") if lines else ""
