@@ -64,6 +64,9 @@ def test_an_evaluation_is_found_by_how_its_name_begins_where_no_pair_is(tmp_path
     for name in (one, one[:12]):
         assert {*given.rows(name)["pair"]} == {one}
         assert given.curves(name).empty
+        assert {*given.table(name).query("value == 'psnr'")["row"]} == {"ifrnet-s"}
+    with pytest.raises(HarnessError, match=f"no pair in .*; harness table {one} is of an evaluation"):
+        given.table()
     with pytest.raises(HarnessError, match=f"^'ifrnet-s' may be any of 2 evaluations: {one}, {other}; give more"):
         given.rows("ifrnet-s")
     put_evaluation(trained, trained, pair)

@@ -85,6 +85,7 @@ def _any_of(*sources: Callable[[click.Context], Known]) -> Callable[[click.Conte
 BASELINES, PLUGINS, MASKS = _installed("baseline"), _installed("plug-in"), _installed("mask source")
 BENCHMARKS, METRICS, PROTOCOLS = _installed("benchmark"), _installed("metric"), _installed("protocol")
 WEIGHTS = _any_of(_installed("weights"), _runs)
+TABLES = _any_of(_suites, _pairs, _evaluations)
 EVERYTHING = _any_of(
     *map(_installed, ("baseline", "plug-in", "mask source", "mask part", "weights", "benchmark", "metric", "protocol")),
     *(_installed("launcher"), _recipes, _suites, _runs),
@@ -94,7 +95,7 @@ OF: dict[str, Callable[[click.Context], Known]] = {
     **{"baseline": BASELINES, "baselines": BASELINES, "plugins": PLUGINS, "recipe": _recipes, "start": WEIGHTS},
     **{"data": BENCHMARKS, "test": BENCHMARKS, "masks": MASKS, "test_masks": MASKS, "protocol": PROTOCOLS},
     **{"metrics": METRICS, "launcher": _installed("launcher"), "pair": _pairs, "pairs": _pairs, "weights": WEIGHTS},
-    **{"benchmark": BENCHMARKS, "source": MASKS, "suite name": _suites, "table name": _any_of(_suites, _pairs)},
+    **{"benchmark": BENCHMARKS, "source": MASKS, "suite name": _suites, "table name": TABLES},
     **{"show name": EVERYTHING, "check name": EVERYTHING, "list name": BENCHMARKS, "verify name": BENCHMARKS},
     **{"path name": _installed("weights"), "replay name": _runs, "rows name": _any_of(_pairs, _evaluations)},
     **{"runs": _runs},

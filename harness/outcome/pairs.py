@@ -220,6 +220,17 @@ def find_pair(store: Store, name: str) -> str:
     raise HarnessError(f"no pair '{name}' in {store.root}{hint or '; harness run makes one'}")
 
 
+def find_evaluation(store: Store, name: str) -> str:
+    """The evaluation of that name, or where no pair's name begins so the one whose name does; "" of none. Raises
+    HarnessError with what is meant by a name of several."""
+    found = called(name, store.evaluations())
+    if name not in found and called(name, store.pairs()):
+        return ""
+    if len(found) > 1:
+        raise HarnessError(f"'{name}' may be any of {len(found)} evaluations: {choices(found)}; give more of it")
+    return found[0] if found else ""
+
+
 def read_pair(store: Store, name: str, record: PairRecord | None = None) -> PairOutcome:
     """Everything that is known of a pair; `record` where it was read already.
 
