@@ -229,7 +229,7 @@ def put_evaluation(store: Store, of: Store, pair: str, weights: str = "0" * 12) 
     """An evaluation of given weights, with the rows that a pair's plain arm has; its name."""
     record = of.pair(pair)
     name = f"{record.asked.baseline}.{weights}.11111111-22222222"
-    tested = record.model_dump(include=EvalRecord.model_fields.keys())
+    tested = record.model_dump(include={*EvalRecord.model_fields})
     of_one = {field: tested[field][:1] for field in ("labels", "network_masks")}
     write(store.evaluation(name), EvalRecord(**tested | of_one, weights=weights, settings={}, cost=COST))
     rows = [row.model_copy(update={"weights": weights}) for row in of.run(record.runs[0]).read_rows()]
