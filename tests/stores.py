@@ -23,6 +23,7 @@ from harness.results.records import (
     RECIPE,
     Asked,
     Cost,
+    EvalRecord,
     Fingerprint,
     Measured,
     PairRecord,
@@ -222,3 +223,15 @@ def table1(root: Path, **options: Any) -> Sheet:
 def numbers(sheet: Sheet) -> dict[tuple[str, str, str], float]:
     rows = csv.DictReader(io.StringIO(FORMATS["csv"]([sheet])))
     return {(row["row"], row["column"], row["value"]): float(row["number"]) for row in rows}
+
+
+def put_evaluation(store: Store, of: Store, pair: str, weights: str = "0" * 12) -> str:
+    """An evaluation of given weights, with the rows that a pair's plain arm has; its name."""
+    record = of.pair(pair)
+    name = f"{record.asked.baseline}.{weights}.11111111-22222222"
+    tested = record.model_dump(include={*EvalRecord.model_fields})
+    of_one = {field: tested[field][:1] for field in ("labels", "network_masks")}
+    write(store.evaluation(name), EvalRecord(**tested | of_one, weights=weights, settings={}, cost=COST))
+    rows = [row.model_copy(update={"weights": weights}) for row in of.run(record.runs[0]).read_rows()]
+    write_rows(store.evaluation_file(name), prepare(store.evaluation_file(name), rows[0].values), rows)
+    return name

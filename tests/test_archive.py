@@ -27,7 +27,7 @@ from harness.results.records import Asked, Status
 from harness.results.rows import Row, prepare, write_rows
 from harness.results.store import Store
 from harness.results.trail import Given
-from tests.stores import fingerprint, put
+from tests.stores import fingerprint, put, put_evaluation
 
 ASKED = Asked(baseline="ifrnet-s", plugins="hce")
 PLAIN, PLUGGED = "ifrnet-s.s0.00000000", "ifrnet-s+hce.s0.11111111"
@@ -107,6 +107,16 @@ def test_landed_results_travel_too(tmp_path: Path) -> None:
     for _ in range(2):  # the second time it is the same
         assert harness(Store(tmp_path / "there"), "import", str(file)).exit_code == 0
     assert everything(tmp_path / "there") == everything(tmp_path / "here")
+
+
+def test_what_was_evaluated_travels_where_nothing_was_trained(tmp_path: Path) -> None:
+    """With the mean of the two frames, which stands beside it."""
+    trained, store, there = finished(tmp_path / "trained"), Store(tmp_path / "here"), Store(tmp_path / "there")
+    name = put_evaluation(store, trained, trained.pairs()[0])
+    shutil.copytree(trained.reference.parent, store.reference.parent)
+    assert harness(there, "import", str(exported(store, tmp_path / "a.zip"))).exit_code == 0
+    assert there.evaluations() == [name]
+    assert everything(there.root) == everything(store.root)
 
 
 def test_a_part_is_what_was_named(tmp_path: Path) -> None:
@@ -259,6 +269,27 @@ def test_an_unfinished_run_here_is_not_replaced_nor_one_there_taken(tmp_path: Pa
     assert everything(there.root) == before
 
 
+@pytest.mark.parametrize(("rows", "remedy"), [("run", "harness run --baseline"), ("reference", "harness run, given")])
+def test_rows_that_are_damaged_here_are_named_with_what_makes_them_anew(rows: str, remedy: str, tmp_path: Path) -> None:
+    here = finished(tmp_path / "here")
+    file = exported(here, tmp_path / "a.zip")
+    path = here.reference if rows == "reference" else here.run(PLAIN).rows
+    path.write_bytes(path.read_bytes().replace(b"0.9", b"0.8", 1))
+    before = everything(here.root)
+    failed = harness(here, "import", str(file))
+    assert f"{path}: damaged (line 2 is not as it was written); move it away; {remedy}" in str(failed.exception)
+    assert everything(here.root) == before
+
+
+def test_a_run_that_was_killed_before_it_had_a_record_is_taken(tmp_path: Path) -> None:
+    here, there = Store(tmp_path / "here"), finished(tmp_path / "there")
+    with here.run(PLAIN).locked():
+        (here.run(PLAIN).path / "env.json").write_text("of a run that never began")
+    assert harness(here, "import", str(exported(there, tmp_path / "a.zip"))).output.partition(": ")[2][:6] == "2 runs"
+    kept = {name: content for name, content in everything(there.root).items() if "tensorboard" not in name}
+    assert everything(here.root) == kept
+
+
 def test_a_run_in_use_is_neither_exported_nor_merged(tmp_path: Path) -> None:
     here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
     file = exported(there, tmp_path / "a.zip")
@@ -268,6 +299,17 @@ def test_a_run_in_use_is_neither_exported_nor_merged(tmp_path: Path) -> None:
             assert str(harness(here, *words).exception).startswith(f"run {PLAIN} is in use by process ")
     assert everything(here.root) == before
     assert not (tmp_path / "b.zip").exists()
+
+
+def test_what_is_damaged_is_not_packed(tmp_path: Path) -> None:
+    """Else it would be refused where it is to be taken in, and maybe be gone here."""
+    store = finished(tmp_path / "here")
+    content = store.run(PLAIN).rows.read_bytes()
+    store.run(PLAIN).rows.write_bytes(content.replace(b"0.9", b"0.8", 1))
+    done = harness(store, "export", "--output", str(tmp_path / "a.zip"))
+    assert f"{PLAIN}/rows.csv: damaged (line 2 is not as it was written)" in str(done.exception)
+    assert not (tmp_path / "a.zip").exists()
+    exported(store, tmp_path / "b.zip", PLUGGED)  # which is sound
 
 
 # --- what is exported

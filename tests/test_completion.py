@@ -13,7 +13,7 @@ from click.shell_completion import BashComplete
 from harness.cli.main import cli
 from harness.results.records import Asked
 from harness.results.store import Store
-from tests.stores import put
+from tests.stores import put, put_evaluation
 
 
 def offered(*words: str) -> set[str]:
@@ -65,6 +65,8 @@ def test_runs_and_pairs_are_those_of_the_results_folder(
     if by == "file":
         Path("harness.toml").write_text('results = "mine"\n')
     assert offered("table", *where, "ifrnet-s+") == {pair}
+    given = put_evaluation(Store(Path("mine")), Store(Path("mine")), pair)
+    assert offered("rows", *where, "ifrnet-s") == {pair, given}
     runs = {run.name for run in Store(Path("mine")).runs()}
     assert offered("eval", *where, "--weights", "ifrnet-s") >= runs
     assert len(runs) == 2

@@ -947,6 +947,13 @@ def test_frames_that_are_too_large_at_once_are_refused_with_what_to_do(
     networks.check_size(footage.size, tile=48)
 
 
+def test_a_number_of_tiles_is_no_side_of_one(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(clip, tmp_path / "out.mp4", "--tile", 4)(monkeypatch, capsys)
+    assert "'--tile': 4: a side in pixels, of 32 or more" in said
+
+
 def test_frames_that_are_too_large_at_all_are_refused(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

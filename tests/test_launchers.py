@@ -200,6 +200,7 @@ def test_nothing_is_submitted_twice(slurm_folder: Path, tmp_path: Path) -> None:
     other = replace(it, command=("harness", "other words"))
     (failure,) = slurm(plan(tmp_path, other)).failures
     assert failure.startswith(f"a: job {state.stem} is another command: ")
+    assert failure.endswith(f"; wait for it, or scancel {state.stem}")
     assert len(list(slurm_folder.glob("*.script"))) == 1
 
 

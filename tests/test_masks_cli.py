@@ -77,7 +77,7 @@ def test_stats_counts_what_is_there(run: Run) -> None:
     assert "2 of 80 pairs have label maps of global" in told
     assert "masks a pair: 0.0 on average, 0 to 0" in told
     assert "uncovered area: 100.0% on average" in told
-    assert f"harness masks build {CLIPS} --source global" in told
+    assert f"harness masks build {CLIPS} --source global --split test\n" in told
 
 
 def test_show_draws_pairs(run: Run, tmp_path: Path) -> None:

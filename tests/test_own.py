@@ -11,8 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from harness.cli.main import main
+from harness.distributed import World
 from harness.errors import HarnessError
 from harness.pair import own
+from harness.pair.session import Session
+from harness.registry.catalog import catalog
 from harness.results.store import Store
 from harness.train import checkpoint
 
@@ -73,6 +76,14 @@ def test_own_weights(make: Callable[..., str], tmp_path: Path) -> None:
     assert "step 1 of" not in again
     assert {run.name: run.status() for run in store.runs()} == stamps
     assert (tmp_path / "results" / "weights" / "ifrnet-s-own.md").read_text() == card
+
+
+def test_a_network_with_options_is_refused(tmp_path: Path) -> None:
+    """Its weights would be called, and tested, as those of the network without."""
+    world = World(0, 1, torch.device("cpu"))
+    session = Session(Store(tmp_path), lambda hook, **facts: None, print, lambda: False, world)
+    with pytest.raises(HarnessError, match=r"^uprnet:skipped=2: weights are called as their network is"):
+        own.plan_of("uprnet:skipped=2", 0, session, catalog(), 0)
 
 
 def test_weights_that_overflow_in_half_precision_are_refused() -> None:

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.arm import Arm
 from harness.outcome.refusals import refusals
+from harness.registry.catalog import catalog
+from harness.registry.options import parse_choice, parse_choices
+from harness.registry.specs import BaselineSpec
 from harness.results.merge import take_in
 from harness.results.store import Store
 from harness.site.boards import Read, boards, grouped, read_all
@@ -66,3 +70,16 @@ def test_the_readme_names_all_that_is_kept_and_leads_to_it() -> None:
     kept = re.findall(r"^!results/(.+?)/?$", (ROOT / ".gitignore").read_text("utf-8"), re.MULTILINE)
     named = {link.partition("/")[0] for link in links}
     assert set(kept) - {"README.md"} <= named
+
+
+def test_the_page_of_costs_has_every_network_as_it_is() -> None:
+    """Of all that it counts parameters are told at once: of one arm they stand for the rest."""
+    cells = [line.split("|")[1:3] for line in (RESULTS / "cost.md").read_text().splitlines() if line.startswith("| ")]
+    shown = {name.strip(): parameters.strip() for name, parameters in cells[1:]}
+    ours = {f"vfi-{folder.name}" for folder in (ROOT / "baselines").iterdir()}
+    entries = catalog().entries(BaselineSpec)
+    names = [entry.spec.name for entry in entries if entry.origin.distribution in ours]
+    assert shown.keys() == {*names, *(f"{name}+hce+hir" for name in names)}
+    arm = Arm.of(catalog(), parse_choice("ifrnet-s"), parse_choices("hce,hir"))
+    count = sum(parameter.numel() for parameter in arm.build(seed=0).parameters())
+    assert shown[arm.label] == f"{count / 1e6:.3f}"

@@ -31,7 +31,7 @@ from harness.results.records import Asked
 from harness.results.rows import prepare, write_rows
 from harness.results.store import Store
 from harness.results.trail import Given
-from tests.stores import fingerprint, numbers, put, put_run, suite, table1
+from tests.stores import fingerprint, numbers, put, put_evaluation, put_run, suite, table1
 
 ASKED = Asked(baseline="ifrnet-s", plugins="hce")
 LANDED = Path(__file__).parent / "landed"
@@ -54,6 +54,23 @@ def unmatch(root: Path, name: str) -> None:
     run = Store(root).run(Store(root).pair(name).runs[1])
     other = fingerprint(recipe={"learning_rate": 0.5})
     write(run.config, run.record().model_copy(update={"fingerprint": other}))
+
+
+def test_an_evaluation_is_found_by_how_its_name_begins_where_no_pair_is(tmp_path: Path) -> None:
+    trained, store = Store(tmp_path / "trained"), Store(tmp_path / "given")
+    pair = finished(trained.root)
+    one, other = (put_evaluation(store, trained, pair, digit * 12) for digit in "01")
+    given = harness.results.open(store.root)
+    for name in (one, one[:12]):
+        assert {*given.rows(name)["pair"]} == {one}
+        assert given.curves(name).empty
+        assert {*given.table(name).query("value == 'psnr'")["row"]} == {"ifrnet-s"}
+    with pytest.raises(HarnessError, match=f"no pair in .*; harness table {one} is of an evaluation"):
+        given.table()
+    with pytest.raises(HarnessError, match=f"^'ifrnet-s' may be any of 2 evaluations: {one}, {other}; give more"):
+        given.rows("ifrnet-s")
+    put_evaluation(trained, trained, pair)
+    assert {*harness.results.open(trained.root).rows("ifrnet-s")["pair"]} == {pair}
 
 
 # --- what the columns are

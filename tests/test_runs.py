@@ -17,10 +17,11 @@ from harness.pair.start import find_trained
 from harness.registry.catalog import catalog
 from harness.results.comparison import StartRecord
 from harness.results.envelope import write
+from harness.results.names import find_run
 from harness.results.records import Asked, Status
 from harness.results.rows import prepare, write_rows
 from harness.results.store import RunFolder, Store
-from harness.results.upkeep import find_run, orphans, sized
+from harness.results.upkeep import orphans, sized
 from harness.train import checkpoint, thin
 from tests.stores import fingerprint, put, suite
 

@@ -28,14 +28,14 @@ from harness.registry.options import Option
 from harness.registry.specs import Spec
 from harness.results.envelope import SCHEMA
 from harness.results.records import Asked, SetRecord, Status
-from harness.results.rows import Row
+from harness.results.rows import Row, prepare, write_rows
 from harness.results.store import RunFolder, Store
 from harness.results.trail import Given
 from harness.site.adapter_page import file_of
-from harness.site.boards import Board, Line, Score, Sure, boards, grouped, read_all
+from harness.site.boards import Board, Line, Score, Sure, boards, grouped, read_all, suite_boards
 from harness.site.write import POLICY, _distinct, write_site
 from tests.browser import Browser, browser, find_browser
-from tests.stores import PROTOCOL, comparison, fingerprint, pair_record, put, put_run
+from tests.stores import PROTOCOL, comparison, fingerprint, pair_record, put, put_run, suite
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 LONG = HOSTILE + "w" * 60  # nothing of it lets a line break
@@ -226,6 +226,23 @@ def boards_of(store: Store) -> list[Board]:
 
 
 class TestWhatIsWritten:
+    def test_leaderboards_mark_what_tables_mark(self, tmp_path: Path) -> None:
+        """A part of a test set, and arms that have learnt nothing: of a pair, and of a suite."""
+        store = Store(tmp_path)
+        put(tmp_path, suite("table1").pairs()[0], (25.0, 25.1), partial="309 of 310 hard")
+        (run,) = (run for run in store.runs() if "+" not in run.name)
+        rows = [
+            row.model_copy(update={"weights": "none", "values": {**row.values, "psnr": 40.0}})
+            for row in run.read_rows()
+        ]
+        write_rows(store.reference, prepare(store.reference, rows[0].values), rows)
+        (board,) = boards_of(store)
+        (of_suite,) = [each for each in suite_boards(store) if each.name == "table1"]
+        missing, untrained = "snu-film-12345678 is PARTIAL: 309 of 310 hard", "no motion is learnt yet"
+        assert {missing in line.note for line in board.lines if line.test == "snu-film"} == {True}
+        assert {untrained in line.note for line in board.lines} == {True}
+        assert [sum(word in note for note in of_suite.notes) for word in (missing, untrained)] == [1, 1]
+
     def test_seeds_are_one_line_with_their_mean(self, tmp_path: Path) -> None:
         store = Store(tmp_path)
         names = [put_pair(store, "aaa", ids(6, 3), seed=seed, gain=gain) for seed, gain in enumerate((0.2, 0.4, 0.6))]

@@ -254,6 +254,12 @@ def test_a_failing_job_stops_no_other(tmp_path: Path) -> None:
     assert (tmp_path / "done").exists()
 
 
+def test_a_log_that_is_taken_away_ends_nothing(tmp_path: Path) -> None:
+    tidy = f"import os, sys; os.unlink({str(tmp_path / 'a.log')!r}); sys.exit(3)"
+    (failure,) = run_jobs([job(tmp_path, "a", tidy)], 1, [], lambda text: None, never)
+    assert str(failure).startswith("a failed (exit code 3): it said nothing; see ")
+
+
 MEETS = """
     import os, pathlib, time
     def wait(path, until=time.monotonic() + 60):

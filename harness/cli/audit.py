@@ -34,4 +34,4 @@ def audit(pair: str, results: Path) -> None:
     found = verdict(outcome)
     say(f"{name}: fingerprints equal but for the plug-ins")
     say(audited(found) or "Audit: no trail yet.")
-    say(f"gradient norms are equal at {found.equal_gradients} of them")
+    say(f"gradient norms, which plug-ins may change, are equal at {found.equal_gradients} of them")

@@ -55,8 +55,8 @@ def bench(
     triplets, the training loop, evaluation, masks, and what needs no network.
 
     Of networks a training step and a frame are timed, of BASELINES, by default of each that names its authors' code;
-    with --official beside that code. Without it, ratios are shown that were recorded, and said to be so. Nothing is
-    timed before both have given the same."""
+    with --official beside that code. Without it, ratios are shown that were recorded, and said to be so. Frames,
+    loading, evaluation and attention are timed once both have given the same."""
     from harness.bench import recorded
     from harness.bench.networks import QUICK, WHOLE
     from harness.bench.parts import Ground, timed

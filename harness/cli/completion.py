@@ -1,4 +1,4 @@
-"""What a shell offers for names, by click's own completion; `docs/guide/names.md` says how it is switched on.
+"""What a shell offers for names, by click's own completion; `docs/guide/defaults.md` says how it is switched on.
 
 Imports no torch: specs, names of files and of what was run are all that is looked at.
 """
@@ -60,6 +60,12 @@ def _pairs(context: click.Context) -> Known:
     return dict.fromkeys(Store(_results(context)).pairs(), "pair")
 
 
+def _evaluations(context: click.Context) -> Known:
+    from harness.results.store import Store
+
+    return dict.fromkeys(Store(_results(context)).evaluations(), "evaluation")
+
+
 def _results(context: click.Context) -> Path:
     """As the command would have them; of a defaults file that is wrong, which the command will say, nothing."""
     if given := context.params.get("results"):
@@ -79,6 +85,7 @@ def _any_of(*sources: Callable[[click.Context], Known]) -> Callable[[click.Conte
 BASELINES, PLUGINS, MASKS = _installed("baseline"), _installed("plug-in"), _installed("mask source")
 BENCHMARKS, METRICS, PROTOCOLS = _installed("benchmark"), _installed("metric"), _installed("protocol")
 WEIGHTS = _any_of(_installed("weights"), _runs)
+TABLES = _any_of(_suites, _pairs, _evaluations)
 EVERYTHING = _any_of(
     *map(_installed, ("baseline", "plug-in", "mask source", "mask part", "weights", "benchmark", "metric", "protocol")),
     *(_installed("launcher"), _recipes, _suites, _runs),
@@ -88,9 +95,10 @@ OF: dict[str, Callable[[click.Context], Known]] = {
     **{"baseline": BASELINES, "baselines": BASELINES, "plugins": PLUGINS, "recipe": _recipes, "start": WEIGHTS},
     **{"data": BENCHMARKS, "test": BENCHMARKS, "masks": MASKS, "test_masks": MASKS, "protocol": PROTOCOLS},
     **{"metrics": METRICS, "launcher": _installed("launcher"), "pair": _pairs, "pairs": _pairs, "weights": WEIGHTS},
-    **{"benchmark": BENCHMARKS, "source": MASKS, "suite name": _suites, "table name": _any_of(_suites, _pairs)},
+    **{"benchmark": BENCHMARKS, "source": MASKS, "suite name": _suites, "table name": TABLES},
     **{"show name": EVERYTHING, "check name": EVERYTHING, "list name": BENCHMARKS, "verify name": BENCHMARKS},
-    **{"path name": _installed("weights"), "replay name": _runs, "rows name": _any_of(_runs, _pairs), "runs": _runs},
+    **{"path name": _installed("weights"), "replay name": _runs, "rows name": _any_of(_pairs, _evaluations)},
+    **{"runs": _runs},
     **{"rm names": _runs, "compare one": _runs, "compare other": _runs, "export names": _any_of(_runs, _pairs)},
 }
 """By the parameter, or by the command's last word and the parameter: those of one name are of one kind."""

@@ -111,8 +111,8 @@ def verify(name: str, root: str, partial: bool) -> None:
 @click.option("--root", default="", help="The data set's folder; else where HARNESS_DATA or the config file say.")
 @data_root_option
 def decode_(name: str, split: Literal["train", "test"], root: str) -> None:
-    """Decode the PNG images of the benchmark NAME once, into HARNESS_CACHE: trainings then read them from there, in a
-    tenth of the time or less, as long as the files are those that were decoded.
+    """Decode the PNG images of the benchmark NAME once, into HARNESS_CACHE: trainings then read them from there, in an
+    eighth of the time, as long as the files are those that were decoded.
 
     Vimeo90K takes 53 GB for training. The file may be removed whenever nothing runs.
     """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.interpolate.network import Network
     from harness.train.engine import Precision
 
+SMALLEST_TILE = 32  # pixels a side
 STOPPING = "stopping; nothing is left of what was written"
 
 
@@ -87,6 +88,13 @@ def parse_rate(context: click.Context, option: click.Parameter, value: str | Non
     return rate
 
 
+def _side_of_tile(context: click.Context, option: click.Parameter, value: int) -> int:
+    """In pixels: who takes it for a number of tiles would wait for a million passes a frame."""
+    if 0 < value < SMALLEST_TILE:
+        raise click.BadParameter(f"{value}: a side in pixels, of {SMALLEST_TILE} or more, as 1024", context, option)
+    return value
+
+
 def footage_options(command: Callable[..., None]) -> Callable[..., None]:
     """The video, and how networks are run on it, as one argument `how`; and `codec`."""
     options = (
@@ -100,8 +108,8 @@ def footage_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--deinterlace", type=click.Choice(["no", "yadif"]), default="no", show_default=True,
                      help="Make whole frames of interlaced ones."),
         click.option("--codec", default="", metavar="NAME", help="Encoder and its options, e.g. libx265:crf=20."),
-        click.option("--tile", default=0, type=click.IntRange(0, 4096), metavar="N",
-                     help="Make frames in squares of N pixels, for large ones."),
+        click.option("--tile", default=0, type=click.IntRange(0, 4096), callback=_side_of_tile, metavar="N",
+                     help="Make frames in squares of N x N pixels, for large ones."),
         click.option("--scale", type=click.Choice(["1", "0.5", "0.25"]), default=None,
                      help="Estimate motion on smaller frames.  [default: that of the protocol]"),
         click.option("--precision", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32",

@@ -107,7 +107,8 @@ def stats(benchmark: str, source: str | None, split: str) -> None:
         for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:LISTED]:
             say(f"  {count:>7,}  {name}")
     if found.pairs < len(pairs):
-        say("the rest: " + shlex.join(["harness", "masks", "build", benchmark, "--source", chosen.written]))
+        part = [] if split == "all" else ["--split", split]
+        say("the rest: " + shlex.join(["harness", "masks", "build", benchmark, "--source", chosen.written, *part]))
 
 
 @masks.command()

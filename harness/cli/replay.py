@@ -22,8 +22,8 @@ def replay(name: str, triplet: str, device: str | None, results: Path) -> None:
 
     from harness.pair.replay import replay as again
     from harness.registry.catalog import catalog
+    from harness.results.names import find_run
     from harness.results.store import Store
-    from harness.results.upkeep import find_run
 
     known = catalog()
     warn_broken(known)

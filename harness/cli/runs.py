@@ -60,7 +60,8 @@ def list_runs(results: Path) -> None:
 @results_option
 def show(name: str, results: Path) -> None:
     """Show what RUN is: how far, on what machine, how large; which pairs and suites show it, what starts from it."""
-    from harness.results.upkeep import Uses, find_run, size_of, sized
+    from harness.results.names import find_run
+    from harness.results.upkeep import Uses, size_of, sized
     from harness.suites.uses import suites_of
 
     store = _store(results)
@@ -94,7 +95,8 @@ def show(name: str, results: Path) -> None:
 @results_option
 def rm(names: tuple[str, ...], yes: bool, results: Path) -> None:
     """Remove each RUN, with the pairs of which it is an arm. Says what is lost, and asks first."""
-    from harness.results.upkeep import Uses, find_run, held, remove, size_of, sized
+    from harness.results.names import find_run
+    from harness.results.upkeep import Uses, held, remove, size_of, sized
     from harness.suites.uses import suites_of
 
     store = _store(results)
@@ -127,7 +129,8 @@ def prune(names: tuple[str, ...], yes: bool, results: Path) -> None:
     """Thin the checkpoints of each finished RUN, or of all: the weights of the last one stay, which --start, eval and
     interpolate take; older ones and the state of the optimiser go. Says what that frees, and asks first."""
     from harness.errors import HarnessError
-    from harness.results.upkeep import find_run, held, orphans, size_of, sized
+    from harness.results.names import find_run
+    from harness.results.upkeep import held, orphans, size_of, sized
     from harness.train.thin import thin, thinning
 
     store = _store(results)
@@ -170,7 +173,7 @@ def compare(one: str, other: str, triplets: bool, metric: str, results: Path) ->
     """Say in what the runs A and B were made differently, and print what was measured of both side by side; the
     difference only where all but the plug-ins is the same. How sure that is, harness table says, of a pair."""
     from harness.outcome.compared import are_matched, beside, changes
-    from harness.results.upkeep import find_run
+    from harness.results.names import find_run
 
     store = _store(results)
     a, b = find_run(store, one), find_run(store, other)
@@ -194,10 +197,11 @@ def export(names: tuple[str, ...], file: Path, no_checkpoints: bool, results: Pa
     """Pack each NAME, a run or a pair with its runs, into one file with checksums, which harness runs import takes in
     elsewhere. Without NAME everything, with what harness eval measured."""
     from harness.results import archive
+    from harness.results.names import find_run
     from harness.results.records import slug_of
-    from harness.results.upkeep import find_run, held, size_of, sized
+    from harness.results.upkeep import held, size_of, sized
 
-    store = _store(results)
+    store = _store(results, evaluated=not names)
     records = store.pair_records()
     found: dict[str, RunFolder] = {}
     for name in names:
@@ -209,6 +213,8 @@ def export(names: tuple[str, ...], file: Path, no_checkpoints: bool, results: Pa
     with held(chosen):
         count = archive.export(store, chosen, packed, file, not no_checkpoints, everything=not names)
     what = f"{_count(len(chosen), 'run')} and {_count(len(packed), 'pair')}"
+    if not names and (evaluations := store.evaluations()):
+        what = f"{what}, {_count(len(evaluations), 'evaluation')}"
     say(f"{file}: {what}, {_count(count, 'file')}, {sized(size_of(file))}")
 
 
@@ -267,13 +273,13 @@ def _side_by_side(rows: Sequence[Beside], metric: str, triplets: bool, matched: 
     output().print(table, markup=False)
 
 
-def _store(results: Path) -> Store:
-    """Raises HarnessError where there is nothing."""
+def _store(results: Path, evaluated: bool = False) -> Store:
+    """Raises HarnessError where there is nothing: no run, nor what harness eval measured where that does as well."""
     from harness.errors import HarnessError
     from harness.results.store import Store
 
     store = Store(results)
-    if not store.runs():
+    if not store.runs() and not (evaluated and store.evaluations()):
         raise HarnessError(f"no run in {results} yet: harness run makes one")
     return store
 

@@ -1,4 +1,4 @@
-"""harness table: the table of a suite, of one pair, or of all pairs."""
+"""harness table: the table of a suite, of one pair or evaluation, or of all pairs."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def table(
     show_unmatched: bool,
     results: Path,
 ) -> None:
-    """Print the table of NAME: a suite, e.g. table1, a pair, e.g. ifrnet-s+hce+hir, or a published table, e.g.
-    ifrnet-paper. Without NAME, of every pair in the results folder."""
+    """Print the table of NAME: a suite, e.g. table1, a pair, e.g. ifrnet-s+hce+hir, an evaluation of given weights, or
+    a published table, e.g. ifrnet-paper. Without NAME, of every pair in the results folder."""
     from harness.errors import HarnessError
     from harness.files import write_text
     from harness.report.formats import FORMATS, draw

@@ -53,8 +53,10 @@ def run_jobs(
                 place = min(set(range(at_once)) - set(running))
                 try:
                     running[place] = _Running.start(job, slots[place % len(slots)] if slots else None)
-                except BlockingIOError:
-                    failures.append(Failure(job, 2, "another harness suite runs it now; wait for that one"))
+                except OSError as error:  # of its log, or of the system: the others go on
+                    busy = "another harness suite runs it now; wait for that one"
+                    why = busy if isinstance(error, BlockingIOError) else f"cannot be started: {error.strerror}"
+                    failures.append(Failure(job, 2, why))
                     note(str(failures[-1]))
                     continue
                 note(f"{job.name}: started, {len(jobs) - len(waiting)} of {len(jobs)}; log: {job.log}")
@@ -130,6 +132,10 @@ def _ended(each: _Running, told: bool, note: Callable[[str], None]) -> list[Fail
 
 
 def last_line(log: Path) -> str:
-    """What a command said last, without the name that it signs with."""
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    """What a command said last, without the name that it signs with; "" of a log that somebody took away meanwhile."""
+    try:
+        text = log.read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1].removeprefix("harness: ").removeprefix("error: ") if lines else ""

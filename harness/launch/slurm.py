@@ -84,7 +84,10 @@ def _hand_over(
             record, running = live[slug_of(job)]
             plan.note(f"{job.name}: {_where(jobs, job, running)}; log: {job.log}")
             if record.command != job.command:
-                failures.append(f"{job.name}: job {running.job_id} is another command: {shlex.join(record.command)}")
+                failures.append(
+                    f"{job.name}: job {running.job_id} is another command: {shlex.join(record.command)}; wait for it, "
+                    f"or scancel {running.job_id}"
+                )
                 continue
         else:
             after = [number for number, holds in holding.items() if holds & job.holds]

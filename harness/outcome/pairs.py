@@ -204,8 +204,8 @@ def find_pair(store: Store, name: str) -> str:
     pairs = store.pairs()
     matching = [pair for pair in pairs if name in (pair, slug_of(pair))]
     if len(matching) > 1:
-        said = "%s is any of %d pairs; taking the one last run, %s (harness list shows all)"
-        log.warning(said, name, len(matching), matching[-1])
+        said = "%s is any of %d pairs; taking the one last run, %s, and not %s"
+        log.warning(said, name, len(matching), matching[-1], choices(matching[:-1]))
     if matching:
         return matching[-1]
     named = called(name, pairs) or [
@@ -218,6 +218,17 @@ def find_pair(store: Store, name: str) -> str:
     known = sorted({slug_of(pair) for pair in pairs})
     hint = suggestion(name, known) or (f"; there are: {', '.join(known)}" if known else "")
     raise HarnessError(f"no pair '{name}' in {store.root}{hint or '; harness run makes one'}")
+
+
+def find_evaluation(store: Store, name: str) -> str:
+    """The evaluation of that name, or where no pair's name begins so the one whose name does; "" of none. Raises
+    HarnessError with what is meant by a name of several."""
+    found = called(name, store.evaluations())
+    if name not in found and called(name, store.pairs()):
+        return ""
+    if len(found) > 1:
+        raise HarnessError(f"'{name}' may be any of {len(found)} evaluations: {choices(found)}; give more of it")
+    return found[0] if found else ""
 
 
 def read_pair(store: Store, name: str, record: PairRecord | None = None) -> PairOutcome:

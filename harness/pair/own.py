@@ -46,7 +46,10 @@ class Own:
 
 
 def plan_of(baseline: str, stage: int, session: Session, known: Catalog, workers: int, start: str = "") -> Plan:
-    """Of one part, which starts from that run. Raises HarnessError for an unknown network."""
+    """Of one part, which starts from that run. Raises HarnessError for an unknown network, and for one with options:
+    the name of the weights would not tell them."""
+    if parse_choice(baseline).options:
+        raise HarnessError(f"{baseline}: weights are called as their network is: name it without options")
     asked = Asked(baseline=baseline, recipe=STAGES[stage], start=start)
     return settle(asked, known, session.world.device, workers, session.store)
 

@@ -16,7 +16,7 @@ from harness.files import expanded
 from harness.registry.catalog import Catalog
 from harness.registry.specs import WeightsSpec
 from harness.results.comparison import StartRecord
-from harness.results.names import choices
+from harness.results.names import called, choices
 from harness.results.store import RunFolder, Store
 from harness.train import checkpoint
 from harness.weights.digest import digest
@@ -111,7 +111,10 @@ def _of_entry(word: str, spec: WeightsSpec, key: str = "") -> Trained:
 def _of_run(run: RunFolder) -> Trained:
     status, last = run.status(), checkpoint.latest(run.checkpoints)
     if last is None:
-        raise HarnessError(f"the run {run.name} has no checkpoint here")
+        raise HarnessError(
+            f"the run {run.name} has no checkpoint here: export it anew where it was trained, without "
+            "--no-checkpoints, or train it again by its pair's command (harness runs show)"
+        )
     if status is None or last.step < status.steps or not status.steps:
         steps = f" of {status.steps}" if status and status.steps else ""
         raise HarnessError(
@@ -134,14 +137,13 @@ def _published(spec: WeightsSpec) -> Path:
 def _beginning(word: str, runs: Mapping[str, RunFolder], entries: Mapping[str, WeightsSpec], store: Store) -> RunFolder:
     """The one run that is called so in part: `ifrnet-s.s1` is that of seed 1 alone, and not that of 10. Of several, one
     that did not itself start from trained weights, or the runs that start from it would make it ambiguous."""
-    for beginning in (f"{word}.", word):
-        found = [name for name in runs if word and name.startswith(beginning)]
-        started = _started(store) if len(found) > 1 else set()
-        drawn = [name for name in found if name not in started]
-        if len(drawn) == 1:
-            return runs[drawn[0]]
-        if found:
-            raise HarnessError(f"'{word}' is the beginning of {len(found)} runs: {choices(found)}; give more of it")
+    found = called(word, runs)
+    started = _started(store) if len(found) > 1 else set()
+    drawn = [name for name in found if name not in started]
+    if len(drawn) == 1:
+        return runs[drawn[0]]
+    if found:
+        raise HarnessError(f"'{word}' is the beginning of {len(found)} runs: {choices(found)}; give more of it")
     if word in store.pairs():
         raise HarnessError(f"{word} is a pair: give one of its runs, {' or '.join(store.pair(word).runs)}")
     hint = suggestion(word, [*runs, *entries]) or "; harness list shows runs, and harness weights list the others"

@@ -24,8 +24,9 @@ def title(command: str, commit: str, device: str) -> list[str]:
         "",
         f"`{command}`, commit {commit}, {device}, float32.",
         "",
-        "Median and quartiles. What is compared runs in turn, right after each other, after both have given the same;",
-        "the code of the authors in a process of its own. Memory is the most that tensors of one frame held at once.",
+        "Median and quartiles. What is compared runs in turn, right after each other, the authors' code in a",
+        "process of its own; frames, loading, evaluation and attention after both have given the same. Memory is",
+        "the most that tensors of one frame held at once.",
     ]
 
 

@@ -79,7 +79,7 @@ class Results:
         self, name: str | None = None, *, mix_protocols: bool = False, show_unmatched: bool = False
     ) -> pd.DataFrame:
         """What `harness table NAME` prints, in long form: table, row, column, value, number, text. NAME is a suite
-        (`table1`), a pair or a published table; without it there is a table of every pair.
+        (`table1`), a pair, an evaluation or a published table; without it there is a table of every pair.
 
         Notes are lines of the value `note`, among them why a difference is not given. Raises HarnessError as the
         command does."""
@@ -110,10 +110,10 @@ class Results:
         return Store(self.folder)
 
     def _of_pairs(self, make: Callable[[PairOutcome], Made], name: str | None) -> Iterator[Made]:
-        from harness.outcome.pairs import find_pair, read_pair
+        from harness.outcome.pairs import find_evaluation, find_pair, read_pair
 
         store = self._store
-        if name is not None and name in store.evaluations():
+        if name is not None and find_evaluation(store, name):
             return
         names = [find_pair(store, name)] if name is not None else self.names
         if names is not None:
@@ -129,12 +129,12 @@ class Results:
                 yield made
 
     def _of_evaluations(self, make: Callable[[Outcome], Made], name: str | None) -> Iterator[Made]:
-        from harness.outcome.pairs import read_evaluation
+        from harness.outcome.pairs import find_evaluation, read_evaluation
 
         store = self._store
         if name is not None or self.names is not None:
-            if name in store.evaluations():
-                yield make(read_evaluation(store, name))
+            if name is not None and (meant := find_evaluation(store, name)):
+                yield make(read_evaluation(store, meant))
             return
         for each in store.evaluations():
             try:

@@ -1,11 +1,11 @@
-"""Tables by what a user calls them: of a suite, of a pair, of a published table, or of every pair."""
+"""Tables by what a user calls them: of a suite, of a pair, of an evaluation, of a published table, or of every pair."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from harness.errors import HarnessError, suggestion
-from harness.outcome.pairs import PairOutcome, find_pair, read_pair
+from harness.outcome.pairs import PairOutcome, find_evaluation, find_pair, read_evaluation, read_pair
 from harness.outcome.seeds import of_all_seeds
 from harness.registry.plugins import discover
 from harness.report.sheet import Sheet
@@ -19,11 +19,14 @@ def tables_named(store: Store, name: str, mix_protocols: bool = False, show_unma
     unless they are to be mixed."""
     from harness.report.published import tables
     from harness.report.suite_table import published_sheet, suite_sheet
+    from harness.report.tables import evaluation_sheets
 
     if found := find_suite(discover(), name):
         return [suite_sheet(*found, store, mix_protocols, show_unmatched)]
     if name in tables():
         return [published_sheet(tables()[name])]
+    if meant := find_evaluation(store, name):
+        return evaluation_sheets(read_evaluation(store, meant))
     try:
         return _of_pair(store, find_pair(store, name), show_unmatched)
     except HarnessError:
@@ -40,7 +43,8 @@ def every_table(store: Store, show_unmatched: bool = False) -> tuple[list[Sheet]
 
     names = store.pairs()
     if not names:
-        raise HarnessError(f"no pair in {store.root} yet: harness run makes one")
+        given = f"; harness table {store.evaluations()[0]} is of an evaluation" if store.evaluations() else ""
+        raise HarnessError(f"no pair in {store.root} yet: harness run makes one{given}")
     if len(names) == 1:
         return _of_pair(store, names[0], show_unmatched), []
     records, sheets, left_out, shown = store.pair_records(), list[Sheet](), list[str](), set[str]()

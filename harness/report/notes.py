@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.outcome.exact import static_notes
 from harness.outcome.pairs import ArmOutcome, Column, Means, Outcome, PairOutcome, over_seeds
 from harness.outcome.refusals import refusals
-from harness.results.records import PairRecord
+from harness.results.records import PairRecord, SetRecord
 
 NOT_COUNTED = "not counted"
 """What a table says in place of multiply-accumulates that could not be counted."""
@@ -35,9 +35,14 @@ def tested_notes(outcome: Outcome) -> list[str]:
     masks = f"; masks: {data.masks}" if data.masks else ""
     tested = f", at test time {data.test_masks}" if data.test_masks else ""
     notes = [f"PSNR (dB) / SSIM, protocol {data.protocol}, test triplets: {counts}{masks}{tested}."]
-    notes += [f"{tests.data} is PARTIAL: {tests.partial}." for tests in data.tests if tests.partial]
+    notes += [note for tests in data.tests for note in partial_notes(tests)]
     notes += [f"{name} is not available: {reason}" for name, reason in data.unavailable.items()]
     return notes
+
+
+def partial_notes(tests: SetRecord) -> list[str]:
+    """What is missing of a test set."""
+    return [f"{tests.data} is PARTIAL: {tests.partial}."] if tests.partial else []
 
 
 def cost_notes(arms: Iterable[ArmOutcome]) -> list[str]:

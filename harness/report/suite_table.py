@@ -10,7 +10,7 @@ from harness.errors import HarnessError
 from harness.outcome.exact import static_notes
 from harness.outcome.pairs import stem_of
 from harness.report.certainty import RESOLVABLE, uncertainty_lines
-from harness.report.notes import apart_notes, cost_notes, gap_notes, learnt_nothing, time_notes
+from harness.report.notes import apart_notes, cost_notes, gap_notes, learnt_nothing, partial_notes, time_notes
 from harness.report.published import PublishedTable, tables
 from harness.report.sheet import Cell, Line, ScoreCell, Sheet, blank
 from harness.report.suite_certainty import bold_legend, floor_notes, judged_notes, p_values, proven
@@ -40,11 +40,16 @@ def suite_sheet(
     lines = [*_references(suite, of), *(line for row in suite.rows for line in _row(suite, row, rows, of))]
     columns = (*map(_head, suite.columns), COST)
     title = f"{suite.title} (MIXED PROTOCOLS: {', '.join(protocols)})" if len(protocols) > 1 else suite.title
-    notes = (*_notes(name, suite, rows, of), *floor_notes(suite, rows, store))
+    notes = suite_notes(name, suite, rows, of, store)
     tests = ", ".join(dict.fromkeys(column.test for column in suite.columns))
     under = f" under protocol {', '.join(protocols)}" if protocols else ""
     legend = (*_legend(suite, lines, of), *bold_legend(suite, of))
     return Sheet(title, columns, tuple(lines), notes, legend, f"Tested on {tests}{under}.", name)
+
+
+def suite_notes(name: str, suite: Suite, rows: Rows, of: Numbers, store: Store) -> tuple[str, ...]:
+    """How it was measured, how sure it is, and what is odd about it."""
+    return (*_notes(name, suite, rows, of), *floor_notes(suite, rows, store))
 
 
 def published_sheet(table: PublishedTable) -> Sheet:
@@ -280,8 +285,7 @@ def _tested(found: Found) -> Iterator[tuple[str, str]]:
     for tests in data.tests:
         counts = ", ".join(f"{level} {len(ids)}" for level, ids in tests.levels.items())
         yield f"triplets {tests.name}", f"Test triplets of {tests.data}: {counts}."
-        if tests.partial:
-            yield f"partial {tests.name}", f"{tests.data} is PARTIAL: {tests.partial}."
+        yield from ((f"partial {tests.name}", note) for note in partial_notes(tests))
     start = data.comparison.start
     yield "start", f"Both arms start from {start.name}." if start else ""
     yield from (("times", note) for note in time_notes(data))

@@ -68,13 +68,15 @@ class Manifest(Record):
 def export(
     store: Store, runs: Sequence[RunFolder], pairs: Sequence[str], file: Path, checkpoints: bool, everything: bool
 ) -> int:
-    """Pack these runs and pairs, what the pairs need beside, and of `everything` also evaluations of given weights.
+    """Pack these runs and pairs, what tables need beside, and of `everything` also evaluations of given weights.
     The number of files. The same content gives the same bytes.
 
-    Raises HarnessError where the file is there, where a link is among the results, or something cannot be read.
+    Raises HarnessError where the file is there, where a link is among the results, or something cannot be read; for a
+    damaged record, too: nobody could take it in.
     """
     if file.exists() or file.is_symlink():
         raise HarnessError(f"{file} is there already: give another name, or move it away")
+    check_records(store, runs, pairs, everything)
     # pairs in the order in which they were run, which is told by it: the one last run is the one that is meant
     found = [*(f"pairs/{name}.json" for name in store.pairs() if name in pairs)]
     found += sorted(_members(store, runs, pairs, everything))
@@ -86,6 +88,19 @@ def export(
             with (store.root / name).open("rb") as source, archive.open(_info(name), "w", force_zip64=True) as into:
                 shutil.copyfileobj(source, into, CHUNK)
     return len(found)
+
+
+def check_records(store: Store, runs: Sequence[RunFolder], pairs: Sequence[str], everything: bool) -> None:
+    """Read every record of these that a table would read, of `everything` evaluations, too. Raises HarnessError for the
+    first that is damaged or newer."""
+    for run in runs:
+        run.record(), run.status(), run.measured(), run.points(), run.trail(), run.read_rows()
+    for name in pairs:
+        store.pair(name)
+    for name in store.evaluations() if everything else ():
+        store.read_evaluation(name), store.evaluation_rows(name)
+    if pairs or everything:
+        store.read_reference()
 
 
 def unpack(file: Path, into: Path) -> int:
@@ -170,7 +185,7 @@ def _extract(file: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, pack
 
 
 def _members(store: Store, runs: Sequence[RunFolder], pairs: Sequence[str], everything: bool) -> Iterator[str]:
-    folders = [run.path for run in runs] + [store.root / "reference"] * bool(pairs)
+    folders = [run.path for run in runs] + [store.root / "reference"] * (bool(pairs) or everything)
     folders += [store.root / "evaluations"] * everything
     for folder in folders:
         for path in folder.rglob("*"):

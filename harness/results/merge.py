@@ -14,10 +14,10 @@ from filelock import FileLock
 
 from harness.errors import HarnessError
 from harness.results import landed
-from harness.results.archive import unpack
+from harness.results.archive import check_records, unpack
 from harness.results.comparison import differences
 from harness.results.rows import Row, merged, prepare, read_rows, write_rows
-from harness.results.store import EVALUATED, RunFolder, Store
+from harness.results.store import EVALUATED, REFERENCE, RunFolder, Store
 from harness.results.upkeep import held
 
 DONE = ("trained", "evaluated")
@@ -101,13 +101,7 @@ def _check_readable(theirs: Store) -> None:
     for path in theirs.root.glob("runs/*"):
         if path.name not in runs:
             raise HarnessError(f"the run {path.name} has no record")
-    for run in theirs.runs():
-        run.record(), run.status(), run.measured(), run.points(), run.trail(), run.read_rows()
-    for name in theirs.pairs():
-        theirs.pair(name)
-    for name in theirs.evaluations():
-        theirs.read_evaluation(name), theirs.evaluation_rows(name)
-    theirs.read_reference()
+    check_records(theirs, theirs.runs(), theirs.pairs(), everything=True)
 
 
 def _compared(theirs: Store, ours: Store) -> Taken:
@@ -117,18 +111,22 @@ def _compared(theirs: Store, ours: Store) -> Taken:
         if not mine.path.is_dir():
             taken.moves.append((run.path, mine.path))
             taken.runs.append(run.name)
+        elif not mine.started:  # one that was killed before it had a record, which therefore comes last
+            files = sorted(run.path.iterdir(), key=lambda path: path.name in (run.config.name, run.recipe.name))
+            taken.moves += [(path, mine.path / path.name) for path in files]
+            taken.runs.append(run.name)
         elif run.landed or mine.landed:
             _same_files(run.path, mine.path, taken)
         else:
             _run(run, mine, taken)
-    _rows(theirs.reference, ours.reference, "the mean of the two frames", taken)
+    _rows(theirs.reference, ours.reference, "the mean of the two frames", REFERENCE, taken)
     _same_or_new(landed.reference(theirs.root), landed.reference(ours.root), taken)
     for path in theirs.root.glob("*/rows.features/*/*"):
         _new(path, ours.root / path.relative_to(theirs.root), taken)
     for path in theirs.root.glob("evaluations/*.json"):
         _same_or_new(path, ours.root / "evaluations" / path.name, taken)
     for path in theirs.root.glob("evaluations/*.csv"):
-        _rows(path, ours.root / "evaluations" / path.name, path.stem, taken)
+        _rows(path, ours.root / "evaluations" / path.name, path.stem, EVALUATED, taken)
     for path in theirs.root.glob("evaluations/*.features/*/*"):
         _new(path, ours.root / path.relative_to(theirs.root), taken)
     for name in theirs.pairs():
@@ -168,7 +166,7 @@ def _run(there: RunFolder, here: RunFolder, taken: Taken) -> None:
     if odd := next((b.step for a, b in zip(here.trail(), there.trail(), strict=False) if a != b), None):
         taken.conflicts.append(f"the run {here.name}: its audit trail differs at step {odd}")
         return
-    _rows(there.rows, here.rows, f"the run {here.name}", taken)
+    _rows(there.rows, here.rows, f"the run {here.name}", here.remedy, taken)
     for path in there.path.rglob("*"):
         place = here.path / path.relative_to(there.path)
         in_checkpoint = path.parent.parent == there.checkpoints
@@ -179,11 +177,11 @@ def _run(there: RunFolder, here: RunFolder, taken: Taken) -> None:
         taken.moves.append((there.path / "status.json", here.path / "status.json"))
 
 
-def _rows(there: Path, here: Path, what: str, taken: Taken) -> None:
-    """New rows, and new values of rows that were measured on the same."""
-    mine = merged(read_rows(here, EVALUATED))
+def _rows(there: Path, here: Path, what: str, remedy: str, taken: Taken) -> None:
+    """New rows, and new values of rows that were measured on the same; `remedy` is of those that are here."""
+    mine = merged(read_rows(here, remedy))
     found: list[Row] = []
-    for key, row in merged(read_rows(there, EVALUATED)).items():
+    for key, row in merged(read_rows(there, remedy)).items():
         known = mine.get(key)
         if known is None:
             found.append(row)

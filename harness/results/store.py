@@ -39,6 +39,7 @@ from harness.results.rows import Row, rows_by_key
 from harness.results.trail import Given, Point, read_curve, read_trail
 
 EVALUATED = "move it away; harness eval, given again, makes it anew"
+REFERENCE = "move it away; harness run, given again, makes its rows anew"
 
 log = logging.getLogger("harness")
 
@@ -253,9 +254,8 @@ class Store:
 
     def read_reference(self) -> list[Row]:
         """The same, with those of the landed schema."""
-        remedy = "move it away; harness run, given again, makes its rows anew"
-        of_landed = rows_by_key(landed.reference(self.root), remedy, checked=False)
-        return list((of_landed | rows_by_key(self.reference, remedy)).values())
+        of_landed = rows_by_key(landed.reference(self.root), REFERENCE, checked=False)
+        return list((of_landed | rows_by_key(self.reference, REFERENCE)).values())
 
     def figures(self, pair: str) -> Path:
         """Raises HarnessError where it is a link that leads out of the results."""

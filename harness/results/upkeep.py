@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import files
-from harness.errors import HarnessError, suggestion
+from harness.errors import HarnessError
 from harness.results.records import PairRecord
 from harness.results.store import RunFolder, Store
 
@@ -29,23 +29,6 @@ class Uses:
             tuple(name for name, record in records.items() if run.name in record.runs),
             tuple(name for name, start in starts.items() if start is not None and start.name == run.name),
         )
-
-
-def find_run(store: Store, word: str) -> RunFolder:
-    """The run of that name, or the one whose name alone begins so: `ifrnet-s` is of that arm, and not of
-    `ifrnet-s+hce`, `ifrnet-s.s1` of seed 1, and not 10. Raises HarnessError with the choices, or the nearest."""
-    names = [run.name for run in store.runs()]
-    matching = [word] if word in names else []
-    for beginning in (f"{word}.", word) if word else ():
-        matching = matching or [name for name in names if name.startswith(beginning)]
-    if len(matching) == 1:
-        return store.run(matching[0])
-    if matching:
-        listed = ", ".join(matching[:5]) + (", ..." if len(matching) > 5 else "")
-        raise HarnessError(f"'{word}' is the beginning of {len(matching)} runs: {listed}; give more of it")
-    raise HarnessError(
-        f"no run '{word}' in {store.root}{suggestion(word, names) or '; harness runs list shows what there is'}"
-    )
 
 
 def size_of(path: Path) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from harness.errors import HarnessError
 from harness.outcome.control import judged
@@ -12,7 +13,9 @@ from harness.outcome.pairs import Column, Means, Outcome, PairOutcome, read_eval
 from harness.outcome.refusals import refusals
 from harness.outcome.seeds import Certainty, certainty, estimates, of_all_seeds
 from harness.registry.plugins import discover
+from harness.report.notes import apart_notes, partial_notes, time_notes, untrained_notes
 from harness.report.suite_numbers import Series, minus, numbers
+from harness.report.suite_table import suite_notes
 from harness.report.tables import spec_of, state_of, title_of
 from harness.results.records import PairRecord, Tested
 from harness.results.store import Store
@@ -187,7 +190,8 @@ def _lines(pairs: Sequence[PairOutcome]) -> Iterator[Line]:
     sure = certainty(estimates(pairs)) if evaluated and len(pair.arms) > 1 and not why else {}
     state = "" if evaluated else "; ".join(f"{arm.label}: {state_of(arm)}" for arm in pair.arms if not arm.evaluated)
     verdicts = dict.fromkeys(verdict for each in pairs if (verdict := judged(each)) and not why)
-    note = "; ".join(filter(None, (f"refused: {why}" if why else "", state, *verdicts)))
+    odd = [*apart_notes(record), *time_notes(record), *(untrained_notes(pairs) if evaluated else [])]
+    said = (f"refused: {why}" if why else "", state, *verdicts, *odd)
     for at in pair.columns:
         scores = [_score([each.arms[arm].means for each in pairs], at, record.ssim) for arm in range(len(pair.arms))]
         yield Line(
@@ -203,11 +207,12 @@ def _lines(pairs: Sequence[PairOutcome]) -> Iterator[Line]:
             plain=scores[0],
             plugged=scores[1] if len(scores) > 1 else Score(),
             sure=sure_of(sure.get(at)),
-            note=note,
+            note=_joined(said, _missing(record, at)),
         )
 
 
 def _given(outcome: Outcome) -> Iterator[Line]:
+    said = untrained_notes([outcome]) if outcome.arms[0].evaluated else ["not evaluated"]
     for at in outcome.columns:
         yield Line(
             label=outcome.record.labels[0],
@@ -222,8 +227,18 @@ def _given(outcome: Outcome) -> Iterator[Line]:
             plain=_score([outcome.arms[0].means], at, outcome.record.ssim),
             plugged=Score(),
             sure=Sure(),
-            note="" if outcome.arms[0].evaluated else "not evaluated",
+            note=_joined(said, _missing(outcome.record, at)),
         )
+
+
+def _missing(record: Tested, at: Column) -> list[str]:
+    """Of the test set."""
+    return [note for tests in record.tests if tests.name == at.test for note in partial_notes(tests)]
+
+
+def _joined(*said: Iterable[str]) -> str:
+    """What there is, in one line."""
+    return "; ".join(each.removesuffix(".") for each in chain(*said) if each)
 
 
 def _count(outcome: Outcome, at: Column) -> int:
@@ -249,13 +264,13 @@ def suite_boards(store: Store) -> list[SuiteBoard]:
             known = find_suite(discover(), name)
             rows = find_rows(known[1], store) if known else {}
             if known and any(each.arm.evaluated for by_seed in rows.values() for each in by_seed.values()):
-                found.append(_suite_board(name, known[1], rows))
+                found.append(_suite_board(name, known[1], rows, store))
         except HarnessError as error:
             found.append(SuiteBoard(name, name, refusal=str(error)))
     return found
 
 
-def _suite_board(name: str, suite: Suite, rows: Rows) -> SuiteBoard:
+def _suite_board(name: str, suite: Suite, rows: Rows, store: Store) -> SuiteBoard:
     protocols = sorted({each.pair.record.protocol for by_seed in rows.values() for each in by_seed.values()})
     if len(protocols) > 1:
         refusal = f"two protocols in one table: {' and '.join(protocols)}; run one of them anew"
@@ -287,7 +302,7 @@ def _suite_board(name: str, suite: Suite, rows: Rows) -> SuiteBoard:
                     gain=sure,
                 )
             )
-    return SuiteBoard(name, suite.title, protocols[0], tuple(lines), of.remarks)
+    return SuiteBoard(name, suite.title, protocols[0], tuple(lines), suite_notes(name, suite, rows, of, store))
 
 
 def _at(series: Series | None, at: int, name: str) -> float | None:

@@ -294,3 +294,9 @@ def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_imports_ray_before_it_is_asked_to_launch() -> None:
     code = "import sys, vfi_ray, vfi_ray.launcher; print({'torch', 'ray'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_a_log_that_is_taken_away_fails_no_job(tmp_path: Path) -> None:
+    tidy = f"import os; os.unlink({str(tmp_path / 'a.log')!r})"
+    ended = Work((sys.executable, "-S", "-c", tidy), tmp_path, tmp_path / "a.log", {}).run()
+    assert (ended.code, ended.reason) == (0, "")

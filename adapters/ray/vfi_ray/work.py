@@ -110,7 +110,11 @@ def _own(path: Path) -> Iterator[BinaryIO]:
 
 
 def _last_line(log: Path, start: int) -> str:
-    """What was said last after byte `start`, without the name that the command signs with."""
-    text = log.read_bytes()[start:].decode("utf-8", "replace")
+    """What was said last after byte `start`, without the name that the command signs with; "" of a log that somebody
+    took away meanwhile."""
+    try:
+        text = log.read_bytes()[start:].decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1].removeprefix("harness: ").removeprefix("error: ") if lines else ""
