@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -122,6 +122,7 @@ def test_without_their_code_ours_is_timed_alone(
         (("uprnet", "--official", "."), "uprnet names no code of its authors"),
         (("rife", "--official", "."), "ECCV2022-RIFE is not there"),
         (("ifrnet-x",), "did you mean"),
+        (("rife", "--part", "loading"), "rife: none of these parts is of networks; add --part networks"),
     ],
 )
 def test_bad_input(bench: Callable[..., str], words: tuple[str, ...], said: str) -> None:
@@ -220,6 +221,19 @@ def test_the_page(bench: Callable[..., str], tmp_path: Path, monkeypatch: pytest
     assert "`harness bench --part loop --part loading --quick`, commit " in said
     assert rows(said)[0] == ["ours", "loop", "2 [1.5, 2.5]", "4 [4, 4]", "0.5 [0.375, 0.625]", ""]
     assert rows(said)[1] == ["alone", "loop", "0.25 [0.25, 0.25]", "", "", ""]
+
+
+def test_a_part_that_fails_leaves_those_before_it(
+    bench: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def timed(part: str, ground: parts.Ground) -> Iterator[Timed]:
+        if part == "loading":
+            raise HarnessError("no space")
+        yield Timed("ours", part, Turns([1.0]))
+
+    monkeypatch.setattr(parts, "timed", timed)
+    assert "no space" in bench("--part", "loop", "--part", "loading", "-o", str(tmp_path / "bench.md"), exit_=2)
+    assert rows((tmp_path / "bench.md").read_text()) == [["ours", "loop", "1 [1, 1]", "", "", ""]]
 
 
 def test_a_network_of_two_names_is_timed_once() -> None:

@@ -68,6 +68,8 @@ def bench(
 
     known = catalog()
     warn_broken(known)
+    if baselines and parts and "networks" not in parts:
+        raise click.UsageError(f"{', '.join(baselines)}: none of these parts is of networks; add --part networks")
     names = baselines or _with_official_code(known)
     chosen = find_device(device)
     machine = device_name(chosen)
@@ -77,6 +79,8 @@ def bench(
         for each in lines:
             say(each)
         written.extend(lines)
+        if file:
+            write_text(file, "\n".join(written) + "\n")  # what is measured so far is kept if the rest fails
 
     command = " ".join(["harness", "bench", *_words(baselines, parts, official, quick)])
     measured: list[Timed] = []
@@ -89,8 +93,6 @@ def bench(
             measured += [each] if part == "networks" else []
         if part == "networks" and official is None:
             put([*page.recorded(recorded.read(), names)])
-    if file:
-        write_text(file, "\n".join(written) + "\n")
     if record:
         write_text(record, recorded.recorded(measured, commit(), machine).model_dump_json(indent=2) + "\n")
 
