@@ -131,7 +131,7 @@ GOES_ON = """
     signal.signal(signal.SIGTERM, save)
     if not state.exists():
         state.write_text("")
-        print(os.getppid(), os.getpid(), flush=True)
+        print(f"{os.getppid()} {os.getpid()}\\n", end="", flush=True)  # at one stroke: somebody reads meanwhile
         time.sleep(60)
         sys.exit(1)
     state.write_text(state.read_text() + "went on")
