@@ -99,9 +99,8 @@ def reduced(image: NDArray[np.uint8], scale: float | None) -> NDArray[np.uint8]:
     side = round(1 / scale)
     if side == 1:
         return np.ascontiguousarray(image)
+    from PIL import Image
+
     height, width = (length // side * side for length in image.shape[:2])
-    total = np.full((height // side, width // side, 3), side * side // 2, np.uint16)
-    for y in range(side):
-        for x in range(side):
-            total += image[y:height:side, x:width:side]
-    return (total >> (2 * (side // 2))).astype(np.uint8)
+    whole = image[:height, :width]
+    return np.asarray(Image.fromarray(whole).reduce(side)) if whole.size else whole
