@@ -5,7 +5,8 @@
     class TestMine(BaselineTests):
         name = "mine"
 
-`harness check mine` runs the same checks. Importing this imports torch.
+`harness check mine` runs the same checks. `golden_weights` and `golden_frame` are for a test that holds a network
+against the code of its authors. Importing this imports torch.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from harness.testing.classes import (
     ProtocolTests,
     SuiteTests,
 )
+from harness.testing.golden import golden_frame, golden_weights
 
 __all__ = [
     "BaselineTests",
@@ -32,4 +34,6 @@ __all__ = [
     "PluginTests",
     "ProtocolTests",
     "SuiteTests",
+    "golden_frame",
+    "golden_weights",
 ]

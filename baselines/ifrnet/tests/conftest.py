@@ -1,88 +1,31 @@
-"""The golden rules: weights and frames computed from a hash, so that official outputs can be stored without either.
-
-Official IFRNet, filled by the same rule and fed the same frames, gave the arrays in `goldens/` (see its README).
+"""IFRNet with golden weights, and golden frames. The official one, filled and fed alike, gave the arrays in
+`goldens/`, as its README says.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
 from vfi_ifrnet.network import IFRNet, Variant
 
 from harness.model import Frames
+from harness.testing import golden_frame, golden_weights
 
 HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("HARNESS_SHARED", HERE.parents[2].parent / "shared"))
 FILES = {"s": "ifrnet_s", "base": "ifrnet", "l": "ifrnet_l"}
-GAIN = 1.3
-GAINS = {
-    "encoder.pyramid1.0.0.weight": 8.0,
-    "decoder4.convblock.2.weight": 0.4,
-    "decoder3.convblock.2.weight": 0.4,
-    "decoder2.convblock.2.weight": 0.4,
-    "decoder1.convblock.2.weight": 0.1,
-}
-
-
-def uniform(key: str, count: int) -> NDArray[np.float64]:
-    """`count` numbers in [-1, 1): murmur3's finaliser over the key's CRC and the index."""
-    x = np.uint32(zlib.crc32(key.encode())) + np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B1)
-    x ^= x >> np.uint32(16)
-    x *= np.uint32(0x85EBCA6B)
-    x ^= x >> np.uint32(13)
-    x *= np.uint32(0xC2B2AE35)
-    x ^= x >> np.uint32(16)
-    return x / 2.0**31 - 1.0
-
-
-def fill_values(key: str, shape: tuple[int, ...], module: nn.Module) -> NDArray[np.float64]:
-    """The values of one parameter, in float64."""
-    u = uniform(key, int(np.prod(shape))).reshape(shape)
-    if isinstance(module, nn.PReLU):
-        return np.full(shape, 0.25)
-    if key.endswith(".bias"):
-        return 0.05 * u
-    # inputs that one output sums over: a stride-2, 4x4 transposed convolution reaches each output with 4 of its 16 taps
-    fan_in = shape[0] * 16 / 4 if isinstance(module, nn.ConvTranspose2d) else int(np.prod(shape[1:]))
-    return GAINS.get(key, GAIN) * np.sqrt(3.0 / fan_in) * u
-
-
-def fill(network: nn.Module) -> None:
-    """Set every parameter by the rule."""
-    with torch.no_grad():
-        for prefix, module in network.named_modules():
-            for name, parameter in module.named_parameters(prefix, recurse=False):
-                parameter.copy_(torch.from_numpy(fill_values(name, tuple(parameter.shape), module).astype(np.float32)))
-
-
-def frame(k: int, height: int, width: int) -> Tensor:
-    """Frame k of a moving pattern, (1, 3, H, W): 0 and 2 are the inputs."""
-    c, y, x = np.meshgrid(np.arange(3), np.arange(height), np.arange(width), indexing="ij")
-    xs, ys = x - 2.5 * k, y + 1.5 * k
-    value = (
-        0.5
-        + 0.17 * np.sin(0.21 * xs + 0.13 * ys + 1.1 * c)
-        + 0.13 * np.sin(0.37 * xs - 0.29 * ys + 2.3 * c)
-        + 0.08 * np.sin(0.05 * xs + 0.61 * ys + 0.7 * c)
-        + 0.04 * uniform(f"tex{k}", 3 * height * width).reshape(3, height, width)
-    )
-    return torch.from_numpy(np.clip(value, 0, 1).astype(np.float32))[None]
+GAINS = {"encoder.pyramid1.0.0.weight": 8.0, "decoder[432].convblock.2.weight": 0.4, "decoder1.convblock.2.weight": 0.1}
 
 
 @cache
 def filled(variant: Variant) -> IFRNet:
     network = IFRNet(variant=variant)
-    fill(network)
+    golden_weights(network, GAINS)
     return network.eval().requires_grad_(False)
 
 
@@ -95,14 +38,8 @@ def full_golden(variant: Variant) -> Path:
 
 @pytest.fixture(scope="session")
 def golden() -> SimpleNamespace:
-    """The rules and the stored arrays; a fixture, since test files of this import mode cannot import each other."""
-    return SimpleNamespace(
-        uniform=uniform,
-        fill_values=fill_values,
-        frame=frame,
-        full=full_golden,
-        slim=lambda variant: HERE / "goldens" / f"{FILES[variant]}.npz",
-    )
+    """The stored arrays; a fixture, since test files of this import mode cannot import each other."""
+    return SimpleNamespace(full=full_golden, slim=lambda variant: HERE / "goldens" / f"{FILES[variant]}.npz")
 
 
 @pytest.fixture(scope="session")
@@ -115,5 +52,5 @@ def network() -> Callable[[Variant], IFRNet]:
 def frames() -> Callable[..., Frames]:
     """(height, width, scale=1.0) -> the golden inputs at that size."""
     return lambda height, width, scale=1.0: Frames(
-        img0=frame(0, height, width), img1=frame(2, height, width), scale=scale
+        img0=golden_frame(0, height, width), img1=golden_frame(2, height, width), scale=scale
     )

@@ -20,6 +20,7 @@ import harness
 from harness import HarnessError
 from harness.measure.cost import cost
 from harness.model import Composed, Frames, MotionPrior, Prediction
+from harness.testing import golden_frame
 
 NAMES = ("rife", "rife-m")
 HALF = torch.full((1, 1, 1, 1), 0.5)
@@ -193,10 +194,10 @@ def halves() -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("inject", ["residual", "replace"])
-def test_hce_and_hir_on_odd_sizes(name: str, inject: str, halves: Any, golden: SimpleNamespace) -> None:
+def test_hce_and_hir_on_odd_sizes(name: str, inject: str, halves: Any) -> None:
     model = harness.load(name, plugins=["hce", f"hir:inject={inject}"])
-    img0 = torch.cat([golden.frame(k, 37, 53) for k in (0, 1)])
-    img1 = torch.cat([golden.frame(k, 37, 53) for k in (2, 3)])
+    img0 = torch.cat([golden_frame(k, 37, 53) for k in (0, 1)])
+    img1 = torch.cat([golden_frame(k, 37, 53) for k in (2, 3)])
     out = model.interpolate(img0, img1, t=0.5 if name == "rife" else 0.3, masks=halves)
     assert out.frame.shape == (2, 3, 37, 53)
     assert out.flow_t0.shape == out.flow_t1.shape == (2, 2, 37, 53)
@@ -204,13 +205,13 @@ def test_hce_and_hir_on_odd_sizes(name: str, inject: str, halves: Any, golden: S
     assert (out.frame[0] - out.frame[1]).abs().max() > 1e-3
 
 
-def test_hce_and_hir_train_with_the_network(golden: SimpleNamespace) -> None:
+def test_hce_and_hir_train_with_the_network() -> None:
     model = harness.load("rife", plugins=["hce", "hir"]).train()
     torch.manual_seed(0)
     for parameter in model.plugin.parameters():  # HIR's last layer is zero at first, and stops all gradients
         parameter.data += 0.02 * torch.randn_like(parameter)
-    img0 = torch.cat([golden.frame(k, 48, 80) for k in (0, 1)])
-    img1 = torch.cat([golden.frame(k, 48, 80) for k in (2, 3)])
+    img0 = torch.cat([golden_frame(k, 48, 80) for k in (0, 1)])
+    img1 = torch.cat([golden_frame(k, 48, 80) for k in (2, 3)])
     regions = model.regions(np.random.default_rng(0).integers(0, 3, (2, 2, 48, 80)), (48, 80))
     out = model(Frames(img0=img0, img1=img1), HALF.expand(2, -1, -1, -1), regions)
     (out.frame - 0.5 * (img0 + img1)).square().mean().backward()
@@ -219,8 +220,8 @@ def test_hce_and_hir_train_with_the_network(golden: SimpleNamespace) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_untrained_residual_hir_is_the_plain_network(name: str, golden: SimpleNamespace) -> None:
-    img0, img1 = golden.frame(0, 37, 53), golden.frame(2, 37, 53)
+def test_an_untrained_residual_hir_is_the_plain_network(name: str) -> None:
+    img0, img1 = golden_frame(0, 37, 53), golden_frame(2, 37, 53)
     plugged = harness.load(name, plugins=["hir"]).interpolate(img0, img1)
     assert_same(plugged, harness.load(name).interpolate(img0, img1))
 

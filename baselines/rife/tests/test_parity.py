@@ -14,6 +14,7 @@ from torch import Tensor
 from vfi_rife.network import RIFE
 
 from harness.model import Frames
+from harness.testing import golden_frame
 
 RUNS = [("rife", "t0.5", 0.5), ("rife-m", "t0.5", 0.5), ("rife-m", "t0.3", 0.3)]
 IMAGE, FLOW, FEATURE = 2e-5, 2e-4, 2e-4
@@ -78,13 +79,6 @@ def load(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         return dict(stored)
 
 
-def test_the_fill_rule_gives_the_published_values(golden: SimpleNamespace) -> None:
-    u = golden.uniform("block0.conv0.0.0.weight", 3)
-    assert u == pytest.approx([0.49656648, 0.51573152, -0.74879304], abs=5e-9)
-    weight = golden.fill_values("block0.conv0.0.0.weight", (120, 6, 3, 3), torch.nn.Conv2d(6, 120, 3))
-    assert weight.reshape(-1)[:3] == pytest.approx([0.15215439, 0.15802681, -0.22943988], abs=5e-9)
-
-
 @pytest.mark.parametrize("name", ["rife", "rife-m"])
 def test_filled_weights_are_the_official_ones(name: str, golden: SimpleNamespace, network: Any) -> None:
     entries = json.loads(golden.full(name).with_suffix(".json").read_text())["state_dict"]
@@ -98,7 +92,7 @@ def test_filled_weights_are_the_official_ones(name: str, golden: SimpleNamespace
 
 @pytest.mark.parametrize(("name", "label", "t"), RUNS)
 def test_slim_goldens(name: str, label: str, t: float, golden: SimpleNamespace, network: Any) -> None:
-    ours = run(network(name), golden.frame(0, 64, 96), golden.frame(2, 64, 96), t)
+    ours = run(network(name), golden_frame(0, 64, 96), golden_frame(2, 64, 96), t)
     stored = load(golden.slim(name))
     for key in sorted(SLIM):
         difference = np.abs(ours[key].numpy()[..., ::3, ::3] - stored[f"{label}/{key}"]).max()
@@ -129,4 +123,4 @@ def test_frames_are_those_of_the_full_goldens(golden: SimpleNamespace) -> None:
     stored = load(golden.full("rife"))
     for key, k in (("img0", 0), ("img1", 2)):
         # a sine of another libm may round to the neighbouring float
-        assert np.abs(golden.frame(k, 64, 96).numpy() - stored[key]).max() <= 6e-8, key
+        assert np.abs(golden_frame(k, 64, 96).numpy() - stored[key]).max() <= 6e-8, key

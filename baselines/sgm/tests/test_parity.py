@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,15 +23,16 @@ RUNS: dict[str, tuple[dict[str, Any], int, int, float, float]] = {  # options, h
 }
 LOCAL = ("feature_bone", "block", "contextnet", "unet")
 OF_BASE = ("local", "dense", "sparse")
+GOLDENS = Path(__file__).parent / "goldens"
 IMAGE, FLOW = 5e-5, 5e-4
 
 
 @pytest.mark.parametrize("matching", [True, False])
 @pytest.mark.parametrize("variant", ["small", "base"])
-def test_state_dict_is_the_official_one(variant: Any, matching: bool, golden: SimpleNamespace) -> None:
+def test_state_dict_is_the_official_one(variant: Any, matching: bool) -> None:
     with torch.device("meta"):
         network = SGM(variant=variant, matching=matching)
-    official = json.loads((golden.folder / "keys.json").read_text())[variant]
+    official = json.loads((GOLDENS / "keys.json").read_text())[variant]
     if not matching:
         official = {key: shape for key, shape in official.items() if key.split(".")[0] in LOCAL}
     assert {key: list(value.shape) for key, value in network.state_dict().items()} == official
@@ -40,11 +41,11 @@ def test_state_dict_is_the_official_one(variant: Any, matching: bool, golden: Si
 @pytest.mark.parametrize(
     ("variant", "name"), [*(("small", name) for name in RUNS), *(("base", name) for name in OF_BASE)]
 )
-def test_goldens(variant: Any, name: str, golden: SimpleNamespace, network: Any, frames: Any) -> None:
+def test_goldens(variant: Any, name: str, network: Any, frames: Any) -> None:
     options, height, width, scale, t = RUNS[name]
     net, pair = network(variant, **options), frames(height, width, scale)
     made = net.decode(pair, net.encode(pair), torch.full((1, 1, 1, 1), t), None)
-    with np.load(golden.folder / f"{variant}.npz") as stored:
+    with np.load(GOLDENS / f"{variant}.npz") as stored:
         frame, flow = stored[f"{name}.pred"], stored[f"{name}.flow"]
     flows = torch.cat([made.flow_t0, made.flow_t1], 1)
     for ours, theirs, tolerance in ((made.frame, frame, IMAGE), (flows, flow, FLOW)):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from vfi_uprnet.network import UPRNet
 import harness
 from harness import HarnessError
 from harness.model import Composed, Frames, MotionPrior, Prediction, resize_flow
+from harness.testing import golden_frame
 
 HALF = torch.full((1, 1, 1, 1), 0.5)
 
@@ -216,12 +216,12 @@ def test_gradients_reach_the_prior_and_the_coarsest_features(network: Any, frame
 
 
 @pytest.mark.parametrize("inject", ["residual", "replace"])
-def test_hce_and_hir_on_odd_sizes(inject: str, golden: SimpleNamespace) -> None:
+def test_hce_and_hir_on_odd_sizes(inject: str) -> None:
     maps = np.zeros((2, 2, 37, 53), np.uint8)
     maps[..., 20:] = 1
     model = harness.load("uprnet", plugins=["hce", f"hir:inject={inject}"])
-    img0 = torch.cat([golden.frame(k, 37, 53) for k in (0, 1)])
-    img1 = torch.cat([golden.frame(k, 37, 53) for k in (2, 3)])
+    img0 = torch.cat([golden_frame(k, 37, 53) for k in (0, 1)])
+    img1 = torch.cat([golden_frame(k, 37, 53) for k in (2, 3)])
     out = model.interpolate(img0, img1, t=0.3, masks=maps, scale=0.5)
     assert out.frame.shape == (2, 3, 37, 53)
     assert out.flow_t0 is not None
@@ -230,13 +230,13 @@ def test_hce_and_hir_on_odd_sizes(inject: str, golden: SimpleNamespace) -> None:
     assert (out.frame[0] - out.frame[1]).abs().max() > 1e-3
 
 
-def test_hce_and_hir_train_with_the_network(golden: SimpleNamespace) -> None:
+def test_hce_and_hir_train_with_the_network() -> None:
     model = harness.load("uprnet", plugins=["hce", "hir"]).train()
     torch.manual_seed(0)
     for parameter in model.plugin.parameters():  # HIR's last layer is zero at first, and stops all gradients
         parameter.data += 0.02 * torch.randn_like(parameter)
-    img0 = torch.cat([golden.frame(k, 48, 80) for k in (0, 1)])
-    img1 = torch.cat([golden.frame(k, 48, 80) for k in (2, 3)])
+    img0 = torch.cat([golden_frame(k, 48, 80) for k in (0, 1)])
+    img1 = torch.cat([golden_frame(k, 48, 80) for k in (2, 3)])
     regions = model.regions(np.random.default_rng(0).integers(0, 3, (2, 2, 48, 80)), (48, 80))
     out = model(Frames(img0=img0, img1=img1), HALF.expand(2, -1, -1, -1), regions)
     (out.frame - 0.5 * (img0 + img1)).square().mean().backward()
@@ -309,9 +309,9 @@ def test_the_prediction_has_the_size_of_the_frames(
     assert out.flow_t0.shape == out.flow_t1.shape == (1, 2, height, width)
 
 
-def test_a_batch_is_its_samples(network: Any, golden: SimpleNamespace) -> None:
+def test_a_batch_is_its_samples(network: Any) -> None:
     net = network("base")
-    pairs = [Frames(img0=golden.frame(k, 32, 48), img1=golden.frame(k + 2, 32, 48)) for k in (0, 1)]
+    pairs = [Frames(img0=golden_frame(k, 32, 48), img1=golden_frame(k + 2, 32, 48)) for k in (0, 1)]
     times = [torch.full((1, 1, 1, 1), t) for t in (0.3, 0.6)]
     both = Frames(img0=torch.cat([p.img0 for p in pairs]), img1=torch.cat([p.img1 for p in pairs]))
     batch = predict(net, both, t=torch.cat(times))

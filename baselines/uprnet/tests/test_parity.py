@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from vfi_uprnet.network import UPRNet
 
 from harness.model import Composed, Frames
+from harness.testing import golden_frame
 
 RUNS = {  # variant, height, width, working scale, levels skipped, t
     "t05": ("base", 64, 96, 1.0, 0, 0.5),
@@ -22,6 +23,7 @@ RUNS = {  # variant, height, width, working scale, levels skipped, t
     "levels4": ("base", 64, 128, 0.5, 0, 0.3),
     "skipped2": ("base", 64, 64, 0.5, 2, 0.7),
 }
+GOLDENS = Path(__file__).parent / "goldens"
 IMAGE, FLOW = 1e-5, 1e-4
 
 
@@ -36,8 +38,8 @@ def run(network: UPRNet, frames: Frames, t: float) -> tuple[Tensor, Tensor]:
     return made.frame, torch.cat(seen[-1].chunk(2), 1)
 
 
-def load(golden: SimpleNamespace, variant: str) -> dict[str, np.ndarray[Any, Any]]:
-    with np.load(golden.folder / f"{variant}.npz") as stored:
+def load(variant: str) -> dict[str, np.ndarray[Any, Any]]:
+    with np.load(GOLDENS / f"{variant}.npz") as stored:
         return dict(stored)
 
 
@@ -48,36 +50,36 @@ def difference(ours: Tensor, stored: np.ndarray[Any, Any]) -> float:
 
 
 @pytest.mark.parametrize("variant", ["base", "large", "llarge"])
-def test_state_dict_is_the_official_one(variant: Any, golden: SimpleNamespace) -> None:
+def test_state_dict_is_the_official_one(variant: Any) -> None:
     with torch.device("meta"):
         network = UPRNet(variant=variant)
-    official = json.loads((golden.folder / "keys.json").read_text())[variant]
+    official = json.loads((GOLDENS / "keys.json").read_text())[variant]
     assert {key: list(value.shape) for key, value in network.state_dict().items()} == official
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_goldens(name: str, golden: SimpleNamespace, network: Any, frames: Any) -> None:
+def test_goldens(name: str, network: Any, frames: Any) -> None:
     variant, height, width, scale, skipped, t = RUNS[name]
     frame, flow = run(network(variant, skipped), frames(height, width, scale), t)
-    stored = load(golden, variant)
+    stored = load(variant)
     assert difference(frame, stored[f"{name}.pred"]) <= IMAGE
     assert difference(flow, stored[f"{name}.flow"]) <= FLOW
     assert np.abs(stored[f"{name}.flow"]).max() > 2  # or else it would not matter where a pixel lands
 
 
 @pytest.mark.parametrize("variant", ["large", "llarge"])
-def test_goldens_of_the_large_ones(variant: Any, golden: SimpleNamespace, network: Any, frames: Any) -> None:
+def test_goldens_of_the_large_ones(variant: Any, network: Any, frames: Any) -> None:
     frame, flow = run(network(variant), frames(64, 96), 0.5)
-    stored = load(golden, variant)
+    stored = load(variant)
     assert difference(frame, stored["t05.pred"]) <= IMAGE
     assert difference(flow, stored["t05.flow"]) <= FLOW
 
 
-def test_odd_sizes_are_those_of_the_authors_padding(golden: SimpleNamespace, network: Any) -> None:
+def test_odd_sizes_are_those_of_the_authors_padding(network: Any) -> None:
     """Grey, right and below, to what a pyramid of 4 levels takes."""
-    pair = [F.pad(golden.frame(k, 37, 53), (0, 11, 0, 27), value=0.5) for k in (0, 2)]
+    pair = [F.pad(golden_frame(k, 37, 53), (0, 11, 0, 27), value=0.5) for k in (0, 2)]
     frame, flow = run(network("base"), Frames(img0=pair[0], img1=pair[1], scale=0.5), 0.5)
-    stored = load(golden, "base")
+    stored = load("base")
     assert difference(frame[..., :37, :53], stored["odd.pred"]) <= IMAGE
     assert difference(flow[..., :37, :53], stored["odd.flow"]) <= FLOW
 
