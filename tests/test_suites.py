@@ -20,7 +20,7 @@ from harness.errors import HarnessError
 from harness.launch.local import run_jobs
 from harness.pair.plan import settle
 from harness.registry.catalog import catalog
-from harness.registry.launching import Job
+from harness.registry.launching import Job, Launched
 from harness.report.forecast_table import duration
 from harness.report.formats import FORMATS
 from harness.report.suite_table import suite_sheet
@@ -451,6 +451,30 @@ def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
     assert "On several devices" not in out
 
 
+SMALL = (
+    "title: mine\nsummary: none\nrecipe: smoke\ndata: 'layers:size=32'\ntest: '{test}'\n"
+    "columns:\n  - {{{column}, label: a}}\n"
+    "rows:\n  - {{label: RIFE, baseline: rife}}\n"
+)
+
+
+def test_a_stopped_suite_says_what_failed_before(
+    harness: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With -q, too, which leaves out how far it is."""
+
+    def launch(*given: object) -> Launched:
+        os.kill(os.getpid(), signal.SIGINT)
+        return Launched(failures=("one pair failed",), pending=("another",))
+
+    monkeypatch.setattr("harness.launch.launchers.launch", launch)
+    file = tmp_path / "mine.yaml"
+    file.write_text(SMALL.format(test="layers:size=32", column="test: layers, level: test"))
+    code, out, err = harness("suite", "-q", str(file), "--device", "cpu")
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-1] == "harness: error: one pair failed"
+
+
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 @pytest.mark.parametrize(
     ("test", "column", "line"),
@@ -477,11 +501,7 @@ def test_an_unknown_test_set_is_said_before_anything_is_trained(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     file = tmp_path / "mine.yaml"
-    file.write_text(
-        f"title: mine\nsummary: none\nrecipe: smoke\ndata: 'layers:size=32'\ntest: '{test}'\n"
-        f"columns:\n  - {{{column}, label: a}}\n"
-        "rows:\n  - {label: RIFE, baseline: rife}\n"
-    )
+    file.write_text(SMALL.format(test=test, column=column))
     code, _, err = harness("suite", str(file), "--device", "cpu", *dry)
     assert code == 2
     assert line in err
