@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import random
 import signal
@@ -252,6 +253,19 @@ def test_a_failing_job_stops_no_other(tmp_path: Path) -> None:
     (failure,) = run_jobs(jobs, 1, [], said.append, never)
     assert str(failure) == f"bad failed (exit code 1): no such clip; see {tmp_path / 'bad.log'}"
     assert (tmp_path / "done").exists()
+
+
+def test_a_job_that_cannot_be_started_is_not_one_that_runs_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no process left, it raises what a lock raises that somebody holds."""
+
+    def no_process(*words: object, **more: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("harness.launch.local.subprocess.Popen", no_process)
+    (failure,) = run_jobs([job(tmp_path, "a", "")], 1, [], lambda text: None, never)
+    assert "cannot be started: Resource temporarily unavailable" in str(failure)
 
 
 def test_a_log_that_is_taken_away_ends_nothing(tmp_path: Path) -> None:

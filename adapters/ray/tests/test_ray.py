@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -163,6 +164,18 @@ def test_what_is_killed_goes_on(which: int, number: int, saved: str, tmp_path: P
     assert launched(tmp_path, it, stop=killing(it, which, number)) == Launched()
     assert (tmp_path / "state").read_text() == f"{saved}went on"
     assert it.log.read_text().count("runs on ") == 2
+
+
+def test_a_command_that_cannot_be_started_is_not_one_that_runs_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work.subprocess, "Popen", no_process)
+    ended = Work(("true",), tmp_path, tmp_path / "a.log", {}).run()
+    assert (ended.code, ended.reason) == (2, "cannot be started: Resource temporarily unavailable")
+
+
+def no_process(*words: object, **more: object) -> None:
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def test_a_log_belongs_to_one_command_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
