@@ -6,6 +6,7 @@ import csv
 import errno
 import os
 import random
+import re
 import signal
 import sys
 import textwrap
@@ -25,6 +26,7 @@ from harness.registry.launching import Job, Launched
 from harness.report.forecast_table import duration
 from harness.report.formats import FORMATS
 from harness.report.suite_table import suite_sheet
+from harness.results.records import Asked
 from harness.results.store import Store
 from harness.suites.forecast import forecast
 from harness.suites.plan import jobs_of
@@ -362,6 +364,19 @@ def test_every_pair_has_a_log_of_its_own(tmp_path: Path) -> None:
     assert jobs[0].command[-2:] == ("--results", str(tmp_path))
 
 
+def test_the_same_arms_in_two_suites_have_a_log_for_each(tmp_path: Path) -> None:
+    """Whatever of the comparison is another; however long the words are, it is the name of a file."""
+    asked = Asked(baseline="rife", plugins="hce", recipe="smoke", data="layers:size=32")
+    others = ({"test": "clips"}, {"metrics": "psnr"}, {"data": "layers:size=64"}, {"protocol": "official-rife"})
+    long = {"test_masks": f"precomputed:root={tmp_path}/{'a' * 240}"}
+    asks = [asked, *(asked.model_copy(update=other) for other in (*others, long))]
+    jobs = jobs_of([settle(each, catalog(), torch.device("cpu")) for each in asks], tmp_path, [])
+    assert len({each.log for each in jobs}) == len(asks)
+    for each in jobs:
+        each.log.parent.mkdir(exist_ok=True)
+        each.log.touch()
+
+
 # the plan
 
 
@@ -451,7 +466,7 @@ def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
     assert code == 0, err
     assert "IFRNet-S + HCE, HIR minus IFRNet-S" in out
     (log,) = (tmp_path / "results" / "logs").iterdir()
-    assert log.name == "ifrnet-s+hce+hir.smoke.s0.log"
+    assert re.fullmatch(r"ifrnet-s\+hce\+hir\.smoke\.s0\.[0-9a-f]{8}\.log", log.name)
     code, table, _ = harness("table", "smoke1", "--format", "csv")
     assert code == 0
     measured = {row["row"] for row in csv.DictReader(table.splitlines())}

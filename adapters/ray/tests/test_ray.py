@@ -247,12 +247,12 @@ def test_the_command_on_a_cluster_that_runs(cluster: str, tmp_path: Path) -> Non
     environment = {name: value for name, value in os.environ.items() if name != "HARNESS_DATA"}
     command = (sys.executable, "-m", "harness", *words)
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    name, log = "ifrnet-s+hce, seed 0", "results/logs/ifrnet-s+hce.smoke.s0.log"
+    name, log = "ifrnet-s+hce, seed 0", r"results/logs/ifrnet-s\+hce\.smoke\.s0\.[0-9a-f]{8}\.log"
     assert done.returncode == 2
-    assert f"harness: {name}: handed to Ray; log: {log}\n" in done.stderr
+    assert re.search(f"^harness: {re.escape(name)}: handed to Ray; log: {log}$", done.stderr, re.MULTILINE)
     (failure,) = (line for line in done.stderr.splitlines() if line.startswith("harness: error: "))
     assert failure.startswith(f"harness: error: {name} failed (exit code 2): vimeo90k: no folder of it in HARNESS_DATA")
-    assert failure.endswith(f"; see {log}")
+    assert re.search(f"; see {log}$", failure)
 
 
 # bad input
