@@ -288,9 +288,24 @@ class TestWhatIsWritten:
         put(store.root, asked, (35.5, 35.75))
         write_site(store, tmp_path / "out")
         section = text_of(tmp_path / "out" / "index.html").partition('id="suite-table1"')[2]
+        assert "Difference: measured minus published." in section
+        heads = re.findall("<th[ >][^<]*?>?([^<>]+)</th>", section.partition("<tbody>")[0])
         row = section.partition('<th scope="row">IFRNet + HCE, HIR</th>')[2].partition("</tr>")[0]
-        numbers = re.findall(r">([-+]?\d+\.\d+)<", row)
-        assert numbers[:3] == ["35.68", "35.58", "-0.10"]  # two triplets, the second 1/3 dB less
+        found = dict(zip(heads[1:], re.findall(r"<td[^>]*>(?:<strong>)?([^<]*)", row), strict=True))
+        shown = [found[name] for name in ("published", "measured", "difference", "measured gain")]
+        assert shown == ["35.68", "35.58", "-0.10", "+0.250"]  # two triplets, the second 1/3 dB less
+
+    def test_no_note_is_of_what_a_page_has_not(self, tmp_path: Path) -> None:
+        """Other forms of a table, and published numbers where there are none."""
+        store = Store(tmp_path / "results")
+        for seed in (0, 1):
+            asked = suite("layers1").pairs((seed,))[0]
+            levels = {"layers-fast-12345678": ("test",)}
+            put(store.root, asked, (30.0, 30.5 + seed / 10), levels=levels, added=lambda level, at: at / 10)
+        write_site(store, tmp_path / "out")
+        section = text_of(tmp_path / "out" / "index.html").partition('id="suite-layers1"')[2]
+        assert "Holm" in section
+        assert not re.search("CSV|JSON|minus published", section)
 
     def test_what_is_not_finished_says_how_far_it_is(self, tmp_path: Path) -> None:
         store = Store(tmp_path / "results")
