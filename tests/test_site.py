@@ -33,7 +33,7 @@ from harness.results.store import RunFolder, Store
 from harness.results.trail import Given
 from harness.site.adapter_page import file_of
 from harness.site.boards import Board, Line, Score, Sure, boards, grouped, read_all, suite_boards
-from harness.site.write import POLICY, _distinct, write_site
+from harness.site.write import OWN, POLICY, _distinct, write_site
 from tests.browser import Browser, browser, find_browser
 from tests.stores import PROTOCOL, comparison, fingerprint, pair_record, put, put_run, suite
 
@@ -431,6 +431,27 @@ class TestBadInput:
         with pytest.raises(HarnessError, match="not empty"):
             write_site(store, own)
         assert [path.name for path in own.iterdir()] == ["thesis.tex"]
+
+    def test_what_is_no_page_in_the_folder_of_a_site_is_not_lost(self, tmp_path: Path) -> None:
+        """Be it the results, and wherever the command is given."""
+        store = Store(tmp_path / "out" / "results")
+        put_pair(Store(tmp_path / "results"), "aaa", ids(3))
+        write_site(Store(tmp_path / "results"), tmp_path / "out")
+        assert {path.name for path in (tmp_path / "out").iterdir()} == OWN
+        put_pair(store, "aaa", ids(3))
+        with pytest.raises(HarnessError, match="out/results is no file of a site, and would be lost"):
+            write_site(store, tmp_path / "out")
+        assert store.pairs()
+
+    def test_a_folder_is_not_replaced_from_inside(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Names that are relative to it would lead elsewhere."""
+        put_pair(Store(tmp_path / "results"), "aaa", ids(3))
+        write_site(Store(tmp_path / "results"), tmp_path / "out")
+        monkeypatch.chdir(tmp_path / "out" / "static")
+        for out in ("../../out", tmp_path / "out", "."):
+            with pytest.raises(HarnessError, match=r"is replaced as a whole|not empty"):
+                write_site(Store(Path("../../results")), Path(out))
+        assert {path.name for path in tmp_path.iterdir()} == {"out", "results"}
 
     def test_nothing_to_show_is_one_line(self, tmp_path: Path) -> None:
         with pytest.raises(HarnessError, match="no such folder"):
