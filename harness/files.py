@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 from harness.errors import HarnessError
@@ -45,6 +46,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """Raises OSError, which names the file, where none of that name could be written: to be known before what takes
+    long."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def inside(folder: Path, root: Path) -> Path:

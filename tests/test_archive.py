@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from harness.cli.main import cli
 from harness.errors import HarnessError
+from harness.outcome.pairs import find_pair
 from harness.results import envelope, lines
 from harness.results.archive import MANIFEST, Manifest, Packed
 from harness.results.envelope import content_of, write
@@ -98,6 +99,18 @@ def test_the_pair_last_run_is_the_one_last_run_elsewhere(tmp_path: Path) -> None
     assert harness(Store(tmp_path / "there"), "import", str(exported(store, tmp_path / "a.zip"))).exit_code == 0
     assert Store(tmp_path / "there").pairs() == store.pairs()
     assert [name.partition(".")[0] for name in store.pairs()] == ["ifrnet-s+hir", "ifrnet-s+hce", "ifrnet-s+widen"]
+
+
+def test_what_comes_in_was_not_run_last_here(tmp_path: Path) -> None:
+    """A name means the pair that it meant before, and what comes in keeps its order."""
+    store, here = Store(tmp_path / "there"), Store(tmp_path / "here")
+    for protocol in ("unified-v2-cccccc", "unified-v2-bbbbbb"):
+        put(store.root, ASKED, (30.0, 30.5), protocol)
+    mine = put(here.root, ASKED, (30.0, 30.5))
+    os.utime(here.pair_file(mine), ns=(10**18, 10**18))  # long before the others
+    assert harness(here, "import", str(exported(store, tmp_path / "a.zip"))).exit_code == 0
+    assert here.pairs() == [*store.pairs(), mine]
+    assert find_pair(here, "ifrnet-s+hce") == mine
 
 
 def test_landed_results_travel_too(tmp_path: Path) -> None:

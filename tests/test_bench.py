@@ -223,6 +223,14 @@ def test_the_page(bench: Callable[..., str], tmp_path: Path, monkeypatch: pytest
     assert rows(said)[1] == ["alone", "loop", "0.25 [0.25, 0.25]", "", "", ""]
 
 
+@pytest.mark.parametrize("option", ["--output", "--record"])
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_timed(
+    option: str, bench: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "timed", lambda part, ground: pytest.fail("timed"))
+    assert "/proc/page: No such file" in bench("--part", "loop", option, "/proc/page", exit_=2)
+
+
 def test_a_part_that_fails_leaves_those_before_it(
     bench: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

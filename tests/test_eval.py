@@ -76,9 +76,10 @@ def test_weights_that_have_seen_a_test_set_are_warned_of(
     data = ("--data", f"clips:root={tmp_path / 'videos'}", "--triplets", 1, "--metrics", "psnr")
     contents = benchmark.contents("test")
     monkeypatch.setattr(seen, "_contents", lambda word, known: contents if word == "clips:train" else ())
-    command = ("eval", "--baseline", "ifrnet-s", "--weights", "ifrnet-s-own", *data, "--results", tmp_path / "results")
+    command = ("eval", "--weights", "ifrnet-s-own", *data, "--results", tmp_path / "results")
     code, said = call(monkeypatch, capsys, *command)
     assert code == 0, said
+    assert "ifrnet-s with ifrnet-s-own on clips-" in said  # whose network is in their name
     (line,) = (line for line in caplog.messages if "have seen answers" in line)
     assert line.endswith("clip clip1 (layers:train, clips:train), and clip clip1 of test set clips equals it")
 

@@ -266,6 +266,8 @@ def test_initial_weights_go_when_no_run_began_with_them(tmp_path: Path) -> None:
 
 # --- compare
 
+UNMATCHED = "harness: warning: A and B are no matched pair: more than the plug-ins differs, and no difference is given"
+
 
 def compared(store: Store, *more: str) -> str:
     done = harness(store, "compare", PLAIN, PLUGGED, *more)
@@ -312,6 +314,7 @@ def test_rows_stand_side_by_side_and_a_difference_only_of_matched_runs(tmp_path:
     assert len([line for line in lines if line[0] in ("snu-film", "vimeo90k")]) == 5
     each = [line.split() for line in compared(store, "--triplets", "--metric", "ssim").splitlines()]
     assert ["snu-film", "easy", "b", "0.9300", "0.9305", "+0.0005"] in each
+    assert UNMATCHED not in compared(store)
     rows = plugged.read_rows()
     changed = [row.model_copy(update={"frames": "other"}) if row.triplet == "b" else row for row in rows]
     write_rows(plugged.rows, prepare(plugged.rows, []), changed)
@@ -322,6 +325,7 @@ def test_rows_stand_side_by_side_and_a_difference_only_of_matched_runs(tmp_path:
     write(plugged.config, other)
     lines = [line.split() for line in compared(store).splitlines()]
     assert ["snu-film", "easy", "2", "29.8333", "30.3333"] in lines
+    assert UNMATCHED in compared(store)
     assert "did you mean 'psnr'?" in str(harness(store, "compare", PLAIN, PLUGGED, "--metric", "pnsr").exception)
     write_rows(plugged.rows, prepare(plugged.rows, []), [row.model_copy(update={"protocol": "x"}) for row in rows])
     assert "no triplet was measured of both under one protocol" in compared(store)

@@ -33,7 +33,7 @@ from harness.results.store import RunFolder, Store
 from harness.results.trail import Given
 from harness.site.adapter_page import file_of
 from harness.site.boards import Board, Line, Score, Sure, boards, grouped, read_all, suite_boards
-from harness.site.write import POLICY, _distinct, write_site
+from harness.site.write import OWN, POLICY, _distinct, write_site
 from tests.browser import Browser, browser, find_browser
 from tests.stores import PROTOCOL, comparison, fingerprint, pair_record, put, put_run, suite
 
@@ -288,9 +288,24 @@ class TestWhatIsWritten:
         put(store.root, asked, (35.5, 35.75))
         write_site(store, tmp_path / "out")
         section = text_of(tmp_path / "out" / "index.html").partition('id="suite-table1"')[2]
+        assert "Difference: measured minus published." in section
+        heads = re.findall("<th[ >][^<]*?>?([^<>]+)</th>", section.partition("<tbody>")[0])
         row = section.partition('<th scope="row">IFRNet + HCE, HIR</th>')[2].partition("</tr>")[0]
-        numbers = re.findall(r">([-+]?\d+\.\d+)<", row)
-        assert numbers[:3] == ["35.68", "35.58", "-0.10"]  # two triplets, the second 1/3 dB less
+        found = dict(zip(heads[1:], re.findall(r"<td[^>]*>(?:<strong>)?([^<]*)", row), strict=True))
+        shown = [found[name] for name in ("published", "measured", "difference", "measured gain")]
+        assert shown == ["35.68", "35.58", "-0.10", "+0.250"]  # two triplets, the second 1/3 dB less
+
+    def test_no_note_is_of_what_a_page_has_not(self, tmp_path: Path) -> None:
+        """Other forms of a table, and published numbers where there are none."""
+        store = Store(tmp_path / "results")
+        for seed in (0, 1):
+            asked = suite("layers1").pairs((seed,))[0]
+            levels = {"layers-fast-12345678": ("test",)}
+            put(store.root, asked, (30.0, 30.5 + seed / 10), levels=levels, added=lambda level, at: at / 10)
+        write_site(store, tmp_path / "out")
+        section = text_of(tmp_path / "out" / "index.html").partition('id="suite-layers1"')[2]
+        assert "Holm" in section
+        assert not re.search("CSV|JSON|minus published", section)
 
     def test_what_is_not_finished_says_how_far_it_is(self, tmp_path: Path) -> None:
         store = Store(tmp_path / "results")
@@ -416,6 +431,27 @@ class TestBadInput:
         with pytest.raises(HarnessError, match="not empty"):
             write_site(store, own)
         assert [path.name for path in own.iterdir()] == ["thesis.tex"]
+
+    def test_what_is_no_page_in_the_folder_of_a_site_is_not_lost(self, tmp_path: Path) -> None:
+        """Be it the results, and wherever the command is given."""
+        store = Store(tmp_path / "out" / "results")
+        put_pair(Store(tmp_path / "results"), "aaa", ids(3))
+        write_site(Store(tmp_path / "results"), tmp_path / "out")
+        assert {path.name for path in (tmp_path / "out").iterdir()} == OWN
+        put_pair(store, "aaa", ids(3))
+        with pytest.raises(HarnessError, match="out/results is no file of a site, and would be lost"):
+            write_site(store, tmp_path / "out")
+        assert store.pairs()
+
+    def test_a_folder_is_not_replaced_from_inside(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Names that are relative to it would lead elsewhere."""
+        put_pair(Store(tmp_path / "results"), "aaa", ids(3))
+        write_site(Store(tmp_path / "results"), tmp_path / "out")
+        monkeypatch.chdir(tmp_path / "out" / "static")
+        for out in ("../../out", tmp_path / "out", "."):
+            with pytest.raises(HarnessError, match=r"is replaced as a whole|not empty"):
+                write_site(Store(Path("../../results")), Path(out))
+        assert {path.name for path in tmp_path.iterdir()} == {"out", "results"}
 
     def test_nothing_to_show_is_one_line(self, tmp_path: Path) -> None:
         with pytest.raises(HarnessError, match="no such folder"):
@@ -587,15 +623,21 @@ class TestInABrowser:
         page.wait(f"!{box}.classList.contains('cut')")
         assert page.ask(first) == before  # the name of the line stays in sight
 
+    def test_a_difference_is_in_sight_on_a_phone(self, made: Path, page: Browser) -> None:
+        page.open(made / "index.html", width=400)
+        of = "[...document.querySelectorAll('.board')[0].querySelectorAll('thead th')]"
+        head = f"{of}.find((head) => head.innerText.includes('difference')).getBoundingClientRect()"
+        assert 0 < page.ask(f"{head}.left") < page.ask(f"{head}.right") <= 400
+
     def test_columns_that_say_the_same_everywhere_wait(self, made: Path, page: Browser) -> None:
         page.open(made / "index.html")
         heads = (
             "[...document.querySelectorAll('.board')[0].querySelectorAll('thead th')].map((at) => at.innerText.trim())"
         )
         few = page.ask(heads)
-        assert few == ["arm", "seeds", "plain PSNR (dB)", "with plug-ins PSNR (dB)", "difference (dB)", "95 % interval"]
+        assert few == ["arm", "difference (dB)", "95 % interval", "seeds", "plain PSNR (dB)", "with plug-ins PSNR (dB)"]
         told = page.ask("document.querySelectorAll('.board')[0].querySelector('.notes').textContent")
-        assert told == "In every line: trained clips, quick; level clips easy; triplets 5."
+        assert told == "In every line: level clips easy; trained clips, quick; triplets 5."
         every = "document.querySelectorAll('.board')[0].querySelector('input[type=checkbox]')"
         page.ask(f"{every}.focus()")
         page.press(" ", 32, " ")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import random
+import re
 import signal
 import sys
 import textwrap
@@ -20,10 +22,11 @@ from harness.errors import HarnessError
 from harness.launch.local import run_jobs
 from harness.pair.plan import settle
 from harness.registry.catalog import catalog
-from harness.registry.launching import Job
+from harness.registry.launching import Job, Launched
 from harness.report.forecast_table import duration
 from harness.report.formats import FORMATS
 from harness.report.suite_table import suite_sheet
+from harness.results.records import Asked
 from harness.results.store import Store
 from harness.suites.forecast import forecast
 from harness.suites.plan import jobs_of
@@ -254,6 +257,19 @@ def test_a_failing_job_stops_no_other(tmp_path: Path) -> None:
     assert (tmp_path / "done").exists()
 
 
+def test_a_job_that_cannot_be_started_is_not_one_that_runs_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no process left, it raises what a lock raises that somebody holds."""
+
+    def no_process(*words: object, **more: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("harness.launch.local.subprocess.Popen", no_process)
+    (failure,) = run_jobs([job(tmp_path, "a", "")], 1, [], lambda text: None, never)
+    assert "cannot be started: Resource temporarily unavailable" in str(failure)
+
+
 def test_a_log_that_is_taken_away_ends_nothing(tmp_path: Path) -> None:
     tidy = f"import os, sys; os.unlink({str(tmp_path / 'a.log')!r}); sys.exit(3)"
     (failure,) = run_jobs([job(tmp_path, "a", tidy)], 1, [], lambda text: None, never)
@@ -348,6 +364,19 @@ def test_every_pair_has_a_log_of_its_own(tmp_path: Path) -> None:
     assert jobs[0].command[-2:] == ("--results", str(tmp_path))
 
 
+def test_the_same_arms_in_two_suites_have_a_log_for_each(tmp_path: Path) -> None:
+    """Whatever of the comparison is another; however long the words are, it is the name of a file."""
+    asked = Asked(baseline="rife", plugins="hce", recipe="smoke", data="layers:size=32")
+    others = ({"test": "clips"}, {"metrics": "psnr"}, {"data": "layers:size=64"}, {"protocol": "official-rife"})
+    long = {"test_masks": f"precomputed:root={tmp_path}/{'a' * 240}"}
+    asks = [asked, *(asked.model_copy(update=other) for other in (*others, long))]
+    jobs = jobs_of([settle(each, catalog(), torch.device("cpu")) for each in asks], tmp_path, [])
+    assert len({each.log for each in jobs}) == len(asks)
+    for each in jobs:
+        each.log.parent.mkdir(exist_ok=True)
+        each.log.touch()
+
+
 # the plan
 
 
@@ -437,7 +466,7 @@ def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
     assert code == 0, err
     assert "IFRNet-S + HCE, HIR minus IFRNet-S" in out
     (log,) = (tmp_path / "results" / "logs").iterdir()
-    assert log.name == "ifrnet-s+hce+hir.smoke.s0.log"
+    assert re.fullmatch(r"ifrnet-s\+hce\+hir\.smoke\.s0\.[0-9a-f]{8}\.log", log.name)
     code, table, _ = harness("table", "smoke1", "--format", "csv")
     assert code == 0
     measured = {row["row"] for row in csv.DictReader(table.splitlines())}
@@ -449,6 +478,30 @@ def test_the_smoke_suite(harness: Callable[..., Any], tmp_path: Path) -> None:
     assert code == 0
     assert out.count(" done ") == 2
     assert "On several devices" not in out
+
+
+SMALL = (
+    "title: mine\nsummary: none\nrecipe: smoke\ndata: 'layers:size=32'\ntest: '{test}'\n"
+    "columns:\n  - {{{column}, label: a}}\n"
+    "rows:\n  - {{label: RIFE, baseline: rife}}\n"
+)
+
+
+def test_a_stopped_suite_says_what_failed_before(
+    harness: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With -q, too, which leaves out how far it is."""
+
+    def launch(*given: object) -> Launched:
+        os.kill(os.getpid(), signal.SIGINT)
+        return Launched(failures=("one pair failed",), pending=("another",))
+
+    monkeypatch.setattr("harness.launch.launchers.launch", launch)
+    file = tmp_path / "mine.yaml"
+    file.write_text(SMALL.format(test="layers:size=32", column="test: layers, level: test"))
+    code, out, err = harness("suite", "-q", str(file), "--device", "cpu")
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-1] == "harness: error: one pair failed"
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
@@ -477,11 +530,7 @@ def test_an_unknown_test_set_is_said_before_anything_is_trained(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     file = tmp_path / "mine.yaml"
-    file.write_text(
-        f"title: mine\nsummary: none\nrecipe: smoke\ndata: 'layers:size=32'\ntest: '{test}'\n"
-        f"columns:\n  - {{{column}, label: a}}\n"
-        "rows:\n  - {label: RIFE, baseline: rife}\n"
-    )
+    file.write_text(SMALL.format(test=test, column=column))
     code, _, err = harness("suite", str(file), "--device", "cpu", *dry)
     assert code == 2
     assert line in err

@@ -60,7 +60,7 @@ def bench(
     from harness.bench import recorded
     from harness.bench.networks import QUICK, WHOLE
     from harness.bench.parts import Ground, timed
-    from harness.files import write_text
+    from harness.files import check_place, write_text
     from harness.measure.speed import device_name
     from harness.registry.catalog import catalog
     from harness.report import bench_table as page
@@ -71,6 +71,8 @@ def bench(
     if baselines and parts and "networks" not in parts:
         raise click.UsageError(f"{', '.join(baselines)}: none of these parts is of networks; add --part networks")
     names = baselines or _with_official_code(known)
+    for path in filter(None, (file, record)):
+        check_place(path)
     chosen = find_device(device)
     machine = device_name(chosen)
     written: list[str] = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import output, results_option, say
+from harness.cli.verbosity import warn
 
 if TYPE_CHECKING:
     from harness.outcome.compared import Beside
@@ -185,7 +186,9 @@ def compare(one: str, other: str, triplets: bool, metric: str, results: Path) ->
             say(f"{kind + ':':<9} {line}")
     if not found:
         say("made alike: network, start, recipe, seed, data, masks, code and machine are the same")
-    _side_by_side(list(beside(a, b)), metric, triplets, are_matched(a, b))
+    if not (matched := are_matched(a, b)):
+        warn("A and B are no matched pair: more than the plug-ins differs, and no difference is given")
+    _side_by_side(list(beside(a, b)), metric, triplets, matched)
 
 
 @runs.command()

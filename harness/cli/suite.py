@@ -172,18 +172,19 @@ def _gpus(device: str | None) -> list[str]:
 
 
 def _finish(found: tuple[str, Suite], store: Store, launched: Launched, stopped_by: int) -> None:
-    """The table of what there is, a line for each failure, and the exit code."""
+    """The table of what there is, where it was not stopped; a line for each failure, and the exit code."""
     from harness.report.formats import draw
     from harness.report.suite_table import suite_sheet
 
     if stopped_by:
         note("stopped; the same command goes on from there")
-        raise SystemExit(128 + stopped_by)
-    if launched.pending:
+    elif launched.pending:
         note(f"jobs handed over: {len(launched.pending)}; the same command says how they are, --wait waits for them")
     else:
         draw([suite_sheet(*found, store)], output())
     for failure in launched.failures:
         say(f"harness: error: {failure}", err=True)
+    if stopped_by:
+        raise SystemExit(128 + stopped_by)
     if launched.failures:
         raise SystemExit(2)

@@ -21,12 +21,10 @@ from harness.masks.cache import MaskCache
 from harness.masks.chosen import cache_of
 from harness.model import Composed, Frames, Prediction
 from harness.pair.given import arm_of, masks_of
-from harness.pair.own import SUFFIX
-from harness.pair.start import Trained, find_trained
+from harness.pair.start import find_trained
 from harness.registry.catalog import Catalog
 from harness.registry.mask_choice import TRUTH
 from harness.registry.protocol import Protocol, Settings
-from harness.registry.specs import BaselineSpec
 from harness.results.store import Store
 from harness.train.engine import Engine
 from harness.weights.read import load_weights
@@ -82,7 +80,7 @@ class Network:
         """Found as `harness eval` finds it. Raises HarnessError for what is none, for an unfinished run, for weights of
         another network, and for masks that frames alone do not tell."""
         trained = find_trained(given.weights, known, store)
-        arm = arm_of(trained, given.baseline or _own(trained, known), given.plugins, known)
+        arm = arm_of(trained, given.baseline, given.plugins, known)
         model = arm.build(seed=0)
         load_weights(model, trained.file, arm.label, trained.key)
         arm.check(model)
@@ -162,13 +160,6 @@ def check_size(size: tuple[int, int], tile: int) -> None:
             f"frames of {size[1]}x{size[0]} are too large to be made at once: give --tile 1024, which makes them "
             "part by part"
         )
-
-
-def _own(trained: Trained, known: Catalog) -> str:
-    """The network that weights of `harness weights make` are named after; "" of others."""
-    name = trained.name.partition(":")[0].removesuffix(".safetensors")
-    baselines = {entry.spec.name for entry in known.entries(BaselineSpec)}
-    return name.removesuffix(SUFFIX) if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in baselines else ""
 
 
 def _settings(known: Catalog, given: Given) -> Settings:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.errors import HarnessError
 from harness.registry.launching import Job
 
 POLL = 0.1  # seconds
@@ -53,9 +54,8 @@ def run_jobs(
                 place = min(set(range(at_once)) - set(running))
                 try:
                     running[place] = _Running.start(job, slots[place % len(slots)] if slots else None)
-                except OSError as error:  # of its log, or of the system: the others go on
-                    busy = "another harness suite runs it now; wait for that one"
-                    why = busy if isinstance(error, BlockingIOError) else f"cannot be started: {error.strerror}"
+                except (HarnessError, OSError) as error:  # of its log, or of the system: the others go on
+                    why = f"cannot be started: {error.strerror}" if isinstance(error, OSError) else str(error)
                     failures.append(Failure(job, 2, why))
                     note(str(failures[-1]))
                     continue
@@ -101,11 +101,14 @@ def _own_log(path: Path) -> Iterator[BinaryIO]:
     """A log to write anew, which belongs to this job until it has ended: the process that it is handed to holds the
     lock as well, and goes on holding it where this one is killed. A link is not followed.
 
-    Raises BlockingIOError where another job writes it now.
+    Raises HarnessError where another job writes it now.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     with os.fdopen(os.open(path, flags, 0o666), "ab") as log:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # of the lock alone: a process that cannot be started raises the same
+            raise HarnessError("another harness suite runs it now; wait for that one") from None
         log.truncate(0)
         yield log
 

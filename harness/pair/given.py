@@ -18,7 +18,7 @@ from harness.measure.cost import cost_of
 from harness.pair.fingerprint import environment, short
 from harness.pair.seen import warn_of_seen
 from harness.pair.session import Session
-from harness.pair.start import Trained, state_hash
+from harness.pair.start import SUFFIX, Trained, state_hash
 from harness.pair.testset import Tests
 from harness.pair.told import means_told
 from harness.registry.catalog import Catalog, ChosenMasks, catalog
@@ -31,9 +31,10 @@ from harness.weights.read import load_weights
 
 
 def arm_of(given: Trained, baseline: str, plugins: str, known: Catalog) -> Arm:
-    """What the weights are of: the arm of their run, else what the user says. Raises HarnessError where nothing says
-    it, or a user says otherwise than the run."""
+    """What the weights are of: the arm of their run, else what the user says, else what weights of one's own are named
+    after. Raises HarnessError where nothing says it, or a user says otherwise than the run."""
     if given.run is None:
+        baseline = baseline or _named_after(given, known)
         if not baseline:
             raise HarnessError(f"{given.name}: of which network? Name it with --baseline")
         return Arm.of(known, parse_choice(baseline), parse_choices(plugins))
@@ -51,6 +52,13 @@ def arm_of(given: Trained, baseline: str, plugins: str, known: Catalog) -> Arm:
             f"{given.name} is a run of {arm.label}, not of {said.label}: leave --baseline and --with out"
         )
     return arm
+
+
+def _named_after(given: Trained, known: Catalog) -> str:
+    """The network in the name of weights of one's own; "" of others."""
+    name = given.name.partition(":")[0].removesuffix(".safetensors")
+    network = name.removesuffix(SUFFIX)
+    return network if network != name and network in {each.spec.name for each in known.entries(BaselineSpec)} else ""
 
 
 def masks_of(given: Trained, known: Catalog) -> ChosenMasks | None:

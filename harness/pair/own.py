@@ -18,7 +18,7 @@ from harness.pair.given import evaluate_weights
 from harness.pair.plan import Plan, settle
 from harness.pair.run import run_pair
 from harness.pair.session import Session
-from harness.pair.start import Trained
+from harness.pair.start import SUFFIX, Trained
 from harness.pair.testset import Tests, choose_metrics
 from harness.registry.catalog import Catalog
 from harness.registry.options import parse_choice, parse_choices
@@ -32,8 +32,6 @@ STAGES = ("own", "own-clips", "own-footage")
 """The recipes of all parts, in order."""
 TESTS, PER_LEVEL = "layers,layers-fast,clips", 20
 """What the weights are tested on, and how many triplets of each level."""
-SUFFIX = "-own"
-"""After the network's name, what the weights are called."""
 
 
 @dataclass(frozen=True)

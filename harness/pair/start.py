@@ -23,6 +23,9 @@ from harness.weights.digest import digest
 from harness.weights.places import given, locate
 from harness.weights.read import load_weights
 
+SUFFIX = "-own"
+"""After a network's name, what the weights are called that harness weights make has made of it."""
+
 
 @dataclass(frozen=True)
 class Trained:

@@ -40,8 +40,14 @@ def judged_notes(suite: Suite, of: Numbers) -> Iterator[str]:
         claimed = sum(found.claimed for found in judged)
         yield (
             f"A difference{what} is claimed where p < 0.05 after Holm's correction over all {len(judged)} cells of "
-            f"measured gains: in {claimed} of them. CSV and JSON have the p-values."
+            f"measured gains: in {claimed} of them."
         )
+
+
+def judged_legend(of: Numbers) -> Iterator[str]:
+    """Where the p-values are: a page of the site has neither of these forms."""
+    if any(found.adjusted is not None for by_column in of.sure.values() for found in by_column.values()):
+        yield "CSV and JSON have the p-values."
 
 
 def bold_legend(suite: Suite, of: Numbers) -> Iterator[str]:

@@ -13,7 +13,7 @@ from harness.report.certainty import RESOLVABLE, uncertainty_lines
 from harness.report.notes import apart_notes, cost_notes, gap_notes, learnt_nothing, partial_notes, time_notes
 from harness.report.published import PublishedTable, tables
 from harness.report.sheet import Cell, Line, ScoreCell, Sheet, blank
-from harness.report.suite_certainty import bold_legend, floor_notes, judged_notes, p_values, proven
+from harness.report.suite_certainty import bold_legend, floor_notes, judged_legend, judged_notes, p_values, proven
 from harness.report.suite_numbers import Numbers, Series, Values, columns_of, minus, numbers, series_of
 from harness.report.tables import spec_of, state_of, title_of
 from harness.results.store import Store
@@ -43,7 +43,7 @@ def suite_sheet(
     notes = suite_notes(name, suite, rows, of, store)
     tests = ", ".join(dict.fromkeys(column.test for column in suite.columns))
     under = f" under protocol {', '.join(protocols)}" if protocols else ""
-    legend = (*_legend(suite, lines, of), *bold_legend(suite, of))
+    legend = (*_legend(suite, lines, of), *bold_legend(suite, of), *judged_legend(of))
     return Sheet(title, columns, tuple(lines), notes, legend, f"Tested on {tests}{under}.", name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -58,6 +59,7 @@ def take_in(file: Path, store: Store) -> Taken:
                 told = "; ".join(taken.conflicts[:NAMED])
                 more = f"; and {len(taken.conflicts) - NAMED} more" if len(taken.conflicts) > NAMED else ""
                 raise HarnessError(f"{file}: nothing is taken over, for it is another here: {told}{more}")
+            _before_ours(taken.pairs, theirs, store)
             for source, place in taken.moves:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 source.rename(place)
@@ -66,6 +68,15 @@ def take_in(file: Path, store: Store) -> Taken:
                 columns = prepare(place, dict.fromkeys(name for row in rows for name in row.values))
                 write_rows(place, columns, [*read_rows(place, EVALUATED), *rows])
         return taken
+
+
+def _before_ours(pairs: Sequence[str], theirs: Store, ours: Store) -> None:
+    """What comes in counts as run before all that is here, in its own order: nobody here ran it last, and a name means
+    the pair that it meant before."""
+    oldest = min((ours.pair_file(name).stat().st_mtime_ns for name in ours.pairs()), default=None)
+    for at, name in enumerate(reversed(pairs), start=1):
+        if oldest is not None:
+            os.utime(theirs.pair_file(name), ns=(oldest - 1000 * at, oldest - 1000 * at))
 
 
 @contextmanager

@@ -28,6 +28,9 @@ STATIC = Path(__file__).parent / "static"
 MARK = "harness-site.json"
 """In every site: a folder without it that is not empty is somebody's own."""
 
+OWN = {MARK, "static", "index.html", "index.js", "pairs.html", "pairs", "adapters.html", "adapters"}
+"""What is in a site: all else in its folder is somebody's own, too."""
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'none'; object-src 'none'"
@@ -45,10 +48,17 @@ ON_REQUEST = "harness site --pictures 1 makes them, where its networks and data 
 
 
 def check_out(out: Path) -> None:
-    """Raises HarnessError for what a site may not be written over."""
+    """Raises HarnessError for what a site may not be written over: it is replaced as a whole."""
     if out.is_dir():
-        if any(out.iterdir()) and not (out / MARK).is_file():
+        found = {path.name for path in out.iterdir()}
+        if found and not (out / MARK).is_file():
             raise HarnessError(f"{out} is not empty, and no site that harness site made: name another folder")
+        if others := sorted(found - OWN):
+            raise HarnessError(
+                f"{out / others[0]} is no file of a site, and would be lost: move it, or name another folder"
+            )
+        if Path.cwd().is_relative_to(out.resolve()):
+            raise HarnessError(f"{out} is replaced as a whole, and is or holds the current folder: go to another one")
     elif out.exists() or out.is_symlink():
         raise HarnessError(f"{out} is no folder: name another one")
 

@@ -12,9 +12,12 @@ from harness.arm import Arm
 from harness.errors import HarnessError, suggestion
 from harness.metrics.regional import MASK_COLUMNS, MOTION_COLUMNS
 from harness.pair.comparison import comparison_of
+from harness.pair.fingerprint import short
 from harness.pair.plan import Plan
 from harness.registry.launching import Job
 from harness.suites.suite import Suite
+
+LONGEST = 200  # characters of a log's name that are for people: file systems take 255 in all
 
 
 def check_columns(suite: Suite, plan: Plan) -> None:
@@ -88,8 +91,10 @@ def name_of(plan: Plan) -> str:
 
 
 def slug_of(plan: Plan) -> str:
-    """For the name of a file."""
+    """For the name of a file: words for people, and a few digits of all that was asked for, as two suites may ask for
+    the same arms on other data."""
     tested = plan.test_masks.label if plan.test_masks else ""
     start = f"from-{plan.start.record.content[:8]}" if plan.start else ""
     words = [plan.arm.label, tested, start, Path(plan.asked.recipe).stem, f"s{plan.training.seed}"]
-    return ".".join(re.sub("[^A-Za-z0-9=+-]+", "-", word).strip("-") for word in words if word)
+    readable = ".".join(re.sub("[^A-Za-z0-9=+-]+", "-", word).strip("-") for word in words if word)
+    return f"{readable[:LONGEST]}.{short({'command': plan.command})}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -165,6 +166,18 @@ def test_what_is_killed_goes_on(which: int, number: int, saved: str, tmp_path: P
     assert it.log.read_text().count("runs on ") == 2
 
 
+def test_a_command_that_cannot_be_started_is_not_one_that_runs_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work.subprocess, "Popen", no_process)
+    ended = Work(("true",), tmp_path, tmp_path / "a.log", {}).run()
+    assert (ended.code, ended.reason) == (2, "cannot be started: Resource temporarily unavailable")
+
+
+def no_process(*words: object, **more: object) -> None:
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
 def test_a_log_belongs_to_one_command_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To one that saves, though the worker that started it is gone: the next one waits for it, but not for ever."""
     it = Work((sys.executable, "-S", "-c", "print('began')"), tmp_path, tmp_path / "a.log", {})
@@ -234,12 +247,12 @@ def test_the_command_on_a_cluster_that_runs(cluster: str, tmp_path: Path) -> Non
     environment = {name: value for name, value in os.environ.items() if name != "HARNESS_DATA"}
     command = (sys.executable, "-m", "harness", *words)
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    name, log = "ifrnet-s+hce, seed 0", "results/logs/ifrnet-s+hce.smoke.s0.log"
+    name, log = "ifrnet-s+hce, seed 0", r"results/logs/ifrnet-s\+hce\.smoke\.s0\.[0-9a-f]{8}\.log"
     assert done.returncode == 2
-    assert f"harness: {name}: handed to Ray; log: {log}\n" in done.stderr
+    assert re.search(f"^harness: {re.escape(name)}: handed to Ray; log: {log}$", done.stderr, re.MULTILINE)
     (failure,) = (line for line in done.stderr.splitlines() if line.startswith("harness: error: "))
     assert failure.startswith(f"harness: error: {name} failed (exit code 2): vimeo90k: no folder of it in HARNESS_DATA")
-    assert failure.endswith(f"; see {log}")
+    assert re.search(f"; see {log}$", failure)
 
 
 # bad input

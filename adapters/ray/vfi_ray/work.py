@@ -30,6 +30,10 @@ class KilledError(Exception):
         self.code, self.reason = code, reason
 
 
+class BusyError(Exception):
+    """Another command of the same job runs."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """A command, with its exit code; `reason` is the last line that it wrote."""
@@ -59,15 +63,17 @@ class Work:
         started = time.monotonic()
         # by it Ray cancels a task; it is ignored in all that a shell has started in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
             with _own(self.log) as log:
                 log.write(f"runs on {socket.gethostname()}\n".encode())
                 log.flush()
                 before = log.tell()
                 code, told = self._wait(log)
-        except BlockingIOError:
+        except BusyError:
             return Ended(2, "another harness suite runs it now; wait for that one", time.monotonic() - started)
+        except OSError as error:  # of the log, or of the system
+            return Ended(2, f"cannot be started: {error.strerror}", time.monotonic() - started)
         reason = _last_line(self.log, before)
         if code in KILLED and not told:
             raise KilledError(code, reason)
@@ -94,7 +100,7 @@ def _own(path: Path) -> Iterator[BinaryIO]:
     """A log to add to, which belongs to this job until its command has ended: that holds the lock as well, and goes on
     holding it while it saves, where the worker that started it is gone. A link is not followed.
 
-    Raises BlockingIOError where another holds it for longer than GRACE.
+    Raises BusyError where another holds it for longer than GRACE.
     """
     deadline = time.monotonic() + GRACE
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "ab") as log:
@@ -102,9 +108,9 @@ def _own(path: Path) -> Iterator[BinaryIO]:
             try:
                 fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            except BlockingIOError:
+            except BlockingIOError:  # of the lock alone: a command that cannot be started raises the same
                 if time.monotonic() > deadline:
-                    raise
+                    raise BusyError from None
                 time.sleep(POLL)
         yield log
 
