@@ -18,7 +18,7 @@ from harness.model.contracts import Baseline, Features, Frames, MotionPlugin, Mo
 from harness.model.regions import Regions
 from harness.registry.contract import ContractError, breach, called, name_of
 from harness.registry.entry import Entry
-from harness.registry.specs import BaselineSpec, Named
+from harness.registry.specs import BaselineSpec, Named, PluginSpec
 
 SMALLEST, BATCH = 16, 2
 """Pixels of the shorter side of its frames, or more where the network needs them, and how many pairs of them."""
@@ -43,6 +43,8 @@ def check_model(
     if untrained:
         _check_names(model, baseline, plugins)
     frames, t, regions = _inputs(model, _size(model.baseline.size_multiple))
+    if not any(isinstance(entry.spec, PluginSpec) and entry.spec.needs_masks for entry in plugins.values()):
+        regions = None  # as in its training, and when it is tested
     mode = model.training
     model.eval()  # running statistics stay as they are
     try:

@@ -108,8 +108,9 @@ class BaselineSpec(Spec):
 class PluginSpec(Spec):
     """A module at the seam. Factory: `(offers: Offers, **options) -> FeaturePlugin | MotionPlugin`.
 
-    `stage` says which of the two it is; a motion plug-in always acts after the feature plug-ins. One that takes nothing
-    of the seam says `needs_seam=False`, and is built with `None` for a network that offers nothing.
+    `stage` says which of the two it is; a motion plug-in always acts after the feature plug-ins. One that looks at no
+    regions says `needs_masks=False`: without another that does, it gets None for them, in training and in tests. One
+    that takes nothing of the seam says `needs_seam=False`, and is built with `None` for a network that offers nothing.
     """
 
     stage: Literal["feature", "motion"] = "feature"
