@@ -116,6 +116,24 @@ def test_seeds_whose_data_lay_elsewhere_are_one_comparison(tmp_path: Path) -> No
     assert len(of_all_seeds(store, read_pair(store, names[0]), store.pair_records())) == 2
 
 
+@pytest.mark.parametrize(("masks", "kept"), [(("aa", "bb", "aa"), [0, 2]), (("aa", "none", "aa"), [0, 2])])
+def test_no_mean_is_over_what_is_inside_of_other_masks(
+    masks: tuple[str, ...], kept: list[int], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of networks that are given none: nothing else of them depends on these."""
+    asked = [Asked(baseline="ifrnet-s", plugins="widen:like=hce", seed=seed) for seed in range(len(masks))]
+    names = [
+        put(tmp_path, each, (30.0, 30.5), regions=by, more=lambda arm, at: {"psnr@inside": 20.0})
+        for each, by in zip(asked, masks, strict=True)
+    ]
+    store = Store(tmp_path)
+    found = of_all_seeds(store, read_pair(store, names[0]), store.pair_records())
+    assert [pair.record.seed for pair in found] == kept
+    assert caplog.messages == [
+        f"{names[1]} is left out: made under other settings: masks of psnr@inside: aa -> {masks[1]}"
+    ]
+
+
 def test_protocols_are_told_apart_by_their_whole_name() -> None:
     one, other = (comparison(ASKED, protocol=f"official-{name}-v1-000000") for name in ("vfiformer", "vfimamba"))
     assert not one.is_called_the_same(other)

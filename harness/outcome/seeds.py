@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +12,7 @@ from harness.outcome.control import judged
 from harness.outcome.difference import difference
 from harness.outcome.pairs import ROW_KEYS, Column, PairOutcome, readable
 from harness.outcome.refusals import refusals
+from harness.results.comparison import differences
 from harness.results.records import PairRecord
 from harness.results.store import Store
 
@@ -49,13 +50,20 @@ def of_all_seeds(
     for other in readable(store, alike) if known is None else (known[name] for name in alike if name in known):
         if other.record.seed in found or not all(arm.evaluated for arm in other.arms):
             continue
-        if changed := compared.differences(other.record.comparison):
+        if changed := changes(pair.record, other.record):
             log.warning("%s is left out: made under other settings: %s", other.name, changed[0])
         else:
             found[other.record.seed] = replace(other, show_unmatched=pair.show_unmatched)
     if found and pair.record.seed not in found:
         log.warning("%s is not finished: it is left out", pair.name)
     return [found[seed] for seed in sorted(found)] or [pair]
+
+
+def changes(one: PairRecord, other: PairRecord, but: Iterable[str] = ()) -> list[str]:
+    """In what two pairs differ, so that no mean is taken over both: their comparisons, `but` for these fields; and the
+    masks that `psnr@inside` is by, of which the comparison of an arm that needs none says nothing."""
+    regions = differences(one.regions, other.regions, "masks of psnr@inside")
+    return [*one.comparison.differences(other.comparison, but), *regions]
 
 
 @dataclass(frozen=True)
