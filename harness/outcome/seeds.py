@@ -98,6 +98,8 @@ def estimates(pairs: Sequence[PairOutcome], metric: str = "psnr") -> dict[Column
     if "@" in metric:
         table = table.dropna(subset=["value"])
     for (test, level), values in table.groupby(["test", "level"], sort=False):
+        if values["seed"].nunique() < len(pairs):
+            continue
         try:
             found[Column(str(test), str(level))] = estimate(values[["seed", "clip", "triplet", "value"]])
         except HarnessError as error:
@@ -106,14 +108,16 @@ def estimates(pairs: Sequence[PairOutcome], metric: str = "psnr") -> dict[Column
 
 
 def triplet_differences(pairs: Sequence[PairOutcome]) -> pd.DataFrame | None:
-    """`difference` of each triplet, the mean over seeds; `pairs` are one a seed. None until all are evaluated. Raises
-    HarnessError as `difference`."""
+    """`difference` of each triplet, the mean over seeds of what all have; `pairs` are one a seed. None until all are
+    evaluated. Raises HarnessError as `difference`."""
     import pandas as pd
 
     found = [gained for pair in pairs if (gained := difference(pair)) is not None]
     if len(found) < len(pairs):
         return None
-    return pd.concat(found).groupby(ROW_KEYS, sort=False).mean().reset_index()
+    together = pd.concat(found, join="inner").groupby(ROW_KEYS, sort=False)
+    means = together.sum(min_count=len(found)) / len(found)
+    return means[together.size() == len(found)].reset_index()
 
 
 def certainty(cells: Mapping[Key, Estimate]) -> dict[Key, Certainty]:
