@@ -368,6 +368,7 @@ ROOMS = ("arm", "controls", "data", "distributed", "evaluate", "masks", "metrics
 """What can make a number: every module here is in the table, or below with the reason why not."""
 
 DECIDES_NOTHING = {
+    "arrayfile": "gives an array as it was written, or none",
     "cache": "where things are kept",
     "data.contents": "hashes, which are in the digest",
     "data.frames": "refuses what is no triplet of frames",
