@@ -58,11 +58,15 @@ def comparison(asked: Asked, **changed: Any) -> Comparison:
         "data": tuple(_part(choice).model_dump() | {"weight": weight} for choice, weight in sets),
         "tests": tuple(part.model_dump() for part in _parts(asked.test or asked.data or "clips")),
         "protocol": PROTOCOL,
-        "masks": _parts(asked.masks or "supervoxel")[0] if asked.plugins not in ("", "null") else None,
+        "masks": _parts(asked.masks or "supervoxel")[0] if needs_masks(asked.plugins) else None,
         "test_masks": _parts(asked.test_masks)[0] if asked.test_masks else None,
         "start": StartRecord(name=asked.start, content=asked.start) if asked.start else None,
     }
     return Comparison.model_validate(facts | changed)
+
+
+def needs_masks(plugins: str) -> bool:
+    return plugins not in ("", "null") and not plugins.startswith("widen")
 
 
 def _parts(words: str) -> list[Part]:
@@ -156,6 +160,7 @@ def put(
     tier: str = "CUDA, fast",
     levels: Mapping[str, Sequence[str]] = LEVELS,
     more: Callable[[int, int], Mapping[str, float]] = lambda arm, at: {},
+    regions: str = "none",
 ) -> str:
     """A pair's record and its runs as `harness run` leaves them: so many clips of one triplet a level; `psnr` is that
     of each arm at the first, 1/3 dB less at each further one. `added` is what the second arm has besides, in dB, by
@@ -180,7 +185,7 @@ def put(
                 protocol=protocol,
                 weights=label,
                 masks=masks[arm],
-                regions="none",
+                regions=regions,
                 values={"psnr": value - at / 3 + gain[level, at], "ssim": 0.9 + value / 1000, **more(arm, at)},
             )
             for data, of_set in levels.items()
@@ -202,6 +207,7 @@ def put(
         masks=asked.masks or "supervoxel",
         test_masks=asked.test_masks or None,
         network_masks=masks,
+        regions=regions,
         motion=tuple(name for name in more(0, 0) if name.startswith("epe")),
         comparison=comparison(asked, protocol=protocol),
     )

@@ -24,6 +24,8 @@ from harness.distributed import World
 from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import mean_of_frames, predictor
+from harness.evaluate.regions import ByMotion
+from harness.evaluate.runner import Evaluation, measure, read
 from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.measure.cost import cost
@@ -46,9 +48,11 @@ from harness.registry.specs import (
     PluginSpec,
 )
 from harness.results.store import RunFolder
+from harness.train.engine import Engine
 from harness.train.loop import Training, train
 from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
+from harness.train.step import training_step
 
 Wrong = Callable[..., Catalog]
 
@@ -324,12 +328,56 @@ def test_a_network_without_flows_gets_feature_plug_ins_alone(wrong: Wrong, tmp_p
     img0, img1 = torch.rand(2, 1, 3, 20, 30, generator=torch.Generator().manual_seed(0))
     made, predicted = (
         model.interpolate(img0, img1),
-        predictor(model, UNIFIED.settings)(Frames(img0=img0, img1=img1), 0.5, None),
+        predictor(model, UNIFIED.settings)(Frames(img0=img0, img1=img1), 0.5, np.zeros((2, 20, 30), np.uint8)),
     )
     assert torch.equal(made.frame, predicted.frame)
     for flow in (made.flow_t0, made.flow_t1, made.blend, predicted.flow_t0, predicted.flow_t1):
         assert flow is None
     assert cost(model, (64, 96)).macs > 0
+
+
+# -- what a plug-in is given of masks ----------------------------------------------------------------------------------
+
+MASKLESS = """
+@hookimpl
+def harness_plugins():
+    return [
+        PluginSpec("feature", "ours_one:Feature", summary="", needs_masks=False),
+        PluginSpec("motion", "ours_one:Motion", summary="", stage="motion"),
+    ]
+class Feature(Refines):
+    seen = []
+    def forward(self, features, regions):
+        self.seen.append(regions)
+        return super().forward(features, regions)
+"""
+
+
+@pytest.mark.parametrize("plugins", ["feature", "feature,motion"])
+def test_a_plug_in_is_given_the_same_in_training_and_in_tests(plugins: str, wrong: Wrong) -> None:
+    """And when it is checked: no regions where none of the arm needs any, else regions."""
+    known = wrong(MASKLESS)
+    arm = Arm.of(known, parse_choice("net"), parse_choices(plugins))
+    model = arm.build(0)
+    cache = MaskCache(known.masks(parse_choice("global")).build(), "global") if arm.needs_masks else None
+    benchmark = known.choose(BenchmarkSpec, parse_choice("bench")).build()
+    evaluation = evaluation_of(benchmark, cache)
+    arm.check(model)
+    samples = Samples({"mine": benchmark}, Order(4, 2, 0), Augment(crop=32), cache)
+    (batch,) = batches(samples, 0, 1, workers=0)
+    alone, cpu = World(0, 1, torch.device("cpu")), torch.device("cpu")
+    training_step(model, torch.optim.SGD(model.parameters()), [batch], 0.0, Engine(cpu), alone)
+    first = evaluation.tests.triplets[0]
+    measure(evaluation, predictor(model, UNIFIED.settings), first, read(evaluation, first))
+    seen = model.plugin["feature"].seen  # type: ignore[union-attr]
+    assert [regions is not None for regions in seen] == [arm.needs_masks] * 3
+
+
+def evaluation_of(benchmark: Any, masks: MaskCache | None) -> Evaluation:
+    tests = TripletSet(benchmark, "mine-1", list(benchmark.test))
+    return Evaluation(
+        EvalPlan(UNIFIED, {}, {}), tests, [ByMotion()], masks, "none", "w", World(0, 1, torch.device("cpu"))
+    )
 
 
 @pytest.mark.parametrize("words", ["motion", "hir", "hce,hir"])

@@ -206,6 +206,25 @@ def test_motion_is_estimated_once(evaluation: Evaluation, tmp_path: Path, monkey
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 
+def test_motion_that_is_damaged_on_disk_is_estimated_anew(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bit of each exponent: still finite numbers of the right shape, and other bins."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    with_motion = replace(evaluation, groupings=[ByMotion()])
+    done(with_motion, tmp_path / "one.csv")
+    kept = {path: path.read_bytes() for path in (tmp_path / "cache" / "motion").rglob("*") if path.is_file()}
+    assert len(kept) == 6
+    for path, content in kept.items():
+        damaged = bytearray(content)
+        for at in range(len(content) - 24 * 32 * 4 + 3, len(content), 4):
+            damaged[at] ^= 0x04
+        path.write_bytes(damaged)
+    done(with_motion, tmp_path / "two.csv")
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
 def test_rounding_concerns_every_row(evaluation: Evaluation, tmp_path: Path) -> None:
     rounded = replace(UNIFIED, settings=Settings(rounding=True))
     one, other = (

@@ -18,6 +18,7 @@ from harness.masks.chosen import cache_of
 from harness.pair.fingerprint import fingerprint, short
 from harness.registry import code
 from harness.registry.catalog import catalog
+from harness.registry.distribution import contents
 from harness.registry.options import parse_choice, parse_choices
 from harness.registry.protocol import UNIFIED
 from harness.registry.specs import BenchmarkSpec, MaskSourceSpec, PluginSpec
@@ -203,6 +204,30 @@ def test_each_module_of_the_table_is_edited_above() -> None:
     assert in_table - seldom == {edit[0] for edit in TOUCHED}
 
 
+def test_a_control_as_large_as_plug_ins_goes_by_their_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is built as large as these are; of so many parameters, whatever others do."""
+    controls = (
+        "null",
+        "widen:parameters=20000",
+        "widen:like=hir",
+        "widen:like=hce+hir",
+        "widen:like=hce:temporal=false",
+    )
+
+    def records() -> dict[str, object]:
+        return {words: catalog().choose(PluginSpec, parse_choice(words)).record() for words in ("hce", *controls)}
+
+    def edited(name: str, *of: str) -> str:
+        return "other" if name == "vfi-hce" else contents(name, *of)
+
+    before = records()
+    monkeypatch.setattr("harness.registry.entry.contents", edited)
+    changed = {words for words, record in records().items() if record != before[words]}
+    assert changed == {"hce", "widen:like=hce+hir", "widen:like=hce:temporal=false"}
+    assert before["widen:like=hce:temporal=false"]["like"][0]["options"]["temporal"] is False  # type: ignore[index]
+    assert {words for words in controls if "like" in before[words]} == set(controls[2:])  # type: ignore[operator]
+
+
 # -- words -----------------------------------------------------------------------------------------------------------
 
 
@@ -343,6 +368,7 @@ ROOMS = ("arm", "controls", "data", "distributed", "evaluate", "masks", "metrics
 """What can make a number: every module here is in the table, or below with the reason why not."""
 
 DECIDES_NOTHING = {
+    "arrayfile": "gives an array as it was written, or none",
     "cache": "where things are kept",
     "data.contents": "hashes, which are in the digest",
     "data.frames": "refuses what is no triplet of frames",

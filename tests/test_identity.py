@@ -130,12 +130,12 @@ def test_what_replaces_the_first_stage_says_so_and_differs() -> None:
 
 
 def test_a_plug_in_is_held_to_what_it_says_of_its_start() -> None:
-    """Before a training alone: of trained weights nothing is asked."""
+    """To the last bit, before a training alone: of trained weights nothing is asked."""
     arm = Arm.of(catalog(), parse_choice("ifrnet-s"), parse_choices("hce,hir:inject=replace"))
     model = arm.build(0)
     arm.check(model, untrained=True)
     with torch.no_grad():
-        model.plugin["hce"].spatial.aggregate[0].bias.add_(0.1)  # type: ignore[union-attr,index,operator]
+        model.plugin["hce"].spatial.aggregate[0].bias.add_(1e-5)  # type: ignore[union-attr,index,operator]
     arm.check(model)
     with pytest.raises(HarnessError, match=r"plug-in hce of vfi-hce .* says that it starts as the identity"):
         arm.check(model, untrained=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import subprocess
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from harness.errors import HarnessError
 from harness.metrics.pixelwise import PERFECT, interpolation_error, psnr
-from harness.metrics.ssim import ssim, ssim_2d, ssim_uniform
+from harness.metrics.ssim import UniformSSIM, ssim, ssim_2d, ssim_uniform
 from harness.registry.metrics import ALEXNET_TRUNK, metrics
 
 Metric = Callable[[Tensor, Tensor], Tensor]
@@ -138,6 +141,15 @@ def test_ssim_uniform_is_a_box_in_each_colour_without_padding(height: int, width
     vx, vy, cov = ((mean(p) - q) * 49 / 48 for p, q in ((x * x, mx**2), (y * y, my**2), (x * y, mx * my)))
     score = (2 * mx * my + 1e-4) * (2 * cov + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
     assert ssim_uniform(frame, truth).tolist() == pytest.approx(score.mean((1, 2, 3)).tolist(), abs=1e-9)
+
+
+def test_ssim_uniform_by_another_scikit_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which no fingerprint has the version: by a default that is another, values would be of another metric."""
+    UniformSSIM()
+    other = functools.partial(structural_similarity, use_sample_covariance=False)
+    monkeypatch.setattr("skimage.metrics.structural_similarity", other)
+    with pytest.raises(HarnessError, match=r"computes another SSIM than 0\.26: 0\.888503754 instead of 0\.8884466837"):
+        UniformSSIM()
 
 
 def test_ssim_uniform_of_frames_without_a_whole_window_is_nan() -> None:

@@ -23,7 +23,7 @@ from harness.outcome import control, exact
 from harness.outcome.difference import difference
 from harness.outcome.pairs import Column, means_of, read_pair
 from harness.outcome.refusals import refusals
-from harness.outcome.seeds import floor, of_all_seeds
+from harness.outcome.seeds import estimates, floor, of_all_seeds, triplet_differences
 from harness.pair.comparison import comparison_of
 from harness.pair.plan import Plan, settle
 from harness.registry.catalog import catalog
@@ -32,7 +32,7 @@ from harness.report.tables import sheets_of
 from harness.results import lines
 from harness.results.comparison import Data
 from harness.results.records import Asked
-from harness.results.rows import Row, write_rows
+from harness.results.rows import Row, prepare, write_rows
 from harness.results.store import Store
 from harness.suites.found import means
 from harness.train.engine import Tier
@@ -114,6 +114,42 @@ def test_seeds_whose_data_lay_elsewhere_are_one_comparison(tmp_path: Path) -> No
         compared = record.comparison.model_copy(update={"data": (data,)})
         store.write_pair(name, record.model_copy(update={"comparison": compared}))
     assert len(of_all_seeds(store, read_pair(store, names[0]), store.pair_records())) == 2
+
+
+@pytest.mark.parametrize(("masks", "kept"), [(("aa", "bb", "aa"), [0, 2]), (("aa", "none", "aa"), [0, 2])])
+def test_no_mean_is_over_what_is_inside_of_other_masks(
+    masks: tuple[str, ...], kept: list[int], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of networks that are given none: nothing else of them depends on these."""
+    asked = [Asked(baseline="ifrnet-s", plugins="widen:like=hce", seed=seed) for seed in range(len(masks))]
+    names = [
+        put(tmp_path, each, (30.0, 30.5), regions=by, more=lambda arm, at: {"psnr@inside": 20.0})
+        for each, by in zip(asked, masks, strict=True)
+    ]
+    store = Store(tmp_path)
+    found = of_all_seeds(store, read_pair(store, names[0]), store.pair_records())
+    assert [pair.record.seed for pair in found] == kept
+    assert caplog.messages == [
+        f"{names[1]} is left out: made under other settings: masks of psnr@inside: aa -> {masks[1]}"
+    ]
+
+
+def test_a_mean_over_seeds_is_of_what_all_of_them_have(tmp_path: Path) -> None:
+    """Of two seeds one has a metric more, and was stopped before it was tested on the second set."""
+    one, other = (Asked(baseline="ifrnet-s", plugins="hce", seed=seed) for seed in range(2))
+    names = [put(tmp_path, one, (30.0, 30.5)), put(tmp_path, other, (30.0, 31.5), more=lambda arm, at: {"ie": 2.0})]
+    store = Store(tmp_path)
+    for run in map(store.run, store.pair(names[1]).runs):
+        rows = [row for row in run.read_rows() if row.data.startswith("snu-film")]
+        write_rows(run.rows, prepare(run.rows, ()), rows)
+    pairs = of_all_seeds(store, read_pair(store, names[0]), store.pair_records())
+    assert len(pairs) == 2
+    assert {at.test for at in estimates(pairs)} == {"snu-film"}
+    gains = triplet_differences(pairs)
+    assert gains is not None
+    assert set(gains["test"]) == {"snu-film"}
+    assert gains["psnr"].tolist() == pytest.approx([1.0] * len(gains))
+    assert "ie" not in gains
 
 
 def test_protocols_are_told_apart_by_their_whole_name() -> None:

@@ -18,6 +18,7 @@ from harness.arm import Arm
 from harness.distributed import World
 from harness.errors import HarnessError
 from harness.masks.source import Known
+from harness.pair.comparison import comparison_of
 from harness.pair.plan import Plan, settle
 from harness.pair.run import Shared
 from harness.registry import hookspecs
@@ -29,15 +30,18 @@ from harness.registry.specs import WeightsSpec
 from harness.report.formats import FORMATS
 from harness.report.sheet import Cell, ScoreCell, Sheet
 from harness.report.suite_table import suite_sheet
-from harness.results.records import Asked
+from harness.results.records import Asked, SetRecord
+from harness.results.rows import Row
 from harness.results.store import Store
 from harness.suites.estimate import Estimate
+from harness.suites.finished import finished, records_of
 from harness.suites.forecast import Forecast, _forecast, _held, forecast
+from harness.suites.found import find_rows
 from harness.suites.plan import check_columns, jobs_of
 from harness.suites.state import ArmState
 from harness.suites.suite import Suite, load_suite
 from harness.train.recipe import Recipe
-from tests.stores import numbers, put, suite
+from tests.stores import fingerprint, numbers, pair_record, put, put_run, suite
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 CPU = torch.device("cpu")
@@ -67,6 +71,17 @@ def put_layers(root: Path, asked: Asked, flow: float, gain: float = 0.3, epe: bo
 
         words = asked.model_copy(update={"seed": seed})
         put(root, words, (25.0, 25.0 + gain), clips=6, levels=LEVELS, added=noise, more=more)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("layers1", [0]), ("table1", [0, 1])])
+def test_a_row_is_of_one_kind_of_masks_where_it_shows_what_is_inside(
+    name: str, kept: list[int], tmp_path: Path
+) -> None:
+    for seed, masks in enumerate(("aa", "bb")):
+        asked, *_ = suite(name).pairs((seed,))
+        put(tmp_path, asked, (25.0, 25.1), regions=masks)
+    found, *_ = (row for row in find_rows(suite(name), Store(tmp_path)).values() if row)
+    assert list(found) == kept
 
 
 def sheet_of(root: Path) -> Sheet:
@@ -375,3 +390,28 @@ def test_parts_are_by_the_masks_that_were_asked_for_though_no_plugin_needs_them(
     columns = shared.tests.evaluation(shared.tests.sets[0], None, "w").columns
     assert "psnr@inside" in columns
     assert Shared.of(of_widen(masks=""), Store(tmp_path), World(0, 1, CPU)).tests.record()["regions"] == "none"
+
+
+def test_a_pair_whose_parts_are_by_other_masks_is_to_be_tested(tmp_path: Path) -> None:
+    """It is trained."""
+    plan = of_widen()
+    compared = comparison_of(plan)
+    run = Store(tmp_path).run("ifrnet-s+widen.s0.00000000")
+    tests = (SetRecord(data="layers-1", levels={"test": ("a",)}),)
+    record = pair_record(plan.asked, [run], tests=tests, protocol=compared.protocol, comparison=compared)
+    row = Row(
+        data="layers-1",
+        level="test",
+        triplet="a",
+        clip="a",
+        protocol=compared.protocol,
+        weights="w",
+        masks="none",
+        regions="none",
+        values=dict.fromkeys(plan.testing.measured, 1.0),
+    )
+    put_run(run, run.name, fingerprint(), [row])
+    Store(tmp_path).write_pair("p", record)
+    assert finished(plan, Store(tmp_path)) == "p"
+    assert finished(of_widen(masks="supervoxel"), Store(tmp_path)) == ""
+    assert list(records_of(of_widen(masks="supervoxel"), Store(tmp_path))) == ["p"]

@@ -110,6 +110,17 @@ def test_no_legend_is_of_a_sign_that_is_not_there(tmp_path: Path) -> None:
         assert errors == any("interpolation error" in note for note in published.legend)
 
 
+def test_a_legend_says_by_which_masks_parts_are_where_no_network_is_given_any(tmp_path: Path) -> None:
+    put_mean(tmp_path, 20.0)
+    asked = Asked(baseline="rife", plugins="widen:like=hce", masks="truth")
+    name = put(tmp_path, asked, (25.0, 25.1), more=lambda arm, at: {"psnr@inside": 20.0})
+    store = Store(tmp_path)
+    store.write_pair(name, store.pair(name).model_copy(update={"masks": None}))
+    *_, sheet = pair_sheets([read_pair(store, name)])
+    (legend,) = sheet.legend
+    assert "inside and outside of the masks (truth) of the middle frame" in legend
+
+
 def test_a_suite_has_what_is_no_network_and_says_what_learnt_nothing(tmp_path: Path) -> None:
     """In the mean over seeds: one arm is above with one seed and below with two, the other the other way round."""
     put_mean(tmp_path, 25.0)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -108,6 +109,7 @@ def test_epe_by_hand() -> None:
 
 
 @given(st.floats(0, 2 * math.pi), st.sampled_from(["flow_t0", "flow_t1"]), st.sampled_from(list(MOTION)))
+@hypothesis.settings(deadline=None)
 def test_a_flow_that_is_shifted_by_one_pixel_is_off_by_one(angle: float, name: str, level: str) -> None:
     true = true_motion(level)
     step = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64).view(1, 2, 1, 1)

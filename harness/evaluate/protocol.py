@@ -47,7 +47,7 @@ def predictor(model: Composed, settings: Settings) -> Predict:
     Raises HarnessError where their multiple is none of the network's; the result, ValueError where it is not finite,
     and HarnessError for a frame of another shape, dtype or range. One that leaves [0, 1] by less than OVERSHOOT is
     measured as it is: that is no reason to lose a training. Flows are those of the first pass where the protocol
-    averages two.
+    averages two. Without label maps plug-ins get no regions, as in the training of an arm that needs none.
     """
     model.eval().lay_out()
     needed = model.multiple(settings.scale)
@@ -63,9 +63,8 @@ def predictor(model: Composed, settings: Settings) -> Predict:
         padding = Padding.to_multiple(height, width, multiple, settings.placement)
         frames = replace(given.changed(lambda image: padding.pad(image, settings.padding)), scale=settings.scale)
         regions = None
-        if len(model.plugin):
-            labels = np.zeros((2, height, width), np.uint8) if maps is None else maps
-            regions = model.regions(padding.pad_maps(labels)[None], padding.size, settings.scale)
+        if len(model.plugin) and maps is not None:
+            regions = model.regions(padding.pad_maps(maps)[None], padding.size, settings.scale)
         made = model(frames, given.img0.new_full((1, 1, 1, 1), t), regions)
         frame, prior = made.frame, made.prior
         if frame.shape != frames.img0.shape or frame.dtype != given.img0.dtype:

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.arrayfile import read_array, write_array
 from harness.cache import cache_dir, writing
 from harness.data.truth import Truth
-from harness.files import replacing
 from harness.masks.cache import MaskCache
 from harness.masks.source import Known
 from harness.metrics import motion
@@ -60,14 +60,10 @@ class ByMotion(Grouping):
         for image in (img0, img1):
             content.update(np.ascontiguousarray(image).data)
         name = content.hexdigest()[:40]
-        path = cache_dir() / "motion" / name[:2] / f"{name[2:]}.npy"
-        try:
-            magnitude = np.load(path)
-            damaged = magnitude.ndim != 2 or not np.isfinite(magnitude).all()
-        except (OSError, ValueError, EOFError, TypeError):
-            damaged = True  # or not there yet
-        if damaged:
+        path = cache_dir() / "motion" / name[:2] / name[2:]
+        magnitude = read_array(path)
+        if magnitude is None:
             magnitude = motion.motion_magnitude(img0, img1)
-            with writing(path.parent), replacing(path) as out:
-                np.save(out, magnitude)
+            with writing(path.parent):
+                write_array(path, magnitude)
         return motion.bins(magnitude, (img0.shape[0], img0.shape[1]))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness.errors import HarnessError
+
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 UNIFORM_WINDOW = 7
+KNOWN = 0.8884466837
+"""The uniform SSIM of `known_pair`, by scikit-image 0.26."""
 BAND = 32
 """Rows that are looked at together on a CPU, so that what is made of them stays in its cache."""
 
@@ -28,7 +34,19 @@ class SSIM2D:
 
 
 class UniformSSIM:
-    """`(frame, truth) -> (B,)` for RGB frames (B, 3, H, W) in [0, 1]; see `ssim_uniform`."""
+    """`(frame, truth) -> (B,)` for RGB frames (B, 3, H, W) in [0, 1]; see `ssim_uniform`.
+
+    Raises HarnessError where the scikit-image that is installed computes another: values of two would be compared, and
+    no fingerprint has its version.
+    """
+
+    def __init__(self) -> None:
+        value = ssim_uniform(*known_pair()).item()
+        if not math.isclose(value, KNOWN, abs_tol=1e-9):
+            raise HarnessError(
+                f"the scikit-image that is installed computes another SSIM than 0.26: {value:.9f} instead of {KNOWN} "
+                "of a known pair of frames; install that one"
+            )
 
     def __call__(self, frame: Tensor, truth: Tensor) -> Tensor:
         return ssim_uniform(frame, truth)
@@ -63,6 +81,13 @@ def ssim_uniform(frame: Tensor, truth: Tensor) -> Tensor:
         for x, y in pairs
     ]
     return torch.tensor(scores, dtype=torch.float64, device=frame.device)
+
+
+def known_pair() -> tuple[Tensor, Tensor]:
+    """Two frames (1, 3, 32, 48) in float64, of whole numbers, so that they are the same on every machine."""
+    rows, columns = torch.arange(32)[:, None], torch.arange(48)
+    truth = ((rows * columns + 40 * torch.arange(3)[:, None, None]) % 256).double()[None]
+    return (3 * truth + truth.flip(3)) / 1020, truth / 255
 
 
 def _gaussian_ssim(frame: Tensor, truth: Tensor, across_colours: bool) -> Tensor:

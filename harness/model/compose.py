@@ -120,9 +120,10 @@ class Composed(nn.Module):
     ) -> Prediction:
         """The frame at time `t` between `img0` and `img1`, RGB float (B, 3, H, W) in [0, 1], of any H, W >= 2.
 
-        `masks` are label maps (B, 2, H, W); without them everything is one region. The frames are padded by
-        replication, right and below, to the network's size multiple, and the result is cropped back. `before` and
-        `after` are the frames as far before and after these as these are apart, for a network of four inputs.
+        `masks` are label maps (B, 2, H, W); without them everything is one region, also for a plug-in that needs none
+        and had none in its training. The frames are padded by replication, right and below, to the network's size
+        multiple, and the result is cropped back. `before` and `after` are the frames as far before and after these as
+        these are apart, for a network of four inputs.
         Raises ValueError for anything else, and for a result that is not finite.
         """
         _check(img0, img1, t, masks)

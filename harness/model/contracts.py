@@ -183,7 +183,8 @@ class Baseline(nn.Module, ABC):
 
 
 class FeaturePlugin(nn.Module, ABC):
-    """Refines the coarsest features; same shape in and out.
+    """Refines the coarsest features; same shape in and out. In an arm of which no plug-in needs masks it gets None for
+    regions, in training as in tests.
 
     starts_as_identity  whether a network with it, untrained, is the network without it, bit for bit on a CPU in
                         float32. One that cannot be says False; whoever says True is held to it before a training
@@ -196,8 +197,8 @@ class FeaturePlugin(nn.Module, ABC):
 
 
 class MotionPlugin(nn.Module, ABC):
-    """Makes the coarse motion that seeds the baseline's decoder. `starts_as_identity` as of a feature plug-in: for a
-    prior of zeros that is added."""
+    """Makes the coarse motion that seeds the baseline's decoder. Regions as of a feature plug-in; `starts_as_identity`
+    too: for a prior of zeros that is added."""
 
     starts_as_identity: bool = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +12,7 @@ from harness.outcome.control import judged
 from harness.outcome.difference import difference
 from harness.outcome.pairs import ROW_KEYS, Column, PairOutcome, readable
 from harness.outcome.refusals import refusals
+from harness.results.comparison import differences
 from harness.results.records import PairRecord
 from harness.results.store import Store
 
@@ -49,13 +50,20 @@ def of_all_seeds(
     for other in readable(store, alike) if known is None else (known[name] for name in alike if name in known):
         if other.record.seed in found or not all(arm.evaluated for arm in other.arms):
             continue
-        if changed := compared.differences(other.record.comparison):
+        if changed := changes(pair.record, other.record):
             log.warning("%s is left out: made under other settings: %s", other.name, changed[0])
         else:
             found[other.record.seed] = replace(other, show_unmatched=pair.show_unmatched)
     if found and pair.record.seed not in found:
         log.warning("%s is not finished: it is left out", pair.name)
     return [found[seed] for seed in sorted(found)] or [pair]
+
+
+def changes(one: PairRecord, other: PairRecord, but: Iterable[str] = ()) -> list[str]:
+    """In what two pairs differ, so that no mean is taken over both: their comparisons, `but` for these fields; and the
+    masks that `psnr@inside` is by, of which the comparison of an arm that needs none says nothing."""
+    regions = differences(one.regions, other.regions, "masks of psnr@inside")
+    return [*one.comparison.differences(other.comparison, but), *regions]
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,8 @@ def estimates(pairs: Sequence[PairOutcome], metric: str = "psnr") -> dict[Column
     if "@" in metric:
         table = table.dropna(subset=["value"])
     for (test, level), values in table.groupby(["test", "level"], sort=False):
+        if values["seed"].nunique() < len(pairs):
+            continue
         try:
             found[Column(str(test), str(level))] = estimate(values[["seed", "clip", "triplet", "value"]])
         except HarnessError as error:
@@ -98,14 +108,16 @@ def estimates(pairs: Sequence[PairOutcome], metric: str = "psnr") -> dict[Column
 
 
 def triplet_differences(pairs: Sequence[PairOutcome]) -> pd.DataFrame | None:
-    """`difference` of each triplet, the mean over seeds; `pairs` are one a seed. None until all are evaluated. Raises
-    HarnessError as `difference`."""
+    """`difference` of each triplet, the mean over seeds of what all have; `pairs` are one a seed. None until all are
+    evaluated. Raises HarnessError as `difference`."""
     import pandas as pd
 
     found = [gained for pair in pairs if (gained := difference(pair)) is not None]
     if len(found) < len(pairs):
         return None
-    return pd.concat(found).groupby(ROW_KEYS, sort=False).mean().reset_index()
+    together = pd.concat(found, join="inner").groupby(ROW_KEYS, sort=False)
+    means = together.sum(min_count=len(found)) / len(found)
+    return means[together.size() == len(found)].reset_index()
 
 
 def certainty(cells: Mapping[Key, Estimate]) -> dict[Key, Certainty]:

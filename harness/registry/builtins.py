@@ -25,6 +25,7 @@ def harness_plugins() -> list[PluginSpec]:
             summary="as many parameters as plug-ins add, and nothing else of them: does capacity alone explain a gain?",
             stage="feature",
             needs_masks=False,
+            like="like",
         ),
     ]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from harness.errors import HarnessError, suggestion
 from harness.registry.entry import Chosen, Entry, Kind
 from harness.registry.mask_choice import ChosenMasks, ChosenPart
-from harness.registry.options import Choice, or_quoted, parse_choice
+from harness.registry.options import Choice, or_quoted, parse_choice, parse_choices
 from harness.registry.plugins import FAULTS, Broken, Origin, Plugins, discover, in_one_line
 from harness.registry.protocol import Protocol
 from harness.registry.specs import (
@@ -97,7 +98,14 @@ class Catalog:
             raise HarnessError(f"unknown {kind.kind} '{choice.name}'{hint}")
         if kind is MaskSourceSpec:
             return self.masks(choice)
-        return self.find(kind, choice.name).settle(choice)
+        chosen = self.find(kind, choice.name).settle(choice)
+        spec = chosen.entry.spec
+        if not isinstance(spec, PluginSpec) or not spec.like:
+            return chosen
+        if spec.like not in chosen.options:
+            raise HarnessError(f"plug-in {spec.name} of {chosen.entry.origin}: like={spec.like!r} is no option of it")
+        named = [each for name in str(chosen.options[spec.like]).split("+") for each in parse_choices(name)]
+        return replace(chosen, like=tuple(self.choose(PluginSpec, each) for each in named))
 
     def default_mask_source(self) -> Choice:
         """The installed source with the highest preference."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic_core import to_jsonable_python
@@ -87,11 +87,12 @@ class Entry(Generic[Kind]):
 
 @dataclass(frozen=True)
 class Chosen:
-    """An entry with every option settled."""
+    """An entry with every option settled; `like` are the plug-ins that one of them names, see `harness.PluginSpec`."""
 
     entry: Entry[Named]
     options: Mapping[str, Any]
     given: Mapping[str, str]
+    like: tuple[Chosen, ...] = field(default=(), kw_only=True)
 
     @property
     def name(self) -> str:
@@ -122,4 +123,5 @@ class Chosen:
     def record(self) -> dict[str, Any]:
         """What a fingerprint keeps of it."""
         options = to_jsonable_python(dict(self.options), fallback=str)
-        return {"name": self.name, "options": options, "code": self.entry.code()}
+        like = {"like": [each.record() for each in self.like]} if self.like else {}
+        return {"name": self.name, "options": options, "code": self.entry.code(), **like}

@@ -108,13 +108,18 @@ class BaselineSpec(Spec):
 class PluginSpec(Spec):
     """A module at the seam. Factory: `(offers: Offers, **options) -> FeaturePlugin | MotionPlugin`.
 
-    `stage` says which of the two it is; a motion plug-in always acts after the feature plug-ins. One that takes nothing
-    of the seam says `needs_seam=False`, and is built with `None` for a network that offers nothing.
+    `stage` says which of the two it is; a motion plug-in always acts after the feature plug-ins. One that looks at no
+    regions says `needs_masks=False`: without another that does, it gets None for them, in training and in tests. One
+    that takes nothing of the seam says `needs_seam=False`, and is built with `None` for a network that offers nothing.
+
+    `like` is the option that names other plug-ins, joined by "+", of a control that goes by what these are: their
+    fingerprints are in its own.
     """
 
     stage: Literal["feature", "motion"] = "feature"
     needs_masks: bool = True
     needs_seam: bool = True
+    like: str = ""
 
     kind = "plug-in"
 

@@ -306,6 +306,7 @@ def _regions(pair: PairOutcome, gained: Means, regions: list[str]) -> Sheet:
     ]
     record = pair.record
     masks = record.test_masks if record.test_masks and record.regions == record.network_masks[-1] else record.masks
+    masks = masks or record.asked.masks  # of networks that are given none
     frames = "the middle frame" if masks == TRUTH else "either input"
     known = ", ".join(tests.name for tests in record.tests if tests.knows_truth)
     motion = f"; of {known} by the true motion" if known else ""

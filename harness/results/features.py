@@ -5,7 +5,6 @@ rows.features/1a/2b3c...   a line with the sha256 of the rest, and an array as n
 
 from __future__ import annotations
 
-import io
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import files
+from harness.arrayfile import read_array, write_array
 from harness.results.rows import Row
 
 Features = NDArray[np.floating[Any]]
@@ -22,23 +21,12 @@ Features = NDArray[np.floating[Any]]
 
 def write_features(rows: Path, row: Row, metric: str, features: Features) -> None:
     """`features` (D,) of the triplet that `row` is of, as it was seen; `rows` is the file of the rows."""
-    content = io.BytesIO()
-    np.save(content, features, allow_pickle=False)
-    path = _place(rows, row, metric)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_bytes(path, sha256(content.getvalue()).hexdigest().encode() + b"\n" + content.getvalue())
+    write_array(_place(rows, row, metric), features)
 
 
 def read_features(rows: Path, row: Row, metric: str) -> Features | None:
     """None where there are none, or where they are not as they were written."""
-    try:
-        stated, _, content = _place(rows, row, metric).read_bytes().partition(b"\n")
-        if stated.decode() != sha256(content).hexdigest():
-            return None
-        features: Features = np.load(io.BytesIO(content), allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return features
+    return read_array(_place(rows, row, metric))
 
 
 def _place(rows: Path, row: Row, metric: str) -> Path:

@@ -14,7 +14,7 @@ def finished(plan: Plan, store: Store) -> str:
 
     That its data is still the same is for the run to find out.
     """
-    for pair in readable(store, records_of(plan, store)):  # running one that is damaged again repairs it
+    for pair in readable(store, tested_as(plan, store)):  # running one that is damaged again repairs it
         if all(pair.is_whole(arm, plan.testing.measured, plan.testing.of_motion) for arm in pair.arms):
             return pair.name
     return ""
@@ -28,3 +28,10 @@ def records_of(plan: Plan, store: Store) -> dict[str, PairRecord]:
         for name, record in store.pair_records().items()
         if record.seed == plan.training.seed and record.comparison.is_same(compared)
     }
+
+
+def tested_as(plan: Plan, store: Store) -> dict[str, PairRecord]:
+    """Those of them whose parts of frames are by the masks of the plan, in the same words where no network needs any:
+    a comparison says nothing of these."""
+    found = records_of(plan, store)
+    return {name: each for name, each in found.items() if plan.masks or each.asked.masks == plan.asked.masks}

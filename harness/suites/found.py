@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.outcome.pairs import ArmOutcome, PairOutcome, readable
-from harness.outcome.seeds import PLUGINS
+from harness.outcome.seeds import PLUGINS, changes
 from harness.registry.catalog import catalog
 from harness.registry.options import Choice, parse_choice, parse_choices
 from harness.results.comparison import Comparison, Part
@@ -44,7 +44,8 @@ def find_rows(suite: Suite, store: Store) -> Rows:
         candidates: dict[int, list[Found]] = defaultdict(list)
         for pair in (outcomes[name] for name in wanted[row.label] if name in outcomes):
             candidates[pair.record.seed].append(Found(pair, pair.arms[-1 if row.plugins else 0]))
-        rows[row.label] = _comparable({seed: _best(suite, row, found) for seed, found in sorted(candidates.items())})
+        best = {seed: _best(suite, row, found) for seed, found in sorted(candidates.items())}
+        rows[row.label] = _comparable(suite, best)
     return rows
 
 
@@ -110,14 +111,16 @@ def _chosen(choice: Choice, part: Part) -> bool:
     return part.is_meant_by(choice.name, choice.options)
 
 
-def _comparable(found: dict[int, Found]) -> dict[int, Found]:
-    """The seeds that were trained and tested alike; those that were not are named and left out."""
-    kept = dict(found)
+def _comparable(suite: Suite, found: dict[int, Found]) -> dict[int, Found]:
+    """The seeds that were trained and tested alike; those that were not are named and left out. Of PSNR and SSIM alone
+    it does not matter by which masks parts of frames are."""
+    kept, of_parts = dict(found), any(column.metric for column in suite.columns)
     evaluated = {seed: each for seed, each in found.items() if each.arm.evaluated}
     for seed, each in evaluated.items():
         first = next(iter(evaluated.values()))
         free = () if each.arm is each.pair.arms[-1] else PLUGINS  # of the plain arm
-        if changed := first.pair.record.comparison.differences(each.pair.record.comparison, free):
+        one, other = first.pair.record, each.pair.record
+        if changed := changes(one, other, free) if of_parts else one.comparison.differences(other.comparison, free):
             log.warning("%s is left out: made under other settings: %s", each.pair.name, changed[0])
             del kept[seed]
     return kept

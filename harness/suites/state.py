@@ -16,7 +16,7 @@ from harness.outcome.pairs import readable
 from harness.pair.plan import Plan
 from harness.pair.run import Shared
 from harness.results.store import RunFolder, Store
-from harness.suites.finished import records_of
+from harness.suites.finished import records_of, tested_as
 from harness.suites.suite import Expected
 
 log = logging.getLogger("harness")
@@ -84,7 +84,7 @@ def _states(
     plan: Plan, store: Store, runs: list[RunFolder], steps: int, tests: Mapping[str, Expected]
 ) -> list[ArmState]:
     tested = set()
-    for pair in readable(store, records_of(plan, store)):
+    for pair in readable(store, tested_as(plan, store)):
         if pair.record.runs == tuple(run.name for run in runs):
             wanted = plan.testing.measured, plan.testing.of_motion
             tested |= {arm.run for arm in pair.arms if pair.is_whole(arm, *wanted)}
