@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 from harness.cli.main import cli
 from harness.errors import HarnessError
@@ -299,6 +300,16 @@ def test_a_run_in_use_is_neither_exported_nor_merged(tmp_path: Path) -> None:
             assert str(harness(here, *words).exception).startswith(f"run {PLAIN} is in use by process ")
     assert everything(here.root) == before
     assert not (tmp_path / "b.zip").exists()
+
+
+def test_what_somebody_measures_is_not_waited_for(tmp_path: Path) -> None:
+    """An evaluation, and the mean of the two frames, may take hours."""
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    file = exported(there, tmp_path / "a.zip")
+    with FileLock(here.reference.with_suffix(".lock")):
+        refused = harness(here, "import", str(file))
+    assert str(refused.exception).endswith("rows.csv is being written by another process; wait for it or stop it")
+    assert harness(here, "import", str(file)).exit_code == 0
 
 
 def test_what_grows_while_it_is_packed_is_packed_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
