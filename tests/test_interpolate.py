@@ -40,6 +40,7 @@ from harness.interpolate.compare import Triplet, compare, triplets
 from harness.interpolate.footage import Footage, look_through
 from harness.interpolate.making import Asked, interpolate, plan
 from harness.interpolate.network import Between, Network
+from harness.interpolate.plan import Wanted
 from harness.interpolate.threads import AHEAD, Behind, ahead
 from harness.interpolate.tiles import places, tiled
 from harness.interpolate.writing import Output
@@ -979,6 +980,13 @@ def test_what_comes_to_be_there_meanwhile_is_not_overwritten(clip: Path, tmp_pat
         interpolate(footage, plan(footage, Asked(), mean(), False), mean(), output, lambda n: out.write_text("mine"))
     assert out.read_text() == "mine"
     assert left_behind(tmp_path) == ["out.mp4"]
+
+
+def test_images_are_written_beside_what_a_killed_process_of_that_number_left(tmp_path: Path) -> None:
+    (tmp_path / f"out.{os.getpid()}.tmp").mkdir()
+    with writing.images_to(Output(tmp_path / "out", as_images=True), 1) as put:
+        put(Wanted(Fraction(0), Fraction(1), 0, 0, Fraction(0)), np.zeros((4, 4, 3), np.uint8))
+    assert [each.name for each in (tmp_path / "out").iterdir()] == ["00000.png"]
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".avi", ".mp4.part"])
