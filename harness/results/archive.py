@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, BinaryIO, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -88,7 +88,7 @@ def export(
     # runs are held by whoever exports, and files of features never change; the others may grow while all is copied
     still = {name: (store.root / name).read_bytes() for name in found if not re.match(r"runs/|.*\.features/", name)}
 
-    def opened(name: str) -> BinaryIO:
+    def opened(name: str) -> io.BufferedIOBase:
         return io.BytesIO(still[name]) if name in still else (store.root / name).open("rb")
 
     files = {name: _packed(opened(name)) for name in found}
@@ -209,7 +209,7 @@ def _check_no_link(path: Path) -> None:
         raise HarnessError(f"{path}: is a link, and what it leads to is no result; put the file itself there")
 
 
-def _packed(file: BinaryIO) -> Packed:
+def _packed(file: io.BufferedIOBase) -> Packed:
     with file:
         digest = hashlib.file_digest(file, "sha256")
         return Packed(size=file.seek(0, os.SEEK_END), sha256=digest.hexdigest())
