@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 from harness.cli.main import cli
 from harness.errors import HarnessError
 from harness.outcome.pairs import find_pair
-from harness.results import envelope, lines
+from harness.results import archive, envelope, lines
 from harness.results.archive import MANIFEST, Manifest, Packed
 from harness.results.envelope import content_of, write
 from harness.results.merge import take_in
@@ -312,6 +313,35 @@ def test_a_run_in_use_is_neither_exported_nor_merged(tmp_path: Path) -> None:
             assert str(harness(here, *words).exception).startswith(f"run {PLAIN} is in use by process ")
     assert everything(here.root) == before
     assert not (tmp_path / "b.zip").exists()
+
+
+def test_what_somebody_measures_is_not_waited_for(tmp_path: Path) -> None:
+    """An evaluation, and the mean of the two frames, may take hours."""
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    file = exported(there, tmp_path / "a.zip")
+    with FileLock(here.reference.with_suffix(".lock")):
+        refused = harness(here, "import", str(file))
+    assert str(refused.exception).endswith("rows.csv is being written by another process; wait for it or stop it")
+    assert harness(here, "import", str(file)).exit_code == 0
+
+
+def test_what_grows_while_it_is_packed_is_packed_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite that runs adds rows of the mean of the two frames, and a table keeps what it read of audit trails."""
+    store = finished(tmp_path / "here")
+    name = put_evaluation(store, store, store.pairs()[0])
+    grown = [store.reference, store.evaluation_file(name), store.pair_file(store.pairs()[0])]
+    before, copying = [path.read_bytes() for path in grown], archive.replacing
+
+    def growing(file: Path) -> Any:
+        for path in grown:  # all is hashed, and nothing is copied yet
+            path.write_bytes(path.read_bytes() + b"more")
+        return copying(file)
+
+    monkeypatch.setattr(archive, "replacing", growing)
+    file = exported(store, tmp_path / "a.zip")
+    assert harness(Store(tmp_path / "there"), "import", str(file)).exit_code == 0
+    there = [tmp_path / "there" / path.relative_to(store.root) for path in grown]
+    assert [path.read_bytes() for path in there] == before
 
 
 def test_what_is_damaged_is_not_packed(tmp_path: Path) -> None:

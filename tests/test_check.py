@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 
 from harness.cli import check as command
 from harness.errors import HarnessError
-from harness.testing import BaselineTests, MetricTests, kinds
+from harness.testing import BaselineTests, MetricTests, common, kinds
 from harness.testing.checks import CheckError, name_of, run_one, skip
 
 Lines = tuple[int, list[str]]
@@ -45,6 +46,18 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     checks = [check_right, check_wrong, check_not_asked]
     monkeypatch.setitem(kinds.CHECKS, "metric", tuple(checks))
     return checks
+
+
+def test_each_module_of_a_distribution_is_asked_whether_it_imports_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One may have several entry points."""
+    dist = SimpleNamespace(name="vfi-two")
+    mine = [SimpleNamespace(module=module, dist=dist) for module in ("vfi_light", "vfi_heavy")]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: mine)
+    monkeypatch.setattr(common, "_imports_torch", lambda module, path: module == "vfi_heavy")
+    target, origin = SimpleNamespace(factory="vfi_heavy.network:Network"), SimpleNamespace(distribution="vfi-two")
+    subject: Any = SimpleNamespace(chosen=SimpleNamespace(entry=SimpleNamespace(target=target, origin=origin)))
+    with pytest.raises(CheckError, match="importing vfi_heavy imports torch"):
+        common.check_lists_without_torch(subject)
 
 
 # --- the command ---

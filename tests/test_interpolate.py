@@ -6,8 +6,9 @@ import errno
 import os
 import signal
 import sys
+import weakref
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -39,6 +40,7 @@ from harness.interpolate.compare import Triplet, compare, triplets
 from harness.interpolate.footage import Footage, look_through
 from harness.interpolate.making import Asked, interpolate, plan
 from harness.interpolate.network import Between, Network
+from harness.interpolate.plan import Wanted
 from harness.interpolate.threads import AHEAD, Behind, ahead
 from harness.interpolate.tiles import places, tiled
 from harness.interpolate.writing import Output
@@ -699,6 +701,62 @@ def test_a_compiled_network_makes_the_same_and_is_compiled_once(monkeypatch: pyt
     assert len(compiled) == 2
 
 
+# --- what is kept of a source
+
+
+class Watched(Footage):
+    """Frames of noise, and how many of them there were at most at once."""
+
+    at_once = 0
+
+    def frames(self) -> Generator[Images, None, None]:
+        alive: list[Any] = []
+        for number in range(len(self.shown)):
+            frame = np.full((*self.size, 3), number % 200, np.uint8)
+            alive = [each for each in alive if each() is not None] + [weakref.ref(frame)]
+            Watched.at_once = max(Watched.at_once, len(alive))
+            yield frame
+
+
+def watched(copies: Iterable[int] = ()) -> Footage:
+    """240 frames, of which these show nothing new."""
+    Watched.at_once = 0
+    shown = tuple(Fraction(number, 24) for number in range(240))
+    look = footages.Look(1)
+    return Watched(Path("in"), "no", (16, 16), shown, Fraction(10), frozenset(copies), frozenset(), look, (), ())
+
+
+FEW = 2 * AHEAD + 12  # what waits to be read and to be written, and a gap with the frames around it
+
+
+@pytest.mark.parametrize(
+    ("copies", "asked", "inputs"),
+    [((), Asked(fps=Fraction(12)), 2), ((), Asked(fps=Fraction(1, 9)), 2), (range(9, 240), Asked(), 4)],
+)
+def test_of_a_source_a_few_frames_are_kept(tmp_path: Path, copies: Sequence[int], asked: Asked, inputs: int) -> None:
+    """Also where none is made for long: all are shown as they are, or the picture stands still."""
+    footage, network, output = watched(copies), mean(inputs=inputs), Output.of(str(tmp_path / "out.mkv"), "ffv1")
+    planned = plan(footage, asked, network, as_images=False)
+    interpolate(footage, planned, network, output, lambda count: None)
+    assert planned.made == (8 if copies else 0)
+    assert Watched.at_once <= FEW
+
+
+@pytest.mark.parametrize(("copies", "off", "scores"), [(range(7, 233), 0, 5), ((), 1, 1)])
+def test_of_a_source_that_is_compared_a_few_frames_are_kept(
+    tmp_path: Path, copies: Sequence[int], off: int, scores: int
+) -> None:
+    """Also where none is left out for long: the picture stands still, or no frame is in the middle."""
+    footage = watched(copies)
+    shown = tuple(each + Fraction(off * (row > 2) * (row % 2), 100) for row, each in enumerate(footage.shown))
+    footage = replace(footage, shown=shown)
+    left_out, network = triplets(footage, middle_only=True), mean(inputs=4)
+    output = Output.of(str(tmp_path / "out.mkv"), "ffv1", images=False)
+    made = compare(footage, left_out, [network, network], output, False, lambda count: None)
+    assert len(made.psnr[0]) == len(left_out) == scores
+    assert Watched.at_once <= FEW
+
+
 # --- threads
 
 
@@ -922,6 +980,13 @@ def test_what_comes_to_be_there_meanwhile_is_not_overwritten(clip: Path, tmp_pat
         interpolate(footage, plan(footage, Asked(), mean(), False), mean(), output, lambda n: out.write_text("mine"))
     assert out.read_text() == "mine"
     assert left_behind(tmp_path) == ["out.mp4"]
+
+
+def test_images_are_written_beside_what_a_killed_process_of_that_number_left(tmp_path: Path) -> None:
+    (tmp_path / f"out.{os.getpid()}.tmp").mkdir()
+    with writing.images_to(Output(tmp_path / "out", as_images=True), 1) as put:
+        put(Wanted(Fraction(0), Fraction(1), 0, 0, Fraction(0)), np.zeros((4, 4, 3), np.uint8))
+    assert [each.name for each in (tmp_path / "out").iterdir()] == ["00000.png"]
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".avi", ".mp4.part"])

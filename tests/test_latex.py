@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,8 +81,11 @@ def test_a_caption_says_on_what_and_how_it_was_tested() -> None:
     assert r"\caption{many rows. Tested on clips under protocol unified.}" in as_latex([LONG])
 
 
-def test_what_is_longer_than_a_page_goes_on_in_another_table() -> None:
-    text = as_latex([LONG])
+@pytest.mark.parametrize("rules", [range(0, 100, 3), (), (5, 60)])
+def test_what_is_longer_than_a_page_goes_on_in_another_table(rules: Sequence[int]) -> None:
+    """Cut at rules; a difference by clip has none for a hundred rows."""
+    lines = tuple(replace(line, rule=at in rules) for at, line in enumerate(LONG.lines))
+    text = as_latex([replace(LONG, lines=lines)])
     check(text)
     assert text.count(r"\begin{table}") > 2
     assert text.count(r"\caption{") == text.count(r"\label{") == 1

@@ -86,18 +86,18 @@ def compare(
     size = (height, width if wipe else 2 * width)
     scores: list[tuple[float, ...]] = []
     with (
-        rows_of(footage) as source,
+        rows_of(footage, rows) as source,
         video_to(output, wanted, size, footage.look) as put,
         Behind[tuple[Wanted, Frame]](lambda each: put(*each)) as behind,
     ):
         for count, each in enumerate(wanted, start=1):
+            source.forget(rows[max(0, count - 4)])  # a triplet begins three frames before its middle at most
             truth = source.read(each.first)
             made, said = [truth, truth], ["given", "given"]
             if triplet := left_out.get(each.first):
                 found = [_made(network, triplet, source, truth) for network in networks]
                 made, scores = [frame for frame, _ in found], [*scores, tuple(score for _, score in found)]
                 said = [f"{score:.2f} dB" for score in scores[-1]]
-                source.forget(triplet.around[0])
             labels = [f"{network.name}: {what}" for network, what in zip(networks, said, strict=True)]
             behind.put((each, _wiped(made, labels, each.at) if wipe else _beside(made, labels)))
             progress(count)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -125,35 +126,43 @@ def interpolate(
     else:
         source = footage.path if plan.copied and footage.beside else None
         to = video_to(output, plan.wanted, footage.size, footage.look, source, note)
-    with rows_of(footage) as rows, to as put, Behind[tuple[Wanted, Frame]](lambda each: put(*each)) as behind:
+    with (
+        rows_of(footage, plan.used) as rows,
+        to as put,
+        Behind[tuple[Wanted, Frame]](lambda each: put(*each)) as behind,
+    ):
         for count, made in enumerate(_made(footage, plan, rows, network), start=1):
             behind.put(made)
             progress(count)
 
 
 class Rows:
-    """Frames of a source by their number, read in order: those that are not forgotten are kept."""
+    """Frames of a source by their number, read in order: of those in `used` all are kept that are not forgotten."""
 
-    def __init__(self, frames: Iterator[Frame]) -> None:
-        self._frames, self._kept, self._next = frames, dict[int, Frame](), 0
+    def __init__(self, frames: Iterator[Frame], used: Iterable[int]) -> None:
+        self._frames, self._used = frames, frozenset(used)
+        self._kept, self._next, self._first = dict[int, Frame](), 0, 0
 
     def read(self, row: int) -> Frame:
         while self._next <= row:
-            self._kept[self._next] = next(self._frames)
+            frame = next(self._frames)
+            if self._next in self._used and self._next >= self._first:
+                self._kept[self._next] = frame
             self._next += 1
         return self._kept[row]
 
     def forget(self, before: int) -> None:
-        """Those with a smaller number."""
+        """Those with a smaller number, also of what is still to be read."""
+        self._first = before
         for row in [row for row in self._kept if row < before]:
             del self._kept[row]
 
 
 @contextmanager
-def rows_of(footage: Footage) -> Iterator[Rows]:
-    """Read ahead by a thread."""
+def rows_of(footage: Footage, used: Iterable[int]) -> Iterator[Rows]:
+    """Read ahead by a thread; no others than those in `used` are asked for."""
     with ahead(footage.frames()) as frames:
-        yield Rows(frames)
+        yield Rows(frames, used)
 
 
 def _made(footage: Footage, plan: Plan, rows: Rows, network: Network) -> Iterator[tuple[Wanted, Frame]]:
@@ -161,11 +170,13 @@ def _made(footage: Footage, plan: Plan, rows: Rows, network: Network) -> Iterato
     between, of = None, (-1, -1)
     for each in plan.wanted:
         if not each.t:
+            # of four inputs the one before may be needed still
+            rows.forget(plan.used[max(0, bisect_left(plan.used, each.first) - 1)])
             yield each, rows.read(each.first)
             continue
         if between is None or of != (each.first, each.last):
             of = each.first, each.last
             seen = around(*of, plan.used, footage.shown, plan.cuts) if network.arm.inputs == 4 else of
-            between = Between(network, [rows.read(row) for row in seen])
             rows.forget(seen[0])
+            between = Between(network, [rows.read(row) for row in seen])
         yield each, between.at(each.t)

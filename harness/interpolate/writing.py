@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -109,7 +110,7 @@ def images_to(output: Output, count: int) -> Iterator[Put]:
     from PIL import Image
 
     path = output.path
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{token_hex(6)}.tmp")  # numbers of processes repeat, as in containers
     temporary.mkdir()
     digits = max(5, len(str(count - 1)))
     written = 0

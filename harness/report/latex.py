@@ -78,15 +78,18 @@ def _table(sheet: Sheet, label: str) -> Iterator[str]:
 
 
 def _short(grid: Grid) -> Iterator[Grid]:
-    """In parts that stand on a page each, cut at rules."""
-    cuts = [at for at, rule in enumerate(grid.rules) if rule and at] + [len(grid.rows)]
-    start, end = 0, 0
-    for cut in cuts:
-        if end > start and _height(_rows(grid, start, cut)) > LINES:
-            yield _rows(grid, start, end)
-            start = end
-        end = cut
-    yield _rows(grid, start, end)
+    """In parts that stand on a page each, cut at rules; where there is none for a page, before any row."""
+    head, *heights = (max(map(len, row)) for row in (grid.head, *grid.rows))
+    start, rule, lines = 0, 0, head
+    for at, height in enumerate(heights):
+        if grid.rules[at]:
+            rule = at
+        while at > start and lines + height > LINES:
+            cut = rule if rule > start else at
+            yield _rows(grid, start, cut)
+            start, lines = cut, head + sum(heights[cut:at])
+        lines += height
+    yield _rows(grid, start, len(heights))
 
 
 def _rows(grid: Grid, start: int, end: int) -> Grid:

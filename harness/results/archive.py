@@ -8,6 +8,8 @@ here; they are unpacked beside the results, and looked at, before anything is ta
 from __future__ import annotations
 
 import errno
+import hashlib
+import io
 import os
 import re
 import shutil
@@ -18,7 +20,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -81,11 +83,19 @@ def export(
     found = [*(f"pairs/{name}.json" for name in store.pairs() if name in pairs)]
     found += sorted(_members(store, runs, pairs, everything))
     found = [name for name in found if checkpoints or "/checkpoints/" not in name]
-    files = {name: _packed(store.root / name) for name in found}
+    for name in found:
+        _check_no_link(store.root / name)
+    # runs are held by whoever exports, and files of features never change; the others may grow while all is copied
+    still = {name: (store.root / name).read_bytes() for name in found if not re.match(r"runs/|.*\.features/", name)}
+
+    def opened(name: str) -> io.BufferedIOBase:
+        return io.BytesIO(still[name]) if name in still else (store.root / name).open("rb")
+
+    files = {name: _packed(opened(name)) for name in found}
     with replacing(file) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
         archive.writestr(_info(MANIFEST), content_of(Manifest(files=files)))
         for name in found:
-            with (store.root / name).open("rb") as source, archive.open(_info(name), "w", force_zip64=True) as into:
+            with opened(name) as source, archive.open(_info(name), "w", force_zip64=True) as into:
                 shutil.copyfileobj(source, into, CHUNK)
     return len(found)
 
@@ -194,16 +204,15 @@ def _members(store: Store, runs: Sequence[RunFolder], pairs: Sequence[str], ever
                 yield name
 
 
-def _packed(path: Path) -> Packed:
+def _check_no_link(path: Path) -> None:
     if path.is_symlink():
         raise HarnessError(f"{path}: is a link, and what it leads to is no result; put the file itself there")
-    with path.open("rb") as file:
-        digest: Any = sha256()
-        size = 0
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return Packed(size=size, sha256=digest.hexdigest())
+
+
+def _packed(file: io.BufferedIOBase) -> Packed:
+    with file:
+        digest = hashlib.file_digest(file, "sha256")
+        return Packed(size=file.seek(0, os.SEEK_END), sha256=digest.hexdigest())
 
 
 def _info(name: str) -> zipfile.ZipInfo:

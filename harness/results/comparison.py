@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, ValidationError
 
 from harness.results.envelope import Frozen
+
+WITH_SEED = r".+\.s[0-9]+"
+"""A run's name but for its fingerprint."""
 
 
 class Part(Frozen):
@@ -49,8 +53,12 @@ class StartRecord(Frozen):
     content: str
 
     def is_meant_by(self, word: str) -> bool:
-        """Whether a user may have written this: a path to the file, or a name, of a run also how it begins."""
-        return bool(word) and (self.name.startswith(word) or self.name == word.replace("\\", "/").rpartition("/")[2])
+        """Whether a user may have written this: a path to the file, or a name; of a run also how it begins, where
+        `ifrnet-s.s1` is not of seed 10. An entry `ifrnet-s-own` is not meant by less."""
+        if not word or self.name == word.replace("\\", "/").rpartition("/")[2]:
+            return bool(word)
+        beginning = f"{word}." if re.fullmatch(WITH_SEED, word) else word
+        return self.name.startswith(beginning) and re.fullmatch(rf"{WITH_SEED}\.[0-9a-f]+", self.name) is not None
 
 
 class Comparison(Frozen):

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.errors import HarnessError
 from harness.results import landed
@@ -23,6 +23,7 @@ from harness.results.upkeep import held
 
 DONE = ("trained", "evaluated")
 NAMED = 3  # conflicts that are told
+PATIENCE = 0.2  # seconds to wait for another process that writes: an evaluation takes hours
 ROUNDING = 1e-9
 """By what part of it a value of the same frames may differ from one processor to another: SSIM does in its last bit."""
 
@@ -81,12 +82,15 @@ def _before_ours(pairs: Sequence[str], theirs: Store, ours: Store) -> None:
 
 @contextmanager
 def _locked(theirs: Store, ours: Store) -> Iterator[None]:
-    """What is there of ours, so that nobody else writes it meanwhile."""
+    """What is there of ours, so that nobody else writes it meanwhile. Raises HarnessError where somebody does."""
     files = (path.relative_to(theirs.root) for path in theirs.root.glob("evaluations/*.csv"))
     with held([ours.run(run.name) for run in theirs.runs()]), ExitStack() as locks:
         for path in (ours.reference, *(ours.root / name for name in files)):
             if path.exists():
-                locks.enter_context(FileLock(path.with_suffix(".lock")))
+                try:
+                    locks.enter_context(FileLock(path.with_suffix(".lock"), timeout=PATIENCE))
+                except Timeout:
+                    raise HarnessError(f"{path} is being written by another process; wait for it or stop it") from None
         yield
 
 

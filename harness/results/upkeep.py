@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from harness import files
 from harness.errors import HarnessError
 from harness.results.records import PairRecord
@@ -78,7 +80,10 @@ def remove(store: Store, runs: Sequence[RunFolder], pairs: Sequence[str]) -> Non
 
 def orphans(store: Store) -> list[Path]:
     """Initial weights that no run began with, with the files beside them; none where a run's record cannot be read, nor
-    those of the last hour: a run is about to begin with them."""
+    those of the last hour: a run is about to begin with them. That may take longer while the mean of the two frames is
+    measured, which comes between: none then, either."""
+    if _is_held(store.reference.with_suffix(".lock")):
+        return []
     wanted = set()
     for run in store.runs():
         try:
@@ -92,6 +97,16 @@ def orphans(store: Store) -> list[Path]:
             weights = recorded.with_suffix(".safetensors")
             found += [weights, recorded] if weights.exists() else [recorded]
     return found
+
+
+def _is_held(lock: Path) -> bool:
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _away(folder: Path) -> None:

@@ -149,22 +149,21 @@ def check_lists_without_torch(subject: Subject) -> None:
     module = subject.chosen.entry.target.factory.partition(".")[0].partition(":")[0]
     if module == "harness":
         skip("is of the core")
-    hook = _hook_module(subject)
-    if _imports_torch(hook, tuple(sys.path)):
+    if guilty := [hook for hook in _hook_modules(subject) if _imports_torch(hook, tuple(sys.path))]:
         raise CheckError(
-            f"importing {hook} imports torch: name the factory as text, and import torch in its own module"
+            f"importing {several(guilty)} imports torch: name the factory as text, and import torch in its own module"
         )
 
 
-def _hook_module(subject: Subject) -> str:
-    """The module that the distribution's entry point names."""
+def _hook_modules(subject: Subject) -> list[str]:
+    """The modules that the distribution's entry points name."""
     from importlib.metadata import entry_points
 
     owner = subject.chosen.entry.origin.distribution
-    mine = [entry for entry in entry_points(group="harness") if entry.dist and entry.dist.name == owner]
+    mine = [entry.module for entry in entry_points(group="harness") if entry.dist and entry.dist.name == owner]
     if not mine:
         skip("its distribution has no entry point here")
-    return mine[0].module
+    return mine
 
 
 @functools.cache
