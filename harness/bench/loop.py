@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from harness.arm import Arm
-from harness.bench.turns import Timed, Turns, in_turn
+from harness.bench.turns import Timed, Turns
 from harness.data.augment import Augment
 from harness.data.loader import Samples, batches
 from harness.data.order import Order
@@ -50,24 +50,18 @@ def loop(quick: bool, device: torch.device, shown: Shown) -> Iterator[Timed]:
     layers = Layers()
     drawn = Samples({"layers": layers}, Order(len(layers.train), DRAWN, 0), Augment(crop=DRAWN_CROP), None)
     drawn[0]  # the photographs are read once
-    positions = iter(range(10**9))
-    yield Timed(
-        "drawing, beside the step that trains on it",
-        f"{DRAWN} triplets of layers",
-        _without_drawing(
-            in_turn(
-                lambda: [drawn[next(positions)] for _ in range(DRAWN * block)],
-                lambda: _bare(drawn, block, device),
-                blocks,
-                device,
-            ).per(block)
-        ),
-    )
+    both = [(_drawing(drawn, block), _bare(drawn, block, device)) for _ in range(blocks)]
+    drawing, whole = zip(*both, strict=True)
+    step = [each - draws for each, draws in zip(whole, drawing, strict=True)]  # a step of the bare loop draws, too
+    yield Timed("drawing, beside the step that trains on it", f"{DRAWN} triplets of layers", Turns(drawing, step))
 
 
-def _without_drawing(turns: Turns) -> Turns:
-    """The other draws, too."""
-    return Turns(turns.ours, [whole - drawing for drawing, whole in zip(turns.ours, turns.other, strict=True)])
+def _drawing(samples: Samples, steps: int) -> float:
+    """Seconds that the samples of a step take."""
+    done = [time.perf_counter()]
+    for _ in batches(samples, 0, steps, 0):
+        done.append(time.perf_counter())
+    return _median(done)
 
 
 def _bare(samples: Samples, steps: int, device: torch.device) -> float:
