@@ -181,6 +181,23 @@ def test_what_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         decoded(vimeo(root))
 
 
+class OfAnySize(Vimeo90K):
+    size = None  # type: ignore[assignment]
+
+
+def test_images_of_another_size_than_published_are_refused_as_those_of_files_are(root: Path) -> None:
+    """Also where another set, of any size, has decoded the very same files."""
+    for image in root.rglob("*.png"):
+        miniatures.write(image, miniatures.frame(0, 96, 64))
+    line = r"im1\.png: is 96x64; expected 448x256"
+    with pytest.raises(HarnessError, match=line):
+        decoded(vimeo(root))
+    decoded(OfAnySize(root=str(root), partial=True))
+    benchmark = opened(vimeo(root))
+    with pytest.raises(HarnessError, match=line):
+        benchmark.read(benchmark.train[0])
+
+
 def test_the_command(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def call(*words: str) -> tuple[object, str, str]:
         monkeypatch.setattr(sys, "argv", ["harness", "data", "decode", *words])

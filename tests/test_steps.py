@@ -135,6 +135,32 @@ def test_float16_is_clipped_after_its_scale_is_taken_away(monkeypatch: pytest.Mo
         torch.testing.assert_close(quarter, all_of_it / 4, rtol=1e-3, atol=1e-7)
 
 
+# -- gradients that are no numbers
+
+
+class Broken(Mean):
+    """In its third step the loss is as ever, and what comes back of it is no number."""
+
+    passes = 0
+
+    def decode(self, frames: Frames, features: Features, t: Tensor, prior: MotionPrior | None) -> Prediction:
+        self.passes += 1
+        made = super().decode(frames, features, t, prior)
+        if self.passes == 3:
+            made.frame.register_hook(lambda gradient: gradient * torch.nan)
+        return made
+
+
+@pytest.mark.parametrize("curve_every", [1, 100])
+def test_the_step_whose_gradient_is_no_number_is_named_and_moves_nothing(curve_every: int, tmp_path: Path) -> None:
+    """Not the step after it, whose loss is none because of it."""
+    model = Composed(Broken())
+    with pytest.raises(HarnessError, match=r"the loss of step 3 is not finite, or its gradient: nan-3\.json"):
+        trained(tmp_path, model, curve_every=curve_every)
+    assert (tmp_path / "nan-3.json").exists()
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
 # -- silent death
 
 

@@ -208,6 +208,17 @@ def test_a_list_gets_t_from_the_stamps(tmp_path: Path) -> None:
     assert [t.t for t in Clips(root=str(tmp_path), list="list.csv").test] == [2 / 3, 0.2, 0.25, 0.5]
 
 
+@pytest.mark.parametrize("frames", ["4,5,8", "3,4,5", "4,5,6"])
+def test_a_list_that_names_a_frame_and_its_copy_is_refused(frames: str, tmp_path: Path) -> None:
+    """Where copies take no time; also one that names a frame and two of its copies."""
+    stored = [*range(5), 4, 4, *range(5, 12)]
+    write(tmp_path / "a.mkv", scene(1, 12)[stored], "ffv1", "bgr0")
+    manifest(tmp_path, a_mkv={"times": "even"})
+    (tmp_path / "list.csv").write_text(HEADER + f"x,a,{frames},\n")
+    with pytest.raises(HarnessError, match=r"list\.csv:2: one of frames .* of a repeats another"):
+        Clips(root=str(tmp_path), list="list.csv")
+
+
 def test_where_no_training_triplet_has_a_middle_the_error_says_so(tmp_path: Path) -> None:
     ticks = [i + i // 2 for i in range(20)]
     stamped(tmp_path / "train/a.mp4", moving(1, ticks), ticks, Fraction(1, 30))

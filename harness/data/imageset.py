@@ -112,7 +112,7 @@ class ImageSet(Benchmark):
         if split in self._digests:
             return self._digests[split]
         sums = self._contents(split)
-        if mapped := find(sums):
+        if (mapped := find(sums)) and self.size in (None, mapped.size):
             self._mapped[split] = mapped
         rows = [
             (triplet.level, triplet.id, triplet.t, [sums[name] for name in self._files[triplet.level, triplet.id]])
@@ -126,8 +126,11 @@ class ImageSet(Benchmark):
     def decode(
         self, split: Literal["train", "test"], stop: Callable[[], bool], progress: Callable[[int, int], None]
     ) -> Path:
-        """Decodes every image of a split into a file, which `read` then shows. Raises as `harness.data.mapped.make`."""
-        self._mapped[split] = make(self.root, self._contents(split), stop, progress)
+        """Decodes every image of a split into a file, which `read` then shows. Raises as `harness.data.mapped.make`,
+        and HarnessError for images that are not of the size that was published."""
+        sums = self._contents(split)
+        read_image(self.root / next(iter(sums)), self.size)  # all others are of its size, or refused
+        self._mapped[split] = make(self.root, sums, stop, progress)
         return self._mapped[split].file
 
     def _triplets(self, split: Literal["train", "test"]) -> Sequence[Triplet]:

@@ -27,8 +27,8 @@ def training_step(
 
     `parts` are this process's samples, as many at a time as fit. The norm is that over all parameters before it is
     clipped to `clip_norm`, NaN where none has a gradient. Raises FloatingPointError with the losses, in every process,
-    where one is not finite on a CPU, where looking costs nothing. On a GPU the loop finds it with the next row of the
-    curve.
+    where one is not finite, or its gradient, on a CPU, where looking costs nothing: nothing has moved then. On a GPU
+    the loop finds it with the next row of the curve.
     """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
@@ -36,8 +36,6 @@ def training_step(
     loss = torch.stack([_backward(model, part, engine) for part in parts]).sum(0)
     parameters = list(model.parameters())
     loss = world.sum_gradients(parameters, loss)
-    if engine.device.type == "cpu" and not loss.isfinite().all():
-        raise FloatingPointError(loss)
     gradients = [p.grad for p in parameters if p.grad is not None]  # none where all is frozen
     if engine.loss_scale != 1 and gradients:
         torch._foreach_mul_(gradients, 1 / engine.loss_scale)
@@ -45,6 +43,8 @@ def training_step(
     if gradients:
         # a gradient that is no number shows in the loss that is reported, and so ends the arm
         loss = loss + 0 * norm
+    if engine.device.type == "cpu" and not loss.isfinite().all():
+        raise FloatingPointError(loss)
     if clip_norm is not None:
         nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm.float())
     optimizer.step()

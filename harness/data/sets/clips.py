@@ -293,11 +293,12 @@ def _listed(lines: Sequence[Listed], videos: dict[str, Path], clips: dict[str, C
             raise HarnessError(
                 f"{line.where}: frames {first} to {end} of {line.clip} are not within one shot of clips.yaml"
             )
-        if not 0 < (t := clip.t(line.frames)) < 1:
+        shown = [clip.times[number // step] for number in line.frames]
+        if not shown[0] < shown[1] < shown[2]:
             raise HarnessError(f"{line.where}: one of frames {first}, {middle}, {end} of {line.clip} repeats another")
         shot = next((shot for shot in clip.shots if first in shot and end in shot), None)
         around = _neighbours(clip, shot, shot.index(first), shot.index(end)) if shot else None
-        triplet = _triplet(clip, line.level, line.frames, around, t)
+        triplet = _triplet(clip, line.level, line.frames, around, clip.t(line.frames))
         if twin := seen.get(triplet.id):
             raise HarnessError(f"{line.where}: the same triplet as {twin}")
         seen[triplet.id] = line.where
