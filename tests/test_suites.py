@@ -367,7 +367,8 @@ def test_every_pair_has_a_log_of_its_own(tmp_path: Path) -> None:
 def test_the_same_arms_in_two_suites_have_a_log_for_each(tmp_path: Path) -> None:
     """Whatever of the comparison is another; however long the words are, it is the name of a file."""
     asked = Asked(baseline="rife", plugins="hce", recipe="smoke", data="layers:size=32")
-    others = ({"test": "clips"}, {"metrics": "psnr"}, {"data": "layers:size=64"}, {"protocol": "official-rife"})
+    others = ({"test": "clips"}, {"metrics": "psnr,ie"}, {"data": "layers:size=64"}, {"protocol": "official-rife"})
+    (tmp_path / ("a" * 240)).mkdir()
     long = {"test_masks": f"precomputed:root={tmp_path}/{'a' * 240}"}
     asks = [asked, *(asked.model_copy(update=other) for other in (*others, long))]
     jobs = jobs_of([settle(each, catalog(), torch.device("cpu")) for each in asks], tmp_path, [])

@@ -100,10 +100,11 @@ class Comparison(Frozen):
 
     def is_called_the_same(self, other: Comparison) -> bool:
         """Whether the same words ask for both: they may differ in what is behind these, code or files."""
-        return self._words == other._words
+        return self.words == other.words
 
     @property
-    def _words(self) -> tuple[Any, ...]:
+    def words(self) -> tuple[Any, ...]:
+        """What was asked for, whatever words said it, and nothing of what is behind it."""
         parts = (self.baseline, *self.plugins, *self.data, *self.tests)
         named = [(part.name, part.options, getattr(part, "weight", None)) for part in parts]
         masks = [part and (part.name, part.options) for part in (self.masks, self.test_masks)]

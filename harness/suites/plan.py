@@ -92,9 +92,10 @@ def name_of(plan: Plan) -> str:
 
 def slug_of(plan: Plan) -> str:
     """For the name of a file: words for people, and a few digits of all that was asked for, as two suites may ask for
-    the same arms on other data."""
+    the same arms on other data. By it a job that is queued is known, so that other words for the same give the same."""
     tested = plan.test_masks.label if plan.test_masks else ""
     start = f"from-{plan.start.record.content[:8]}" if plan.start else ""
     words = [plan.arm.label, tested, start, Path(plan.asked.recipe).stem, f"s{plan.training.seed}"]
     readable = ".".join(re.sub("[^A-Za-z0-9=+-]+", "-", word).strip("-") for word in words if word)
-    return f"{readable[:LONGEST]}.{short({'command': plan.command})}"
+    asked = comparison_of(plan)
+    return f"{readable[:LONGEST]}.{short({'words': asked.words, 'metrics': asked.metrics})}"
