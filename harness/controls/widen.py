@@ -10,7 +10,7 @@ from torch import nn
 from harness.errors import HarnessError
 from harness.model.contracts import FeaturePlugin, Features
 from harness.registry.catalog import catalog
-from harness.registry.options import parse_choices
+from harness.registry.options import parse_joined
 from harness.registry.specs import Offers, PluginSpec
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Widen(FeaturePlugin):
         super().__init__()
         if bool(like) == (parameters > 0):
             raise HarnessError("widen: give either like=PLUG-INS, joined by '+', or parameters=N")
-        wanted = parameters or sum(_parameters(offers, name) for name in like.split("+"))
+        wanted = parameters or _parameters(offers, like)
         channels = offers.channels
         width = round((wanted - channels) / (18 * channels + 2))
         if width < 1:
@@ -47,12 +47,12 @@ class Widen(FeaturePlugin):
         return features.refined(features.f0 + self.body(features.f0), features.f1 + self.body(features.f1))
 
 
-def _parameters(offers: Offers, plugin: str) -> int:
-    """How many a plug-in adds to a baseline with this seam."""
+def _parameters(offers: Offers, plugins: str) -> int:
+    """How many plug-ins add to a baseline with this seam."""
     known = catalog()
     with torch.random.fork_rng(devices=[]):
         return sum(
             parameter.numel()
-            for choice in parse_choices(plugin)
+            for choice in parse_joined(plugins)
             for parameter in known.choose(PluginSpec, choice).build(offers).parameters()
         )

@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import HarnessError, suggestion
 from harness.registry.entry import Chosen, Entry, Kind
 from harness.registry.mask_choice import ChosenMasks, ChosenPart
-from harness.registry.options import Choice, or_quoted, parse_choice, parse_choices
+from harness.registry.options import Choice, or_quoted, parse_choice, parse_joined
 from harness.registry.plugins import FAULTS, Broken, Origin, Plugins, discover, in_one_line
 from harness.registry.protocol import Protocol
 from harness.registry.specs import (
@@ -104,7 +104,7 @@ class Catalog:
             return chosen
         if spec.like not in chosen.options:
             raise HarnessError(f"plug-in {spec.name} of {chosen.entry.origin}: like={spec.like!r} is no option of it")
-        named = [each for name in str(chosen.options[spec.like]).split("+") for each in parse_choices(name)]
+        named = parse_joined(str(chosen.options[spec.like]))
         return replace(chosen, like=tuple(self.choose(PluginSpec, each) for each in named))
 
     def default_mask_source(self) -> Choice:

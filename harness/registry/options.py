@@ -80,6 +80,11 @@ def parse_choices(text: str) -> list[Choice]:
     return [Choice(*choice) for choice in choices]
 
 
+def parse_joined(text: str) -> list[Choice]:
+    """`hce+hir:stages=L`, in which commas are taken -> the same choices as of `hce,hir:stages=L`."""
+    return [choice for part in text.split("+") for choice in parse_choices(part)]
+
+
 def _unquoted(piece: str, value: str) -> str:
     if not value.startswith('"'):
         return value

@@ -57,9 +57,9 @@ def _values(name: str, shape: tuple[int, ...], module: nn.Module, gain: float | 
     if "Norm" in type(module).__name__:
         return (1 if gain is None else gain) * (1 + 0.1 * u)
     # how many inputs an output sums over: of a transposed convolution's taps a stride leaves out the others
-    inputs = prod(shape[1:])
+    inputs: float = prod(shape[1:])
     if isinstance(module, nn.ConvTranspose2d):
-        inputs = shape[0] * prod(shape[2:]) // prod(module.stride)
+        inputs = shape[0] * prod(shape[2:]) / prod(module.stride)
     return (GAIN if gain is None else gain) * sqrt(3 / inputs) * u
 
 
