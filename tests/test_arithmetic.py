@@ -17,6 +17,7 @@ from harness.arm import Arm
 from harness.cli.common import find_device
 from harness.cli.main import main
 from harness.errors import HarnessError
+from harness.measure import processor
 from harness.outcome.difference import difference
 from harness.outcome.pairs import read_pair
 from harness.outcome.refusals import refusals
@@ -171,10 +172,10 @@ def test_the_processor_is_named(tmp_path: Path, monkeypatch: Patch) -> None:
     expected = {"x86": "Xeon(R): fast, family 6, model 143", "arm": "CPU implementer 0x41, CPU part 0xd0c"}
     for kind, text in said.items():
         (tmp_path / kind).write_text(text)
-        monkeypatch.setattr(arithmetic, "Path", lambda name, kind=kind: tmp_path / kind)
-        assert arithmetic.processor.__wrapped__() == expected[kind]
-    monkeypatch.setattr(arithmetic, "Path", lambda name: tmp_path / "nothing")
-    assert arithmetic.processor.__wrapped__()
+        monkeypatch.setattr(processor, "Path", lambda name, kind=kind: tmp_path / kind)
+        assert processor.processor.__wrapped__() == expected[kind]
+    monkeypatch.setattr(processor, "Path", lambda name: tmp_path / "nothing")
+    assert processor.processor.__wrapped__()
 
 
 def test_runs_of_two_machines_are_no_pair(tmp_path: Path, monkeypatch: Patch) -> None:

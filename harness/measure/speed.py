@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 import weakref
@@ -15,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.measure.cost import example
+from harness.measure.processor import processor
 from harness.model import Composed
 
 
@@ -51,10 +51,10 @@ def measure(model: Composed, size: tuple[int, int], runs: int) -> Speed:
 
 
 def device_name(device: torch.device) -> str:
-    """The GPU's name, or the processor's architecture and the number of threads."""
+    """The GPU's name, or the processor's, with the vector instructions that torch uses and the number of threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"cpu {platform.machine()}, {torch.get_num_threads()} threads"
+    return f"{processor()} with {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
 
 
 def wait(device: torch.device) -> None:
