@@ -65,9 +65,9 @@ def _drawing(samples: Samples, steps: int) -> float:
 
 
 def _bare(samples: Samples, steps: int, device: torch.device) -> float:
-    """Seconds of a step of the least that trains: batch, forward, loss, backward, update."""
+    """Seconds of a step of the least that trains: batch, forward, loss, backward, update. Weights lie as ours do."""
     size = samples.order.batch
-    model = Arm.of(catalog(), parse_choice(NETWORK)).build(0).baseline.to(device).train()
+    model = Arm.of(catalog(), parse_choice(NETWORK)).build(0).to(device).train().lay_out().baseline
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-4, fused=True)
     half = torch.full((size, 1, 1, 1), 0.5, device=device)
     done = []
