@@ -97,6 +97,18 @@ def test_an_unmatched_pair_says_why_once(tmp_path: Path) -> None:
     assert not any("NOT MATCHED" in note for sheet in others for note in sheet.notes)
 
 
+def test_of_unmatched_arms_nothing_is_claimed(tmp_path: Path) -> None:
+    """Gains that are the same to a thousandth over three seeds, which matched arms would claim."""
+    seeds = [RIFE.model_copy(update={"seed": seed}) for seed in range(3)]
+    names = [put(tmp_path, of, (25.0, 25.3 + of.seed / 1000), batch=8) for of in seeds]
+    pairs = [replace(read_pair(Store(tmp_path), name), show_unmatched=True) for name in names]
+    sheet, *_ = pair_sheets(pairs)
+    (gained,) = (line for line in sheet.lines if line.label == "difference")
+    assert not any(bold for cell in gained.cells for _, bold in cell.pieces)
+    assert any(line.label.startswith("95 % interval") for line in sheet.lines)
+    assert not any("Holm" in note or "bold" in note for note in sheet.notes)
+
+
 def test_no_legend_is_of_a_sign_that_is_not_there(tmp_path: Path) -> None:
     alone = table1(tmp_path)
     assert not any("where it cannot be read" in note or "Difference" in note for note in said(alone))
