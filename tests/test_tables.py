@@ -191,6 +191,26 @@ def test_a_claim_is_of_psnr_and_its_p_is_never_nothing(tmp_path: Path) -> None:
     assert "0.000" not in judged
 
 
+def test_what_is_said_of_all_seeds_is_so_of_each(tmp_path: Path) -> None:
+    """Where they were trained, and whether both arms ended alike."""
+    seeds = [RIFE.model_copy(update={"seed": seed}) for seed in (0, 1)]
+    tiers = ("CUDA, fast", "CPU, bit-exact")
+    names = [put(tmp_path, of, (25.0, 25.1), tier=tier) for of, tier in zip(seeds, tiers, strict=True)]
+    store = Store(tmp_path)
+
+    def notes(seed: int) -> tuple[str, ...]:
+        """Once the arms of this seed ended alike, too."""
+        for run in map(store.run, store.pair(names[seed]).runs):
+            measured = run.measured()
+            assert measured
+            run.set_measured(measured.model_copy(update={"baseline_sha256": "same"}))
+        return pair_sheets([read_pair(store, name) for name in names])[0].notes
+
+    alike = "Both arms ended with the same baseline weights, bit for bit."
+    assert [alike in notes(seed) for seed in (0, 1)] == [False, True]
+    assert "Trained on: CUDA, fast; CPU, bit-exact." in notes(0)
+
+
 def test_one_pair_of_several_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     names = put_seeds(tmp_path, RIFE, {0: (25.0, 25.1), 1: (25.1, 25.3)})
     chosen = find_pair(Store(tmp_path), "rife+hce+hir")

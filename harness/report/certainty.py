@@ -64,8 +64,8 @@ def uncertainty_notes(pairs: Sequence[PairOutcome], sure: Mapping[Column, Certai
         return notes
     if summary := audited(verdict(pair)):
         notes.append(summary)
-    if pair.record.tier:
-        notes.append(f"Trained on: {pair.record.tier}.")
+    if tiers := dict.fromkeys(each.record.tier for each in pairs if each.record.tier):
+        notes.append(f"Trained on: {'; '.join(tiers)}.")
     notes += _judged(pairs, sure)
     notes += noise_notes(noise, {at: pair.column_label(at) for at in pair.columns})
     return notes

@@ -135,7 +135,7 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     labels = (*map(pair.column_label, columns), *COSTS)
     seeds = ", ".join(str(pair.record.seed) for pair in pairs)
     title = f"{pair.record.title}{elsewhere(pair.record)}, {'mean over seeds' if len(pairs) > 1 else 'seed'} {seeds}"
-    if pair.bit_equal:
+    if all(each.bit_equal for each in pairs):
         notes.append("Both arms ended with the same baseline weights, bit for bit.")
     notes += [f"Control: {verdict}." for each in pairs if (verdict := judged(each))]
     notes += [*apart_notes(pair.record), *time_notes(pair.record), *odd_notes(pairs)]
