@@ -268,6 +268,37 @@ def test_the_last_bits_of_another_processor_are_no_other_value(part: float, take
     assert everything(here.root) == before
 
 
+def test_what_is_here_keeps_its_last_bits_where_a_row_gets_a_further_value(tmp_path: Path) -> None:
+    """A control is held to them."""
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    run = there.run(PLAIN)
+    changed = [
+        row.model_copy(
+            update={"values": {name: value * (1 + 1e-15) for name, value in row.values.items()} | {"ie": 1.5}}
+        )
+        for row in run.read_rows()
+    ]
+    write_rows(run.rows, prepare(run.rows, ["ie"]), changed)
+    before = here.run(PLAIN).read_rows()
+    assert harness(here, "import", str(exported(there, tmp_path / "a.zip"))).exception is None
+    after = here.run(PLAIN).read_rows()
+    assert [row.values for row in after] == [{**row.values, "ie": 1.5} for row in before]
+
+
+def test_what_a_killed_import_left_goes_with_the_next(tmp_path: Path) -> None:
+    here, there = Store(tmp_path / "here"), finished(tmp_path / "there")
+    file = exported(there, tmp_path / "a.zip")
+    killed, goes_on, young = (here.root / f".import-{name}" for name in ("killed", "goes-on", "young"))
+    for folder in (killed, goes_on, young):
+        (folder / "runs").mkdir(parents=True)
+        os.utime(folder, (1, 1))
+    os.utime(young)
+    with FileLock(goes_on / ".lock"):
+        os.utime(goes_on, (1, 1))
+        assert harness(here, "import", str(file)).exception is None
+    assert sorted(here.root.glob(".import-*")) == [goes_on, young]
+
+
 def test_an_unfinished_run_here_is_not_replaced_nor_one_there_taken(tmp_path: Path) -> None:
     here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
     here.run(PLAIN).set_status(Status(state="training", step=4, steps=9))

@@ -184,6 +184,18 @@ def test_a_frame_without_error_is_no_gain_of_decibels(tmp_path: Path) -> None:
     (axis,), caption = drawn(of)
     assert sorted(x for x, _ in dots(axis)) == pytest.approx([-0.1, 0.1])
     assert "Without 1 triplet" in caption
+    (sheet,) = clip_sheets(of)
+    assert "1 of 3 triplets are equal to the truth in an arm, which counts as 100 dB." in sheet.notes
+
+
+def test_a_triplet_without_a_value_leaves_no_mean(tmp_path: Path) -> None:
+    """As in the pair's table: the others alone are no mean of the clip, nor of all."""
+    (sheet,) = clip_sheets(found(tmp_path, {"easy": {"rain": [0.1, float("nan")], "wind": [-0.1]}}))
+    assert {line.label: line.cells[0].text for line in sheet.lines} == {
+        "wind": "-0.100/-0.0010",
+        "rain": "",
+        "all triplets": "",
+    }
 
 
 def test_the_files_hold_what_is_drawn_to_the_bit_and_have_the_same_bytes_again(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.outcome.control import first_row, first_step, first_tensor
+from harness.outcome.control import first_row, first_step, first_tensor, judged
+from harness.outcome.pairs import read_pair
+from harness.results.records import Asked
+from harness.results.store import Store
+from tests.stores import put
 
 COLUMNS = ("step", "weights", "batch", "learning_rate", "optimizer", "gradient_norm")
 
@@ -99,3 +105,18 @@ def test_it_imports_no_torch() -> None:
     script = "import harness.outcome.control, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+def test_what_the_plain_arm_was_measured_by_for_another_pair_is_no_failure(tmp_path: Path) -> None:
+    """It is an arm of both pairs, and its rows have the metrics of both."""
+    store, asked = Store(tmp_path), Asked(baseline="net", plugins="null")
+    name = put(tmp_path, asked, (25.0, 25.0), tier="CPU, bit-exact", more=lambda arm, at: {} if arm else {"ie": 1.0})
+    for run in store.runs():
+        measured = run.measured()
+        assert measured
+        run.set_measured(measured.model_copy(update={"baseline_sha256": "same"}))
+    pair = read_pair(store, name)
+    assert "ie" in pair.arms[0].rows
+    assert judged(pair).startswith("PASS")
+    asked_for = replace(pair, record=pair.record.model_copy(update={"metrics": ("psnr", "ssim", "ie")}))
+    assert judged(asked_for).endswith("ie is not in the second")

@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock, Timeout
 
 import harness
 from harness.cli.main import main
 from harness.data.sets.clips import Clips
 from harness.distributed import World
 from harness.pair import seen
+from harness.pair.session import Session
+from harness.pair.testset import alone
+from harness.results.store import Store
+from harness.train.loop import Interrupted
 from tests.stores import COST
 from tests.test_bad_input import write_video
 from tests.test_clips import scene, write
@@ -138,3 +143,16 @@ def test_processes_share_an_evaluation(footage: str, tmp_path: Path, monkeypatch
     assert (first[1], second[1]) == (alone[1], "")
     one, two = ((tmp_path / f"of{size}" / "evaluations").glob("ifrnet-s.*.csv") for size in (1, 2))
     assert next(one).read_text() == next(two).read_text()
+
+
+def test_a_wait_for_rows_that_another_process_writes_is_said_once_and_can_be_stopped(tmp_path: Path) -> None:
+    rows, said, asked = tmp_path / "rows.csv", list[str](), iter([False, False, True])
+    world = World(0, 1, torch.device("cpu"))
+    session = Session(Store(tmp_path), lambda *of, **facts: None, said.append, lambda: next(asked), world)
+    lock, stopped = FileLock(rows.with_suffix(".lock")), pytest.raises(Interrupted, match="while another process")
+    with lock, stopped, alone(rows, session):
+        pass
+    assert said == [f"waiting for another process that writes {rows}"]
+    with alone(rows, session), pytest.raises(Timeout):
+        FileLock(rows.with_suffix(".lock")).acquire(timeout=0)
+    assert len(said) == 1

@@ -226,13 +226,13 @@ class TestCurves:
 
     def test_the_command_takes_several_pairs(self, tmp_path: Path) -> None:
         store = Store(tmp_path)
-        for label in ("net", "web"):
-            write_pair(store, noisy(10, 0), baseline=label)
-        result = CliRunner().invoke(curves_command, ["net+more", "web+more", "--results", str(tmp_path)])
+        names = [write_pair(store, noisy(10, 0), baseline=label) for label in ("net", "web")]
+        result = CliRunner().invoke(curves_command, ["net+more", "web+more", *names, "--results", str(tmp_path)])
         assert result.exit_code == 0, result.output
         assert Path(result.output.splitlines()[0]) == tmp_path / "figures" / "curves" / "curves.png"
         table = pd.read_csv(tmp_path / "figures" / "curves" / "curves.csv")
         assert table["arm"].unique().tolist() == ["net", "net+more", "web", "web+more"]
+        assert len(table) == 40  # each once, by whatever names
 
 
 def best_sum(score: np.ndarray, side: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -226,6 +227,15 @@ def test_labels_and_comparisons_have_every_set_and_weight(tmp_path: Path) -> Non
     assert other.differences(compared) == ["data.clips.content: changed -> y"]
     alone = comparison_of(plan(tmp_path, MINE), ("x",), ("z",))
     assert alone.differences(compared) == ["data: clips -> clips, clips"]
+
+
+def test_a_comparison_keeps_every_option_of_a_metric(tmp_path: Path) -> None:
+    found = plan(tmp_path, MINE)
+    columns = ("psnr", "mine(a=1) v2", "mine(a=2) v2", "other(b=1)")
+    testing = replace(found.testing, metrics=dict.fromkeys(columns, found.testing.metrics["psnr"]))
+    compared = comparison_of(replace(found, testing=testing), ("x",), ("z",))
+    of_mine = {column: column for column in columns[1:3]}
+    assert compared.metrics == {"psnr": "psnr", **of_mine, "other": "other(b=1)"}
 
 
 def test_a_record_of_before_mixtures_is_read(tmp_path: Path) -> None:

@@ -18,13 +18,15 @@ from harness.pair.start import find_trained
 from harness.registry.catalog import catalog
 from harness.results.comparison import StartRecord
 from harness.results.envelope import write
+from harness.results.lines import write as write_lines
 from harness.results.names import find_run
 from harness.results.records import Asked, Status
 from harness.results.rows import prepare, write_rows
 from harness.results.store import RunFolder, Store
+from harness.results.trail import Given
 from harness.results.upkeep import orphans, sized
 from harness.train import checkpoint, thin
-from tests.stores import fingerprint, put, suite
+from tests.stores import fingerprint, put, suite, written
 
 ASKED = Asked(baseline="ifrnet-s", plugins="hce")
 PLAIN, PLUGGED = "ifrnet-s.s0.00000000", "ifrnet-s+hce.s0.11111111"
@@ -333,6 +335,17 @@ def test_rows_stand_side_by_side_and_a_difference_only_of_matched_runs(tmp_path:
     assert "did you mean 'psnr'?" in str(harness(store, "compare", PLAIN, PLUGGED, "--metric", "pnsr").exception)
     write_rows(plugged.rows, prepare(plugged.rows, []), [row.model_copy(update={"protocol": "x"}) for row in rows])
     assert "no triplet was measured of both under one protocol" in compared(store)
+
+
+def test_runs_that_were_given_other_batches_have_no_difference(tmp_path: Path) -> None:
+    """Their fingerprints are equal, and a table refuses them."""
+    store = finished(tmp_path)
+    plugged = store.run(PLUGGED)
+    trail = [given._replace(batch="other") if given.step else given for given in plugged.trail()]
+    write_lines(plugged.audit, Given._fields, map(written, trail))
+    lines = [line.split() for line in compared(store).splitlines()]
+    assert ["snu-film", "easy", "2", "29.8333", "30.3333"] in lines
+    assert UNMATCHED in compared(store)
 
 
 def test_rows_of_other_masks_weights_or_regions_are_not_taken_together(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from harness.cli.main import cli
 from harness.cli.show import show
 from harness.cli.site import site
 from harness.errors import HarnessError
+from harness.outcome.pairs import read_pair
 from harness.registry.entry import Entry
 from harness.registry.options import Option
 from harness.registry.specs import Spec
@@ -33,7 +34,8 @@ from harness.results.store import RunFolder, Store
 from harness.results.trail import Given
 from harness.site.adapter_page import file_of
 from harness.site.boards import Board, Line, Score, Sure, boards, grouped, read_all, suite_boards
-from harness.site.write import OWN, POLICY, _distinct, write_site
+from harness.site.pair_page import _clips
+from harness.site.write import OWN, POLICY, _distinct, _environment, write_site
 from tests.browser import Browser, browser, find_browser
 from tests.stores import PROTOCOL, comparison, fingerprint, pair_record, put, put_run, suite
 
@@ -254,6 +256,21 @@ class TestWhatIsWritten:
         assert line.plugged.psnr == pytest.approx(33.0)
         assert line.sure.low is not None
         assert line.sure.low < 0.5
+
+    def test_a_strip_is_of_clips_by_test_set_and_of_frames_that_are_not_exact(self, tmp_path: Path) -> None:
+        """Both test sets have clips a and b; one frame is equal to the truth, and its 100 dB are no gain."""
+        exact = {("easy", 0): 75.0}
+        asked = suite("table1").pairs()[0]
+        name = put(tmp_path, asked, (25.0, 25.1), added=lambda level, at: exact.get((level, at), 0.0))
+        lines, words = _clips(read_pair(Store(tmp_path), name))
+        assert {line["clip"] for line in lines} == {"snu-film a", "snu-film b", "vimeo90k a", "vimeo90k b"}
+        assert [line["value"] for line in lines] == pytest.approx([0.1] * 9)
+        assert words == "Without 1 triplet that an arm has exactly."
+
+    def test_a_gain_and_its_interval_have_the_digits_of_its_metric(self) -> None:
+        macro = '{% import "parts.html" as parts %}{{ parts.difference(sure, 5) }}'
+        text = _environment(1).from_string(macro).render(sure=Sure(-0.00051, -0.00052, -0.0005))
+        assert re.findall(r"[-+][\d.]+(?=[<,\]])", text) == ["-0.00051", "-0.00052", "-0.00050"]
 
     def test_a_line_of_a_chart_is_named_by_as_little_as_tells_it_apart(self) -> None:
         def named(*of: tuple[str, str, str, str]) -> list[str]:

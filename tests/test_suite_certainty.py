@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.outcome.pairs import Column, PairOutcome, read_pair
-from harness.outcome.seeds import certainty, estimates
+from harness.outcome.seeds import certainty, estimates, floor
 from harness.report.formats import FORMATS
 from harness.report.sheet import Line, ScoreCell, Sheet
 from harness.report.suite_table import suite_sheet
 from harness.report.tables import pair_sheets
 from harness.results.records import Asked
 from harness.results.store import Store
+from harness.suites.suite import Suite
 from tests.stores import numbers, put, suite, table1
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -147,6 +149,25 @@ def test_only_the_columns_of_the_table_count(tmp_path: Path) -> None:
     ]
 
 
+def test_an_interval_has_the_digits_of_its_difference(tmp_path: Path) -> None:
+    """Of a metric whose differences are of the fourth digit, three would say [-0.001, -0.000]."""
+
+    def of_seed(seed: int) -> Callable[[int, int], dict[str, float]]:
+        return lambda arm, at: {"lpips": 0.2 - arm * (5e-4 + 1e-6 * at + 2e-6 * seed)}
+
+    for seed in range(3):
+        put(tmp_path, RIFE.model_copy(update={"seed": seed}), (25.0, 25.1), clips=6, more=of_seed(seed))
+    column = {"test": "snu-film", "level": "easy", "label": "easy", "metric": "lpips"}
+    asked = suite("table1").model_dump(by_alias=True) | {"published": "", "columns": [column], "metrics": "lpips"}
+    own = Suite.model_validate(asked)
+    sheet = suite_sheet("own", own, Store(tmp_path))
+    cells = {each.label: each.cells[0].text for each in sheet.lines if each.label.startswith("RIFE + HCE, HIR minus")}
+    mean, interval, resolvable = cells.values()
+    assert mean == "-0.00050"
+    assert re.fullmatch(r"\[-0\.0005\d, -0\.000[45]\d\]", interval)
+    assert re.fullmatch(r"0\.0000\d", resolvable)
+
+
 def test_a_single_seed_has_an_interval_over_clips_and_claims_nothing(tmp_path: Path) -> None:
     put_seeds(tmp_path, RIFE, 0.3, seeds=(4,))
     sheet = table1(tmp_path)
@@ -197,6 +218,25 @@ def test_the_noise_floor_is_that_of_each_baseline(store: Path) -> None:
     ]
     put_seeds(store, AMT.model_copy(update={"plugins": "null"}), 0.0, seeds=(0,))
     assert [note.partition(",")[0] for note in floors()] == ["Noise floor of rife", "Noise floor of amt"]
+
+
+def test_where_equal_trainings_are_equal_there_is_no_noise_floor(tmp_path: Path) -> None:
+    """There A/A pairs differ by 0 dB, whatever another seed would give; nor are they of a pair trained elsewhere."""
+    null = RIFE.model_copy(update={"plugins": "null"})
+    exact = put_seeds(tmp_path, RIFE, 0.3, seeds=(0,), tier="CPU, bit-exact")
+    put(tmp_path, null, (25.0, 25.0), tier="CPU, bit-exact")
+    fast = put_seeds(tmp_path, RIFE, 0.3, seeds=(1,))
+    store = Store(tmp_path)
+    for run in store.runs():
+        measured = run.measured()
+        assert measured
+        run.set_measured(measured.model_copy(update={"baseline_sha256": "same"}))
+    records = store.pair_records()
+    assert floor(store, exact[0], records) == floor(store, fast[0], records) == (0, {})
+    put(tmp_path, null.model_copy(update={"seed": 1}), (25.0, 25.01))
+    count, found = floor(store, fast[0], store.pair_records())
+    assert count == 1
+    assert all(of_column > 0.01 for of_column in found.values())
 
 
 def test_all_formats_say_the_same(store: Path) -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import torch
 from harness.cli.main import main
 from harness.errors import HarnessError
 from harness.launch.local import run_jobs
+from harness.outcome.difference import difference
+from harness.outcome.pairs import read_pair
 from harness.pair.plan import settle
 from harness.registry.catalog import catalog
 from harness.registry.launching import Job, Launched
@@ -30,7 +33,7 @@ from harness.results.records import Asked
 from harness.results.store import Store
 from harness.suites.forecast import forecast
 from harness.suites.plan import jobs_of
-from harness.suites.suite import Expected, load_suite
+from harness.suites.suite import Expected, Suite, load_suite
 from tests.stores import numbers, put, suite, table1
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -222,6 +225,51 @@ def test_a_gain_over_a_row_with_plugins_is_over_that_row(tmp_path: Path) -> None
     found = numbers(suite_sheet("table2a", suite("table2a"), Store(tmp_path)))
     assert found["HCE-S minus HIR alone, measured", "SNU extreme", "psnr"] == pytest.approx(0.2)
     assert found["HCE-S minus HIR alone, published", "SNU extreme", "psnr"] == 0.05
+
+
+def test_a_gain_over_a_plain_row_of_another_network_or_start_is_over_that_row(tmp_path: Path) -> None:
+    """And not over the plain arm that was trained beside it, which is another row's."""
+    rife, ifrnet, *_ = suite("table1").pairs()
+    put(tmp_path, rife, (25.0, 25.5))
+    put(tmp_path, ifrnet, (26.0, 26.7))
+    rows = [
+        {"label": "RIFE", "baseline": "rife"},
+        {"label": "RIFE+", "baseline": "rife", "with": "hce,hir", "against": "IFRNet"},
+        {"label": "IFRNet", "baseline": "ifrnet", "against": "RIFE"},
+        {"label": "IFRNet+", "baseline": "ifrnet", "with": "hce,hir", "against": "IFRNet"},
+    ]
+    asked = suite("table1").model_dump(by_alias=True) | {"rows": rows, "published": ""}
+    found = numbers(suite_sheet("own", Suite.model_validate(asked), Store(tmp_path)))
+    assert found["RIFE+ minus IFRNet", "SNU easy", "psnr"] == pytest.approx(-0.5)
+    assert found["IFRNet minus RIFE", "SNU easy", "psnr"] == pytest.approx(1.0)
+    assert found["IFRNet+ minus IFRNet", "SNU easy", "psnr"] == pytest.approx(0.7)
+
+
+def test_triplets_are_held_together_by_their_names(tmp_path: Path) -> None:
+    """Two pairs' records may have them in another order."""
+    alone, spatial, *_ = suite("table2a").pairs()
+    store = Store(tmp_path)
+    names = [put(tmp_path, alone, (24.0, 24.5), clips=3), put(tmp_path, spatial, (24.0, 24.7), clips=3)]
+    record = store.pair(names[1])
+    turned = [
+        tests.model_copy(update={"levels": {level: ids[::-1] for level, ids in reversed(tests.levels.items())}})
+        for tests in record.tests
+    ]
+    store.write_pair(names[1], record.model_copy(update={"tests": tuple(turned)}))
+    one, other = (read_pair(store, name) for name in names)
+    gained = difference(replace(one, arms=(one.arms[1], other.arms[1])))
+    assert gained is not None
+    assert len(gained) == 15
+    assert gained["psnr"].tolist() == pytest.approx([0.2] * 15)
+
+
+def test_rows_without_a_seed_in_common_have_no_difference_and_say_so(tmp_path: Path) -> None:
+    alone, spatial, *_ = suite("table2a").pairs()
+    put(tmp_path, alone, (24.0, 24.5))
+    put(tmp_path, spatial.model_copy(update={"seed": 1}), (24.0, 24.7))
+    sheet = suite_sheet("table2a", suite("table2a"), Store(tmp_path))
+    assert "HCE-S minus HIR alone, measured" not in [line.label for line in sheet.lines]
+    assert "HCE-S minus HIR alone: not given, the two have no seed in common." in sheet.notes
 
 
 def test_of_two_pairs_of_a_row_the_one_shown_is_named(store: Path) -> None:

@@ -223,6 +223,8 @@ def test_a_column_of_what_is_not_measured_is_refused(tmp_path: Path) -> None:
         HarnessError, match=r"own\.yaml.*metric: 'epe' of column 'flow' is not among metrics: psnr,ssim"
     ):
         own(tmp_path, "epe@inside", metrics="psnr,ssim")
+    with pytest.raises(HarnessError, match="'lpips' of column 'flow' is measured with several options: lpips:a=1,"):
+        own(tmp_path, "lpips", metrics="lpips:a=1,lpips:a=2")
     path = tmp_path / "own.yaml"
     text = OWN.format(metric="epe@inside", metrics="epe", test="layers")
     path.write_text(text.replace("[{test", "[{test: clips, level: easy, label: flow}, {test"))

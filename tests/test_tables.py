@@ -97,6 +97,18 @@ def test_an_unmatched_pair_says_why_once(tmp_path: Path) -> None:
     assert not any("NOT MATCHED" in note for sheet in others for note in sheet.notes)
 
 
+def test_of_unmatched_arms_nothing_is_claimed(tmp_path: Path) -> None:
+    """Gains that are the same to a thousandth over three seeds, which matched arms would claim."""
+    seeds = [RIFE.model_copy(update={"seed": seed}) for seed in range(3)]
+    names = [put(tmp_path, of, (25.0, 25.3 + of.seed / 1000), batch=8) for of in seeds]
+    pairs = [replace(read_pair(Store(tmp_path), name), show_unmatched=True) for name in names]
+    sheet, *_ = pair_sheets(pairs)
+    (gained,) = (line for line in sheet.lines if line.label == "difference")
+    assert not any(bold for cell in gained.cells for _, bold in cell.pieces)
+    assert any(line.label.startswith("95 % interval") for line in sheet.lines)
+    assert not any("Holm" in note or "bold" in note for note in sheet.notes)
+
+
 def test_no_legend_is_of_a_sign_that_is_not_there(tmp_path: Path) -> None:
     alone = table1(tmp_path)
     assert not any("where it cannot be read" in note or "Difference" in note for note in said(alone))
@@ -177,6 +189,26 @@ def test_a_claim_is_of_psnr_and_its_p_is_never_nothing(tmp_path: Path) -> None:
     (judged,) = [note for note in sheet.notes if note.startswith("p after Holm")]
     assert "< 0.001" in judged
     assert "0.000" not in judged
+
+
+def test_what_is_said_of_all_seeds_is_so_of_each(tmp_path: Path) -> None:
+    """Where they were trained, and whether both arms ended alike."""
+    seeds = [RIFE.model_copy(update={"seed": seed}) for seed in (0, 1)]
+    tiers = ("CUDA, fast", "CPU, bit-exact")
+    names = [put(tmp_path, of, (25.0, 25.1), tier=tier) for of, tier in zip(seeds, tiers, strict=True)]
+    store = Store(tmp_path)
+
+    def notes(seed: int) -> tuple[str, ...]:
+        """Once the arms of this seed ended alike, too."""
+        for run in map(store.run, store.pair(names[seed]).runs):
+            measured = run.measured()
+            assert measured
+            run.set_measured(measured.model_copy(update={"baseline_sha256": "same"}))
+        return pair_sheets([read_pair(store, name) for name in names])[0].notes
+
+    alike = "Both arms ended with the same baseline weights, bit for bit."
+    assert [alike in notes(seed) for seed in (0, 1)] == [False, True]
+    assert "Trained on: CUDA, fast; CPU, bit-exact." in notes(0)
 
 
 def test_one_pair_of_several_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

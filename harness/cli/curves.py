@@ -31,7 +31,7 @@ def curves(pairs: tuple[str, ...], folder: Path | None, scale: Literal["log", "l
     from harness.results.store import Store
 
     store = Store(results)
-    names = [find_pair(store, pair) for pair in dict.fromkeys(pairs)]
+    names = list(dict.fromkeys(find_pair(store, pair) for pair in pairs))
     drawn = [curves_of(read_pair(store, name), store) for name in names]
     for path in draw_curves(drawn, folder or store.figures(names[0] if len(names) == 1 else "curves"), scale):
         say(path)

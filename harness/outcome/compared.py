@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.outcome.verdict import judge
 from harness.results.comparison import differences
 from harness.results.envelope import damaged
 from harness.results.rows import Row
@@ -59,8 +60,8 @@ def changes(one: RunFolder, other: RunFolder) -> dict[str, list[str]]:
 
 
 def are_matched(one: RunFolder, other: RunFolder) -> bool:
-    """Whether the two have in common what the arms of a pair have."""
-    return one.record().fingerprint.shared() == other.record().fingerprint.shared()
+    """Whether the two have in common what the arms of a pair have, and were given the same, step by step."""
+    return not judge(one, other).refusals
 
 
 def beside(one: RunFolder, other: RunFolder) -> Iterator[Beside]:

@@ -6,8 +6,9 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness.outcome.pairs import ROW_KEYS, PairOutcome
+from harness.outcome.pairs import ROW_KEYS, PairOutcome, stem_of
 from harness.outcome.refusals import refusals
+from harness.results.records import Tested
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,13 @@ def failure(pair: PairOutcome) -> str:
         return f"the weights {tensor} differ after the last step"
     if plain.measured.baseline_sha256 != control.measured.baseline_sha256:
         return "the weights differ after the last step"
-    return first_row(plain.rows, control.rows)
+    return first_row(*(_measured(arm.rows, pair.record) for arm in (plain, control)))
+
+
+def _measured(rows: pd.DataFrame, record: Tested) -> pd.DataFrame:
+    """What the pair was tested by: a run that is in other pairs too may have been measured by more."""
+    named = {*ROW_KEYS, "psnr", record.ssim, *record.metrics, *record.motion}
+    return rows[[name for name in rows.columns if name in named or stem_of(name) == "psnr"]]
 
 
 def first_step(one: Sequence[Mapping[str, object]], other: Sequence[Mapping[str, object]]) -> str:

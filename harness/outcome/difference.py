@@ -11,6 +11,9 @@ from harness.outcome.refusals import refusals
 if TYPE_CHECKING:
     import pandas as pd
 
+TRIPLET = ROW_KEYS[:3]
+"""What tells a triplet from all others."""
+
 
 def difference(pair: PairOutcome) -> pd.DataFrame | None:
     """Second arm minus first, triplet by triplet (test, level, triplet, clip, then every metric of both).
@@ -24,8 +27,11 @@ def difference(pair: PairOutcome) -> pd.DataFrame | None:
     import pandas as pd
 
     tests = set.intersection(*(set(arm.rows["test"]) for arm in pair.arms))
-    # of a test set an arm has all triplets, in the record's order, or none
+    # of a test set an arm has all triplets, in its record's order, or none; a suite holds arms of two records together
     one, other = (arm.rows[arm.rows["test"].isin(tests)].reset_index(drop=True) for arm in pair.arms)
+    if not one[TRIPLET].equals(other[TRIPLET]):
+        common = one[TRIPLET].merge(other[TRIPLET])
+        one, other = (common.merge(rows) for rows in (one, other))
     both = [name for name in one.columns if name in other.columns and name not in ROW_KEYS]
     return pd.concat([one[ROW_KEYS], other[both] - one[both]], axis=1)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import HarnessError
-from harness.outcome.control import judged
+from harness.outcome.control import FAST, judged
 from harness.outcome.difference import difference
 from harness.outcome.pairs import ROW_KEYS, Column, PairOutcome, readable
 from harness.outcome.refusals import refusals
@@ -148,11 +148,14 @@ def _holds(control: PairOutcome) -> bool:
 def floor(store: Store, pair: PairOutcome, records: Mapping[str, PairRecord]) -> tuple[int, dict[Column, float]]:
     """The noise floor: how far two trainings of the plain baseline differ, from the A/A pairs (`--with null`) of the
     store's, `records`, that are otherwise of the same comparison; one that fails gives none. Their number, and dB by
-    column."""
+    column. None where equal trainings are equal bit for bit: a floor of 0 dB would say nothing of another seed, nor do
+    controls from there of a pair that was trained where they differ."""
+    if pair.record.tier != FAST:
+        return 0, {}
     found = {
         name: record
         for name, record in records.items()
-        if record.is_control and record.comparison.is_same(pair.record.comparison, PLUGINS)
+        if record.is_control and record.tier == FAST and record.comparison.is_same(pair.record.comparison, PLUGINS)
     }
     controls = [each for each in readable(store, found) if _holds(each)]
     if not controls:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -28,10 +30,17 @@ def comparison_of(plan: Plan, data: tuple[str | None, ...] = (), tests: tuple[st
         protocol=protocol_id(plan.testing.protocol),
         masks=_masks(plan.masks),
         test_masks=_masks(plan.test_masks),
-        metrics={column.partition("(")[0].partition(" ")[0]: column for column in plan.testing.metrics},
+        metrics=_by_name(plan.testing.metrics),
         code=dict(core("training")),
         start=plan.start.record if plan.start else None,
     )
+
+
+def _by_name(columns: Iterable[str]) -> dict[str, str]:
+    """Columns of metrics, each by its metric's name; by itself where that is measured with several options."""
+    named = [(column.partition("(")[0].partition(" ")[0], column) for column in columns]
+    count = Counter(name for name, _ in named)
+    return {name if count[name] == 1 else column: column for name, column in named}
 
 
 def _part(chosen: Chosen) -> Part:

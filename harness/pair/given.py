@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from filelock import FileLock
 from pydantic_core import to_jsonable_python
 
 from harness.arm import Arm
@@ -19,7 +18,7 @@ from harness.pair.fingerprint import environment, short
 from harness.pair.seen import warn_of_seen
 from harness.pair.session import Session
 from harness.pair.start import SUFFIX, Trained, state_hash
-from harness.pair.testset import Tests
+from harness.pair.testset import Tests, alone
 from harness.pair.told import means_told
 from harness.registry.catalog import Catalog, ChosenMasks, catalog
 from harness.registry.options import Choice, parse_choice, parse_choices
@@ -147,7 +146,7 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
         tell(done=done, total=total, means={})
 
     # the first process holds it for all that share the triplets
-    with FileLock(rows.with_suffix(".lock")) if world.writes else nullcontext():
+    with alone(rows, session) if world.writes else nullcontext():
         tests.evaluate(lambda settings: predictor(model, settings), rows, session, cache, sha, progress)
         world.from_first(lambda: write(session.store.evaluation(name), record))
     total = sum(len(each.triplets) for each in tests.sets)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.distributed import World
 from harness.errors import HarnessError
@@ -29,6 +29,8 @@ from harness.registry.protocol import Settings
 from harness.registry.specs import MetricSpec
 from harness.results.records import METRICS, Tested
 from harness.train.loop import Interrupted
+
+WAIT = 1  # seconds, after which it is looked whether to stop
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,28 @@ class Tests:
                 said.append(done)
                 session.note(f"testing the mean of the two frames on {total - done} triplets, with masks and motion")
 
-        with FileLock(path.with_suffix(".lock")) if self.world.writes else nullcontext():
+        with alone(path, session) if self.world.writes else nullcontext():
             self.evaluate(lambda settings: mean_of_frames, path, session, progress=progress)
+
+
+@contextmanager
+def alone(rows: Path, session: Session) -> Iterator[None]:
+    """While nobody else writes these rows. That another process does is said once, for it may take hours. Raises
+    Interrupted when asked to stop meanwhile."""
+    lock, said = FileLock(rows.with_suffix(".lock")), False
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=WAIT)
+        except Timeout:
+            if session.world.size == 1 and session.stop():  # others would wait for this one for ever
+                raise Interrupted(f"stopped while another process writes {rows}") from None
+            if not said:
+                session.note(f"waiting for another process that writes {rows}")
+            said = True
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def choose_metrics(

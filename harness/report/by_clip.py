@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.errors import HarnessError
 from harness.files import write_text
-from harness.outcome.exact import exact_in
+from harness.outcome.exact import PERFECT, exact_in
 from harness.outcome.pairs import Column, PairOutcome, find_pair, read_pair
 from harness.outcome.seeds import of_all_seeds, triplet_differences
 from harness.printable import printable
@@ -94,21 +94,32 @@ def clip_sheets(of: ByClip) -> list[Sheet]:
         clips = list(gains.groupby("clip", sort=False))
         lines = [Line(str(clip), _cells(rows, levels, record.ssim)) for clip, rows in clips]
         lines.append(Line("all triplets", _cells(gains, levels, record.ssim), rule=True))
-        gaining = sum(rows["psnr"].mean() > 0 for _, rows in clips)
+        gaining = sum(rows["psnr"].mean(skipna=False) > 0 for _, rows in clips)
         note = (
             f"PSNR (dB) / SSIM, {of.minus}, means over triplets; clips by their mean over all levels. "
             f"In PSNR {gaining} of {len(clips)} {'clip gains' if len(clips) == 1 else 'clips gain'}."
         )
+        exact = int(of.exact[gains.index].sum())
+        equal = f"{exact} of {len(gains)} triplets are equal to the truth in an arm, which counts as {PERFECT:g} dB."
+        notes = (*of.notes, *([equal] if exact else []), note)
         title = f"{record.title}{elsewhere(record)}, {over}: difference by clip of {test}"
         columns = (*(at.level for at in levels), "triplets")
-        sheets.append(Sheet(title, columns, tuple(lines), (*of.notes, note), name=f"{record.labels[-1]} by clip"))
+        sheets.append(
+            Sheet(
+                title,
+                columns,
+                tuple(lines),
+                notes,
+                name=f"{record.labels[-1]} by clip",
+            )
+        )
     return sheets
 
 
 def _cells(rows: pd.DataFrame, levels: Sequence[Column], ssim: str) -> tuple[Cell, ...]:
     cells = []
     for at in levels:
-        means = rows.loc[rows["level"] == at.level, ["psnr", ssim]].mean()
+        means = rows.loc[rows["level"] == at.level, ["psnr", ssim]].mean(skipna=False)
         cells.append(scores(float(means["psnr"]), float(means[ssim]), "+") if means.notna().all() else Cell())
     return (*cells, Cell(str(len(rows)), (("value", len(rows)),)))
 

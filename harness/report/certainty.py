@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from harness.outcome.pairs import Column, PairOutcome
@@ -21,10 +21,15 @@ At = TypeVar("At", bound=Hashable)
 
 
 def uncertainty_lines(
-    sure: Mapping[At, Certainty], columns: Sequence[At], costs: int, of: str = "", unit: str = " (dB)"
+    sure: Mapping[At, Certainty],
+    columns: Sequence[At],
+    costs: int,
+    of: str = "",
+    unit: str = " (dB)",
+    digits: Callable[[At], int] = lambda at: 3,
 ) -> list[Line]:
     """Under the difference: its 95 % interval, and the smallest difference that these seeds would find. `of` is which
-    difference, in a table of several, and `unit` that of all columns."""
+    difference, in a table of several, `unit` that of all columns, and `digits` those of each difference."""
 
     def line(what: str, cells: Iterable[Cell]) -> Line:
         own = f"{what}{unit}"
@@ -32,23 +37,23 @@ def uncertainty_lines(
 
     if not any(found.estimate.interval for found in sure.values()):
         return []
-    lines = [line("95 % interval", (_interval(sure.get(at)) for at in columns))]
+    lines = [line("95 % interval", (_interval(sure.get(at), digits(at)) for at in columns))]
     if any(found.estimate.resolvable for found in sure.values()):
-        lines.append(line("resolvable", (_resolvable(sure.get(at)) for at in columns)))
+        lines.append(line("resolvable", (_resolvable(sure.get(at), digits(at)) for at in columns)))
     return lines
 
 
-def _interval(found: Certainty | None) -> Cell:
+def _interval(found: Certainty | None, digits: int) -> Cell:
     if found is None or found.estimate.interval is None:
         return Cell()
     low, high = found.estimate.interval.low, found.estimate.interval.high
-    return Cell(f"[{low:+z.3f}, {high:+z.3f}]", (("low", low), ("high", high)))
+    return Cell(f"[{low:+z.{digits}f}, {high:+z.{digits}f}]", (("low", low), ("high", high)))
 
 
-def _resolvable(found: Certainty | None) -> Cell:
+def _resolvable(found: Certainty | None, digits: int) -> Cell:
     if found is None or found.estimate.resolvable is None:
         return Cell()
-    return Cell(f"{found.estimate.resolvable:.3f}", (("value", found.estimate.resolvable),))
+    return Cell(f"{found.estimate.resolvable:.{digits}f}", (("value", found.estimate.resolvable),))
 
 
 def uncertainty_notes(pairs: Sequence[PairOutcome], sure: Mapping[Column, Certainty], noise: Noise) -> list[str]:
@@ -59,8 +64,8 @@ def uncertainty_notes(pairs: Sequence[PairOutcome], sure: Mapping[Column, Certai
         return notes
     if summary := audited(verdict(pair)):
         notes.append(summary)
-    if pair.record.tier:
-        notes.append(f"Trained on: {pair.record.tier}.")
+    if tiers := dict.fromkeys(each.record.tier for each in pairs if each.record.tier):
+        notes.append(f"Trained on: {'; '.join(tiers)}.")
     notes += _judged(pairs, sure)
     notes += noise_notes(noise, {at: pair.column_label(at) for at in pair.columns})
     return notes

@@ -166,10 +166,12 @@ def _compared(suite: Suite, row: SuiteRow, rows: Rows, show_unmatched: bool, rem
     if not row.against:
         return []
     other, compared = suite.row(row.against), []
+    # of another network, or another start, the other row's arm is in none of this row's pairs
+    beside = not other.plugins and suite.asked_for(row)[0] in suite.asked_for(other)
+    bases = {seed: found.pair.arms[0] for seed, found in rows[row.label].items()} if beside else {}
+    bases = bases or {seed: found.arm for seed, found in rows[other.label].items()}
     for seed, found in rows[row.label].items():
-        base = found.pair.arms[0] if not other.plugins else None
-        if other.plugins and seed in rows[other.label]:
-            base = rows[other.label][seed].arm
+        base = bases.get(seed)
         if base is None or not (base.evaluated and found.arm.evaluated):
             continue
         pair = replace(found.pair, arms=(base, found.arm), show_unmatched=show_unmatched)
@@ -178,9 +180,12 @@ def _compared(suite: Suite, row: SuiteRow, rows: Rows, show_unmatched: bool, rem
             remarks.append(f"{row.label} minus {other.label}, seed {seed}: {verdict}: {unmatched}.")
         if not unmatched or show_unmatched:
             compared.append(pair)
-    seeds = sum(found.arm.evaluated for found in rows[row.label].values())
-    if 0 < len(compared) < seeds:
-        remarks.append(f"{row.label} minus {other.label}: over {len(compared)} of {seeds} seeds.")
+    seeds = {seed for seed, found in rows[row.label].items() if found.arm.evaluated}
+    of_other = {seed for seed, base in bases.items() if base.evaluated}
+    if 0 < len(compared) < len(seeds):
+        remarks.append(f"{row.label} minus {other.label}: over {len(compared)} of {len(seeds)} seeds.")
+    elif seeds and of_other and not seeds & of_other:
+        remarks.append(f"{row.label} minus {other.label}: not given, the two have no seed in common.")
     return compared
 
 

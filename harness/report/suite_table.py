@@ -115,7 +115,7 @@ def _row(suite: Suite, row: SuiteRow, rows: Rows, of: Numbers) -> list[Line]:
             cells = _scores(suite, of.moving_gains[label], (), ABSENT, "+", more=1)
             add(f"{gain}, {MOVING}", "measured", cells, short=f"{less}, {MOVING}")
         unit = "" if any(column.metric for column in suite.columns) else " (dB)"  # which heads tell where they differ
-        shown += uncertainty_lines(of.sure[label], suite.columns, 1, gain, unit)
+        shown += uncertainty_lines(of.sure[label], suite.columns, 1, gain, unit, lambda at: digits_of(at.leading) + 1)
     return shown
 
 
@@ -172,14 +172,18 @@ def _scores(
             yield _cell(values, marked, sign, more)
 
 
+def digits_of(metric: str) -> int:
+    """Of a measured value; its differences have one more."""
+    spec = spec_of(stem_of(metric))
+    return spec.digits if spec else 4
+
+
 def _metric(metric: str, values: Values, bold: Iterable[str], sign: str, more: int) -> Cell:
     """Of a column that shows it alone; `-` where the arm has no such thing."""
-    value, spec = values.get(metric, math.nan), spec_of(stem_of(metric))
+    value, digits = values.get(metric, math.nan), digits_of(metric) + more
     if not math.isfinite(value):
         return Cell("-")
-    return ScoreCell(
-        f"{value:{sign}z.{(spec.digits if spec else 4) + more}f}", tuple(values.items()), bold=(metric in bold,)
-    )
+    return ScoreCell(f"{value:{sign}z.{digits}f}", tuple(values.items()), bold=(metric in bold,))
 
 
 def _cell(values: Values, bold: Iterable[str] = (), sign: str = "", more: int = 0) -> Cell:

@@ -19,7 +19,7 @@ from harness.outcome.pairs import (
     over_seeds,
     stem_of,
 )
-from harness.outcome.seeds import certainty, estimates, floor, of_all_seeds
+from harness.outcome.seeds import Certainty, certainty, estimates, floor, of_all_seeds
 from harness.registry.catalog import catalog
 from harness.registry.mask_choice import TRUTH
 from harness.registry.specs import MetricSpec
@@ -121,7 +121,9 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     ssim, columns = pair.record.ssim, pair.columns
     lines = _arm([pair.reference], columns, ssim)
     lines += [line for arms in zip(*(pair.arms for pair in pairs), strict=True) for line in _arm(arms, columns, ssim)]
-    sure = certainty(estimates(pairs)) if gained else {}
+    found = estimates(pairs) if gained else {}
+    # of arms that are not matched nothing is claimed
+    sure = {at: Certainty(each) for at, each in found.items()} if unmatched_notes(pairs) else certainty(found)
     if gained:
         cells = [_pair_of(gained.get(at, {}), ssim, "+") or Cell() for at in columns]
         claimed = [at in sure and sure[at].claimed for at in columns]
@@ -133,12 +135,12 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     labels = (*map(pair.column_label, columns), *COSTS)
     seeds = ", ".join(str(pair.record.seed) for pair in pairs)
     title = f"{pair.record.title}{elsewhere(pair.record)}, {'mean over seeds' if len(pairs) > 1 else 'seed'} {seeds}"
-    if pair.bit_equal:
+    if all(each.bit_equal for each in pairs):
         notes.append("Both arms ended with the same baseline weights, bit for bit.")
     notes += [f"Control: {verdict}." for each in pairs if (verdict := judged(each))]
     notes += [*apart_notes(pair.record), *time_notes(pair.record), *odd_notes(pairs)]
     notes += [*uncertainty_notes(pairs, sure, noise), *untrained_notes(pairs)]
-    resolvable = [RESOLVABLE] if any(found.estimate.resolvable for found in sure.values()) else []
+    resolvable = [RESOLVABLE] if any(each.estimate.resolvable for each in sure.values()) else []
     return Sheet(title, labels, tuple(lines), tuple(notes), _legend(pair.arms, *resolvable), quiet=SPEED)
 
 

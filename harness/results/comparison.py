@@ -67,7 +67,8 @@ class Comparison(Frozen):
     recipe      what decides a training, and how many triplets are tested
     data        the training sets; tests  the test sets with their triplets
     masks       of training, None where no plug-in needs any; test_masks  what the network is given when it is tested
-    metrics     column of each metric by its name, which tells options and version: compared are those of both sides
+    metrics     column of each metric by its name, which tells options and version: compared are those of both sides.
+                Of one that is measured with several options each column is by itself
     code        hashes of the core's code that decides a training
     start       None where the initial weights are drawn from the seed
     """

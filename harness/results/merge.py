@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from harness.results.store import EVALUATED, REFERENCE, RunFolder, Store
 from harness.results.upkeep import held
 
 DONE = ("trained", "evaluated")
+UNPACKED = ".import-"
+YOUNG = 60  # seconds, in which a folder to unpack into is held by whoever made it
 NAMED = 3  # conflicts that are told
 PATIENCE = 0.2  # seconds to wait for another process that writes: an evaluation takes hours
 ROUNDING = 1e-9
@@ -96,17 +99,29 @@ def _locked(theirs: Store, ours: Store) -> Iterator[None]:
 
 @contextmanager
 def _beside(root: Path) -> Iterator[Path]:
-    """A folder to unpack into, on the same disk; gone in the end, with the root where that is new and still empty."""
+    """A folder to unpack into, on the same disk; gone in the end, with the root where that is new and still empty, and
+    with those of imports that were killed."""
     new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".import-", dir=root))
+    for left in root.glob(f"{UNPACKED}*"):
+        _remove_abandoned(left)
+    folder = Path(tempfile.mkdtemp(prefix=UNPACKED, dir=root))
     try:
-        yield folder
+        with FileLock(folder / ".lock"):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if new:
             with suppress(OSError):
                 root.rmdir()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Unless its import goes on: that holds it, and has had the time to."""
+    with suppress(OSError, Timeout):
+        if time.time() - folder.stat().st_mtime > YOUNG:
+            with FileLock(folder / ".lock", timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_readable(theirs: Store) -> None:
@@ -208,7 +223,7 @@ def _rows(there: Path, here: Path, what: str, remedy: str, taken: Taken) -> None
         if odd := _other_values(known, row):
             taken.conflicts.append(f"{what}, {at}: {odd[0]}")
         elif row.values.keys() - known.values.keys():
-            found.append(row)
+            found.append(row.model_copy(update={"values": {**row.values, **known.values}}))  # to the bit as they are
     if found:
         taken.rows += len(found)
         taken.written.append((here, found))

@@ -15,7 +15,7 @@ from harness.outcome.seeds import Certainty, certainty, estimates, of_all_seeds
 from harness.registry.plugins import discover
 from harness.report.notes import apart_notes, partial_notes, time_notes, untrained_notes
 from harness.report.suite_numbers import Series, minus, numbers
-from harness.report.suite_table import suite_notes
+from harness.report.suite_table import digits_of, suite_notes
 from harness.report.tables import spec_of, state_of, title_of
 from harness.results.records import PairRecord, Tested
 from harness.results.store import Store
@@ -291,7 +291,7 @@ def _suite_board(name: str, suite: Suite, rows: Rows, store: Store) -> SuiteBoar
                 SuiteLine(
                     row=row.label,
                     column=title_of(column.label, spec) if column.metric else f"{column.label} (PSNR, dB)",
-                    digits=spec.digits if spec and column.metric else 2,
+                    digits=digits_of(what),
                     published=_at(published, at, what),
                     measured=_at(measured, at, what),
                     difference=_at(between, at, what),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
 from harness.outcome.control import judged
-from harness.outcome.difference import difference
+from harness.outcome.exact import moving_difference
 from harness.outcome.pairs import ROW_KEYS, PairOutcome, stem_of
 from harness.outcome.refusals import refusals, verdict
 from harness.outcome.seeds import estimates, floor
@@ -164,16 +164,19 @@ def _intervals(pairs: Sequence[PairOutcome]) -> dict[str, Any]:
 
 def _clips(pair: PairOutcome) -> tuple[list[dict[str, Any]], str]:
     """The difference of each triplet by clip, clips that gain most first; and what is left out, in words."""
-    gained = difference(pair)
-    assert gained is not None
+    several = len(pair.record.tests) > 1
+    gained = moving_difference(pair)
+    if several:  # clips of two test sets may have one name
+        gained = gained.assign(clip=gained["test"] + " " + gained["clip"])
     means = gained.groupby("clip")["psnr"].mean().sort_values(ascending=False, kind="stable")
     names, words = list(means.index), ""
+    if count := len(pair.arms[0].rows) - len(gained):
+        words = f"Without {count} {'triplet' if count == 1 else 'triplets'} that an arm has exactly. "
     if len(names) > CLIPS:
-        words = f"Of {len(names)} clips the {CLIPS // 2} that gain most and the {CLIPS // 2} that lose most."
+        words += f"Of {len(names)} clips the {CLIPS // 2} that gain most and the {CLIPS // 2} that lose most."
         names = [*names[: CLIPS // 2], *names[-CLIPS // 2 :]]
     order = {name: at for at, name in enumerate(names)}
     kept = gained[gained["clip"].isin(names)].assign(at=lambda table: table["clip"].map(order)).sort_values("at")
-    several = len(pair.record.tests) > 1
     lines = [
         {
             "clip": str(row["clip"]),
@@ -183,7 +186,7 @@ def _clips(pair: PairOutcome) -> tuple[list[dict[str, Any]], str]:
         }
         for row in kept.to_dict("records")
     ]
-    return lines, words
+    return lines, words.strip()
 
 
 def _triplets(pair: PairOutcome, with_difference: bool) -> dict[str, Any]:

@@ -134,18 +134,24 @@ class Suite(_Record):
         return self
 
     def _check_metrics(self) -> None:
-        """Raises ValueError for a column of what is not measured."""
+        """Raises ValueError for a column of what is not measured, or measured with several options."""
         try:
             choices = parse_choices(self.metrics)
         except HarnessError as error:
             raise ValueError(f"metrics: {error}") from error
-        measured = list(dict.fromkeys([*METRICS.split(","), *(choice.name for choice in choices)]))
+        named = [choice.name for choice in choices]
+        measured = list(dict.fromkeys([*METRICS.split(","), *named]))
         for column in self.columns:
             name = column.leading.partition("@")[0]
             if name not in measured:
                 hint = suggestion(name, measured)
                 raise ValueError(
                     f"metric: '{name}' of column '{column.label}' is not among metrics: {self.metrics}{hint}"
+                )
+            if named.count(name) > 1:
+                raise ValueError(
+                    f"metric: '{name}' of column '{column.label}' is measured with several options: {self.metrics}; "
+                    "a suite that shows it measures it with one"
                 )
 
     def row(self, label: str) -> SuiteRow:
