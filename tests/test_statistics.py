@@ -16,13 +16,14 @@ from scipy import stats
 
 from harness.errors import HarnessError
 from harness.statistics.bootstrap import resampled
-from harness.statistics.crossed import Crossed, over_both, over_clips
+from harness.statistics.crossed import Crossed, Spread, over_both, over_clips, over_seeds
 from harness.statistics.estimate import (
     curve_band,
     estimate,
     holm,
     minimal_detectable,
     noise_floor,
+    smallest_found,
     wilcoxon,
 )
 
@@ -163,6 +164,37 @@ def test_the_detectable_difference_scales_and_shrinks():
     assert sizes == sorted(sizes, reverse=True)
     assert minimal_detectable(0.03, 1) is None
     assert minimal_detectable(0.0, 3) == 0
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_a_difference_that_counts_as_resolvable_is_claimed(seeds):
+    """Where retraining alone makes the difference, and the t over seeds decides, too."""
+    random = np.random.default_rng(seeds)
+    clips = np.repeat(np.arange(12), 4)
+    for joint in (0.0, 0.05):
+        own = 0.1 * random.standard_normal((seeds, len(clips))) + joint * random.standard_normal((seeds, 12))[:, clips]
+        table = rows_of(own, clips)
+        found = estimate(table)
+        there = table.assign(value=table["value"] - found.mean + found.resolvable)
+        assert estimate(there).different
+
+
+def test_what_is_resolvable_is_claimed_in_four_of_five_cases():
+    """With the spread as it is: the mean of its estimates."""
+    simulation = runpy.run_path(str(Path(__file__).parent / "simulate_statistics.py"))
+    tables = [draw.table for draw in simulation["draws"](simulation["NULL"], 2, 31, 500)]
+    both, alone = ([over(table) for table in tables] for over in (over_both, over_seeds))
+    freedom = float(np.median([each.freedom for each in both]))
+    known = (
+        Spread(np.mean([each.variance for each in both]), freedom),
+        Spread(np.mean([s.variance for s in alone]), 1),
+    )
+    smallest = max(map(smallest_found, known))
+    claimed = [
+        table.mean + smallest > max(one.half_width(), other.half_width())
+        for table, one, other in zip(tables, both, alone, strict=True)
+    ]
+    assert np.mean(claimed) == pytest.approx(0.8, abs=0.04)
 
 
 def test_the_noise_floor_holds_for_the_next_pair():

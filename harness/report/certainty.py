@@ -15,7 +15,10 @@ Noise = tuple[int, Mapping[Column, float]]
 """Number of A/A pairs, and their noise floor in dB by column."""
 
 
-RESOLVABLE = "Resolvable: the smallest true difference that so many seeds and clips find in 80 % of cases."
+RESOLVABLE = (
+    "Resolvable: the smallest true difference that is claimed in 80 % of cases, before any correction, with so many "
+    "seeds and clips that differ as these do."
+)
 
 At = TypeVar("At", bound=Hashable)
 

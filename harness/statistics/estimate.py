@@ -43,7 +43,8 @@ class Estimate:
     mean        over all triplets and seeds, as a table prints it
     interval    95 %, to be read first; `method` says over what it holds
     p_value     two-sided, of the mean being 0: the larger of those of `interval` and `over_seeds`; for `holm`
-    resolvable  smallest true difference that so many seeds and clips tell from 0 in 80 % of cases; None of one seed
+    resolvable  smallest true difference that is claimed in 80 % of cases, with so many seeds and clips that differ as
+                these do: the larger of those that either test finds; None of one seed
     over_seeds  95 % t interval over retrainings on these very clips
     bootstrap   95 % hierarchical bootstrap over the same as `interval`, in the shape that the data have
     wilcoxon    p-value of the signed-rank test on clip means: a check that takes no distribution for granted
@@ -114,7 +115,7 @@ def estimate(differences: pd.DataFrame) -> Estimate:
         method="t over clips" if one else "t over seeds and clips",
         interval=_t_interval(table, spread),
         p_value=max(part.p_value(table.mean) for part in (spread, seeds) if part),
-        resolvable=None if one else smallest_found(spread),
+        resolvable=None if one else max(smallest_found(part) for part in (spread, seeds) if part),
         over_seeds=retraining,
         bootstrap=_around(table, *scaled_interval(resampled(table), spread)),
         wilcoxon=check,
