@@ -14,7 +14,10 @@ import harness
 from harness.cli.main import main
 from harness.data.sets.clips import Clips
 from harness.distributed import World
+from harness.metrics.regional import MASK_COLUMNS
+from harness.outcome.pairs import read_evaluation
 from harness.pair import seen
+from harness.results.store import Store
 from tests.stores import COST
 from tests.test_bad_input import write_video
 from tests.test_clips import scene, write
@@ -106,6 +109,22 @@ def test_rows_of_other_options_or_masks_are_not_reused(
         code, said = call(monkeypatch, capsys, *common, *more)
         assert code == 0, said
     assert len(list((tmp_path / "r" / "evaluations").glob("*.csv"))) == 3
+
+
+def test_masks_of_a_network_that_takes_none_part_what_is_measured_as_in_run(
+    footage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(harness.load("ifrnet-s").baseline.state_dict(), tmp_path / "w.pth")
+    given = ("eval", "--baseline", "ifrnet-s", "--weights", tmp_path / "w.pth", "--data", footage, "--triplets", 1)
+    code, said = call(monkeypatch, capsys, *given, "--masks", "global", "--results", tmp_path / "r")
+    assert code == 0, said
+    assert "; masks" not in said
+    store = Store(tmp_path / "r")
+    (name,) = store.evaluations()
+    record, rows = read_evaluation(store, name).record, store.evaluation_rows(name)
+    assert record.network_masks == ("none",)
+    assert record.regions != "none"
+    assert {(row.masks, row.regions, row.has(MASK_COLUMNS)) for row in rows} == {("none", record.regions, True)}
 
 
 @pytest.mark.parametrize("baseline", ["rife", "ema"])

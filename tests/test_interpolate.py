@@ -956,6 +956,16 @@ def test_what_cannot_be_is_refused(
     assert said in refused(clip, tmp_path / "out.mp4", *options)(monkeypatch, capsys)
 
 
+def test_masks_that_no_network_needs_are_said(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.mp4"
+    assert "unknown mask source 'nothing'" in refused(clip, out, "--masks", "nothing")(monkeypatch, capsys)
+    code, said = call(monkeypatch, capsys, "interpolate", clip, "-o", out, "--masks", "global")
+    assert code == 0, said
+    assert "--masks global changes nothing: ifrnet-s (ifrnet-s-own) takes none" in said
+
+
 @pytest.mark.parametrize("fps", ["0", "-1", "nan", "1/0", "9" * 50, "60fps"])
 def test_a_rate_that_is_none_is_refused(
     fps: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

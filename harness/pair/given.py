@@ -127,7 +127,7 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
     record = EvalRecord(
         title=f"{arm.label} with {given.name} on {', '.join(each.data_id for each in tests.sets)}",
         labels=(arm.label,),
-        masks=masks.label if masks else None,
+        masks=masks.label if masks and arm.needs_masks else None,
         network_masks=(cache.folder.name if cache else "none",),
         **tests.record(),
         weights=sha,
