@@ -475,6 +475,18 @@ def test_the_suffix_and_the_codec_say_what_is_written(tmp_path: Path, name: str,
         np.testing.assert_array_equal(shown[1], halfway(frames[0], frames[1]))
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("out.mp4", "libx264:qp=0"), ("out.mkv", "libx265:qp=0"), ("out.webm", "libvpx-vp9:lossless=1")]
+)
+def test_what_a_user_says_of_bits_is_not_overruled(tmp_path: Path, name: str, codec: str) -> None:
+    """Where nothing is said, a `crf` is given, which encoders follow rather than these."""
+    frames = np.random.default_rng(1).integers(0, 256, (3, 64, 96, 3), np.uint8)
+    source = write_exact(tmp_path / "in", frames)
+    made(source, tmp_path / name, codec=codec)
+    made(source, tmp_path / f"said-{name}", codec=f"{codec.partition(':')[0]}:crf=10")
+    assert (tmp_path / name).stat().st_size > 1.2 * (tmp_path / f"said-{name}").stat().st_size
+
+
 # --- cuts, copies, halves
 
 

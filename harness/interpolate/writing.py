@@ -43,6 +43,9 @@ QUALITY: Mapping[str, Mapping[str, str]] = {
 }
 """Options of encoders where the user gives none: what a viewer does not tell from the frames."""
 
+_RATES = frozenset({"b", "qp", "lossless"})
+"""Options of a user's that say how many bits there are: encoders would follow a `crf` in place of them."""
+
 _TICKS = 1_000_000  # a second at most where moments have no common part that containers can state
 _FINEST = 10_000_000  # parts of a second that they can
 _PNG = 1  # compression: higher ones take longer than a network
@@ -206,10 +209,11 @@ def _stream(
 ) -> VideoStream:
     encoder = output.encoder()
     whole = wanted[-1].at + wanted[-1].long - wanted[0].at
+    options = {**QUALITY.get(encoder.name, {}), **output.options}
+    if "crf" not in output.options and not _RATES.isdisjoint(output.options):
+        options.pop("crf", None)
     stream: Any = container.add_stream(
-        encoder.name,
-        rate=(len(wanted) / whole).limit_denominator(100_000),
-        options={**QUALITY.get(encoder.name, {}), **output.options},
+        encoder.name, rate=(len(wanted) / whole).limit_denominator(100_000), options=options
     )
     stream.height, stream.width = size
     stream.pix_fmt = _pixels(encoder, size, look)
