@@ -1011,6 +1011,21 @@ def test_images_are_written_beside_what_a_killed_process_of_that_number_left(tmp
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["00000.png"]
 
 
+def test_what_a_killed_process_left_is_removed_and_nothing_of_the_users(tmp_path: Path) -> None:
+    """Of images as of a video: an hour later, and by the names that are given here alone."""
+    theirs = [tmp_path / name for name in ("out.mp4.old.tmp", "out.old.tmp", "other.0123456789ab.tmp")]
+    torn = [tmp_path / name for name in ("out.0123456789ab.tmp", "out.mp4.0123456789ab.tmp", "out.ffffffffffff.tmp")]
+    for folder in (*theirs, *torn):
+        folder.mkdir()
+        (folder / "00000.png").write_bytes(b"")
+        if folder != torn[-1]:
+            os.utime(folder, (0, 0))
+    source = write_exact(tmp_path / "in", scene(1, 2))
+    for name in ("out", "out.mp4"):
+        made(source, tmp_path / name)
+    assert [each.exists() for each in (*theirs, *torn)] == [True, True, True, False, False, True]
+
+
 @pytest.mark.parametrize("suffix", [".txt", ".avi", ".mp4.part"])
 def test_other_suffixes_are_refused(
     suffix: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -1103,6 +1118,18 @@ def test_a_full_disk_leaves_nothing(
         f"{tmp_path / out}: No space left on device: nothing is left of what was written; free some space, or write "
         "elsewhere"
     )
+
+
+def test_images_that_the_system_does_not_take_are_named(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As those that are larger than `ulimit -f` lets a file be."""
+
+    def save(*given: Any, **options: Any) -> None:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    monkeypatch.setattr("PIL.Image.Image.save", save)
+    assert refused(clip, tmp_path / "out")(monkeypatch, capsys) == f"{tmp_path / 'out'}: File too large"
 
 
 @pytest.mark.parametrize("out", ["out.mp4", "out"])

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError, suggestion
-from harness.files import disk_is_full, expanded, replacing, sync
+from harness.files import disk_is_full, expanded, remove_abandoned, replacing, sync
 from harness.interpolate.copying import copied
 from harness.interpolate.footage import Look
 from harness.interpolate.plan import Wanted
@@ -113,6 +113,7 @@ def images_to(output: Output, count: int) -> Iterator[Put]:
     from PIL import Image
 
     path = output.path
+    remove_abandoned(path)
     temporary = path.with_name(f"{path.name}.{token_hex(6)}.tmp")  # numbers of processes repeat, as in containers
     temporary.mkdir()
     digits = max(5, len(str(count - 1)))
@@ -193,6 +194,7 @@ def _room(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if not disk_is_full(error):
+            error.filename = error.filename or str(path)
             raise
         raise HarnessError(
             f"{path}: {error.strerror}: nothing is left of what was written; free some space, or write elsewhere"
