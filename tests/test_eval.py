@@ -87,6 +87,21 @@ def test_weights_that_have_seen_a_test_set_are_warned_of(
     assert line.endswith("clip clip1 (layers:train, clips:train), and clip clip1 of test set clips equals it")
 
 
+def test_weights_that_know_the_middle_alone_are_named_where_other_times_are_tested(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = "the weights ifrnet-s-own were trained at t = 1/2 alone, and layers has other times"
+    for t in ("0.5", "0.25"):
+        data = f"layers:size=64,tests=1,t={t}"
+        code, printed = call(monkeypatch, capsys, "eval", "--weights", "ifrnet-s-own", "--data", data)
+        assert code == 0, printed
+        assert (said in caplog.messages) == (t == "0.25")
+
+
 def test_weights_of_another_network_are_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1166,6 +1166,17 @@ def test_compare_is_refused_without_two_and_without_truth(
     assert (code, "has no shot of three different frames" in said) == (2, True)
 
 
+def test_weights_that_know_the_middle_alone_are_compared_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At t = 1/4, too, their network makes what they take for the frame in the middle."""
+    source = film(tmp_path / "in.mkv", scene(1, 5), stamps=(0, 100, 400, 800, 1200))
+    command = ("compare", source, "--runs", "ifrnet-s-own,ifrnet-s-own", "-o", tmp_path / "out.mkv")
+    code, said = call(monkeypatch, capsys, *command)
+    assert code == 0, said
+    assert said.count("dB, the mean of 1 frames") == 2
+
+
 def test_what_is_left_out_is_every_second_frame_of_a_shot(tmp_path: Path) -> None:
     frames = np.concatenate([scene(1, 13), 255 - scene(2, 12) // 3])
     footage = look_through(write_exact(tmp_path / "in", frames), "no", None)
