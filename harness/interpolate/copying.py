@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,13 +71,12 @@ def copied(source: Path | None, container: OutputContainer, note: Callable[[str]
         left_out = [kind for kind in kinds(given) if kind not in (SOUND, SUBTITLES, CHAPTERS)]
         for stream in (*given.streams.audio, *given.streams.subtitles):
             codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-            try:
-                taken[stream.index] = container.add_stream_from_template(stream)
-            except (ValueError, AttributeError):
+            if not _goes_into(container.format.name, stream):
                 left_out.append(f"{_NAMES[stream.type]} ({codec}), which {container.format.name} files do not take")
-                if stream.type == "audio" and container.format.name != _ROOMY:
+                if container.format.name != _ROOMY and stream.type == "audio" and _goes_into(_ROOMY, stream):
                     left_out[-1] += "; .mkv does"
                 continue
+            taken[stream.index] = container.add_stream_from_template(stream)
             if language := stream.metadata.get("language"):
                 taken[stream.index].metadata["language"] = language
         for line in dict.fromkeys(left_out):
@@ -95,6 +95,19 @@ def copied(source: Path | None, container: OutputContainer, note: Callable[[str]
             container.set_chapters(chapters)
 
         yield Copied(_packets(given, taken), starts, mark)
+
+
+def _goes_into(form: str, stream: Any) -> bool:
+    """Whether files of that format take it: some say no, as .mov does to Opus, when they begin to be written."""
+    import av
+
+    with av.open(BytesIO(), "w", format=form) as trial:
+        try:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+        except (av.FFmpegError, ValueError, AttributeError):
+            return False
+    return True
 
 
 def _packets(given: InputContainer, taken: dict[int, Any]) -> Iterator[Packet[Any]]:
