@@ -44,6 +44,8 @@ from harness.interpolate.plan import Wanted
 from harness.interpolate.threads import AHEAD, Behind, ahead
 from harness.interpolate.tiles import places, tiled
 from harness.interpolate.writing import Output
+from harness.masks.cache import MaskCache
+from harness.masks.source import MaskSource
 from harness.metrics.given import Predicted
 from harness.model import Baseline, Composed, Features, Frames, MotionPrior, Prediction
 from harness.registry.catalog import catalog
@@ -401,6 +403,14 @@ def test_a_rate_is_what_is_asked_for(tmp_path: Path) -> None:
     assert at == [Fraction(i, 60) for i in range(15)]
 
 
+def test_images_of_a_rate_end_with_the_last_frame(tmp_path: Path) -> None:
+    frames = scene(1, 3)
+    made(images(tmp_path / "in", frames), tmp_path / "out", Asked(fps=Fraction(100)))
+    found = of_folder(tmp_path / "out")
+    assert len(found) == 9
+    np.testing.assert_array_equal(found[::4], frames)
+
+
 def test_variable_times_stay_and_each_gap_is_halved(tmp_path: Path) -> None:
     stamps = [0, 40, 80, 200, 240, 360, 400]
     source = film(tmp_path / "in.mp4", scene(1, 7), stamps=stamps)
@@ -490,6 +500,29 @@ def test_what_a_user_says_of_bits_is_not_overruled(tmp_path: Path, name: str, co
 
 
 # --- cuts, copies, halves
+
+
+def test_label_maps_are_made_once_for_all_frames_between_two(tmp_path: Path) -> None:
+    asked: list[Images] = []
+
+    class Counted(MaskSource):
+        def label_maps(self, img0: Images, img1: Images) -> NDArray[np.uint16]:
+            asked.extend((img0, img1))
+            return np.full((2, *img0.shape[:2]), len(asked), np.uint16)
+
+    network, given = mean(), list[int]()
+    network.masks = MaskCache(Counted(), "counted")
+    predict = network.predict
+
+    def noted(frames: Frames, t: float, maps: NDArray[np.integer] | None) -> Predicted:
+        given.append(0 if maps is None else int(maps[0, 0, 0]))
+        return predict(frames, t, maps)
+
+    network.predict = noted
+    frames = scene(1, 3)
+    made(images(tmp_path / "in", frames), tmp_path / "out", Asked(times=4), network)
+    np.testing.assert_array_equal(asked, frames[[0, 1, 1, 2]])
+    assert given == [2, 2, 2, 4, 4, 4]
 
 
 def test_no_frame_is_made_across_a_cut(tmp_path: Path) -> None:
