@@ -942,6 +942,7 @@ SOURCES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing there": (lambda folder: folder / "in.mp4", "in.mp4: there is no such file"),
     "text": (text, "in.mp4: no video that can be read"),
     "sound alone": (no_video, "in.mp4: no video in this file"),
+    "a device": (lambda folder: Path("/dev/zero"), "/dev/zero: is a device, a pipe or a socket; give a file"),
     "one frame": (lambda folder: write(folder / "in.mp4", scene(1, 1)), "in.mp4: has one frame"),
     "one image": (lambda folder: images(folder / "in", scene(1, 1)), "in: has one frame"),
     "no images": (lambda folder: images(folder / "in", []), "in: no frames of a video here"),
