@@ -389,6 +389,12 @@ def test_subtitles_and_chapters_are_copied(tmp_path: Path) -> None:
     assert said == [f"{source}: left out: subtitles (subrip), which mp4 files do not take"]
 
 
+def test_a_chapter_that_ends_before_the_pictures_begin_is_left_out(tmp_path: Path) -> None:
+    source = titled(film(tmp_path / "in.mp4", scene(1, 4), late=3), ".mkv")
+    made(source, tmp_path / "out.mp4")
+    assert beside(tmp_path / "out.mp4")[1] == [(0, Fraction(1, 25), "Two")]
+
+
 def test_what_is_beside_pictures_is_left_out_and_said_where_it_would_not_fit(tmp_path: Path) -> None:
     footage = look_through(titled(film(tmp_path / "in.mp4", scene(1, 4), sound="aac"), ".mkv"), "no", None)
     slow, as_images = (plan(footage, Asked(slow=count), mean(), as_images=count == 1).notes for count in (2, 1))

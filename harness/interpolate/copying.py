@@ -34,7 +34,7 @@ class Copied:
     """Packets of sound and subtitles of a source, in the order of time, on their way to streams of another container.
 
     starts  when these streams begin, in seconds
-    mark    sets the chapters, all of them earlier by so many seconds
+    mark    sets the chapters, all of them earlier by so many seconds; none that ends before these streams begin
     """
 
     def __init__(
@@ -92,7 +92,7 @@ def copied(source: Path | None, container: OutputContainer, note: Callable[[str]
             for chapter in chapters:
                 back = round(shift / (chapter["time_base"] or 1))
                 chapter["start"], chapter["end"] = max(0, chapter["start"] - back), chapter["end"] - back
-            container.set_chapters(chapters)
+            container.set_chapters([chapter for chapter in chapters if chapter["end"] > 0])
 
         yield Copied(_packets(given, taken), starts, mark)
 
