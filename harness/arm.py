@@ -119,7 +119,12 @@ class Arm:
                 torch.manual_seed(stream(seed, plugin.name))
                 plugins[plugin.name] = plugin.build(baseline.offers)
         return Composed(
-            baseline, plugins, middle_only=self.middle_only, inputs=self.inputs, channels_last=self.channels_last
+            baseline,
+            plugins,
+            middle_only=self.middle_only,
+            inputs=self.inputs,
+            needs_masks=self.needs_masks,
+            channels_last=self.channels_last,
         )
 
     def check(self, model: Composed, untrained: bool = False) -> None:

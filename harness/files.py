@@ -6,6 +6,8 @@ import errno
 import glob
 import json
 import os
+import re
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -32,7 +34,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     if not path.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
+    remove_abandoned(path)
     temporary = path.with_name(f"{path.name}.{token_hex(6)}.tmp")  # numbers of processes repeat, as on two machines
     try:
         with temporary.open("x+b") as out:
@@ -161,9 +163,12 @@ def lines_and_rest(path: Path) -> tuple[list[str], str]:
     return lines, rest
 
 
-def _remove_abandoned(path: Path) -> None:
-    """What processes that were killed had written of this file."""
+def remove_abandoned(path: Path) -> None:
+    """What processes that were killed had written of this file, or folder: by names that nobody else gives."""
     for torn in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
+        folder = torn.is_dir() and not torn.is_symlink()
+        named = "[0-9a-f]{12}" if folder else "[0-9a-f]{12}|[0-9]+"  # numbers of processes, as once
         with suppress(OSError):
-            if time.time() - torn.stat().st_mtime > ABANDONED:
-                torn.unlink()
+            ours = re.fullmatch(named, torn.name[len(path.name) + 1 : -len(".tmp")])
+            if ours and time.time() - torn.stat().st_mtime > ABANDONED:
+                shutil.rmtree(torn) if folder else torn.unlink()

@@ -650,6 +650,7 @@ def test_a_single_video_with_a_list_is_for_testing(tmp_path: Path) -> None:
         (HEADER + "easy,clip0.mp4,0,1,2,\nhard,clip0.mp4,0,1,2,\n", r"list\.csv:3: the same triplet as .*list\.csv:2"),
         (HEADER + "easy,clip1.mp4,0,1,2,\n", r"list\.csv:2: clip clip1\.mp4 is for training"),
         (HEADER + "easy,clip2.mp4,5,6,12,\n", r"list\.csv:2: frames 5 to 12 of clip2\.mp4 are not within one shot"),
+        ("frame0,frame_gt,frame1,level,clip\n0,1,2,easy\n", r"list\.csv:2: names no clip"),
         (HEADER, r"list\.csv: lists no triplet"),
         ("level,clip,frame0\n", r"list\.csv:1: column frame_gt, frame1 is missing"),
         (None, r"list\.csv: cannot be read"),

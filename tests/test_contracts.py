@@ -355,7 +355,7 @@ class Feature(Refines):
 
 @pytest.mark.parametrize("plugins", ["feature", "feature,motion"])
 def test_a_plug_in_is_given_the_same_in_training_and_in_tests(plugins: str, wrong: Wrong) -> None:
-    """And when it is checked: no regions where none of the arm needs any, else regions."""
+    """And when it is checked, and called from Python: no regions where none of the arm needs any, else regions."""
     known = wrong(MASKLESS)
     arm = Arm.of(known, parse_choice("net"), parse_choices(plugins))
     model = arm.build(0)
@@ -369,8 +369,9 @@ def test_a_plug_in_is_given_the_same_in_training_and_in_tests(plugins: str, wron
     training_step(model, torch.optim.SGD(model.parameters()), [batch], 0.0, Engine(cpu), alone)
     first = evaluation.tests.triplets[0]
     measure(evaluation, predictor(model, UNIFIED.settings), first, read(evaluation, first))
+    model.interpolate(*torch.rand(2, 1, 3, 32, 32))
     seen = model.plugin["feature"].seen  # type: ignore[union-attr]
-    assert [regions is not None for regions in seen] == [arm.needs_masks] * 3
+    assert [regions is not None for regions in seen] == [arm.needs_masks] * 4
 
 
 def evaluation_of(benchmark: Any, masks: MaskCache | None) -> Evaluation:

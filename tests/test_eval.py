@@ -15,6 +15,8 @@ import harness
 from harness.cli.main import main
 from harness.data.sets.clips import Clips
 from harness.distributed import World
+from harness.metrics.regional import MASK_COLUMNS
+from harness.outcome.pairs import read_evaluation
 from harness.pair import seen
 from harness.pair.session import Session
 from harness.pair.testset import alone
@@ -89,6 +91,21 @@ def test_weights_that_have_seen_a_test_set_are_warned_of(
     assert line.endswith("clip clip1 (layers:train, clips:train), and clip clip1 of test set clips equals it")
 
 
+def test_weights_that_know_the_middle_alone_are_named_where_other_times_are_tested(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = "the weights ifrnet-s-own were trained at t = 1/2 alone, and layers has other times"
+    for t in ("0.5", "0.25"):
+        data = f"layers:size=64,tests=1,t={t}"
+        code, printed = call(monkeypatch, capsys, "eval", "--weights", "ifrnet-s-own", "--data", data)
+        assert code == 0, printed
+        assert (said in caplog.messages) == (t == "0.25")
+
+
 def test_weights_of_another_network_are_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,6 +128,22 @@ def test_rows_of_other_options_or_masks_are_not_reused(
         code, said = call(monkeypatch, capsys, *common, *more)
         assert code == 0, said
     assert len(list((tmp_path / "r" / "evaluations").glob("*.csv"))) == 3
+
+
+def test_masks_of_a_network_that_takes_none_part_what_is_measured_as_in_run(
+    footage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(harness.load("ifrnet-s").baseline.state_dict(), tmp_path / "w.pth")
+    given = ("eval", "--baseline", "ifrnet-s", "--weights", tmp_path / "w.pth", "--data", footage, "--triplets", 1)
+    code, said = call(monkeypatch, capsys, *given, "--masks", "global", "--results", tmp_path / "r")
+    assert code == 0, said
+    assert "; masks" not in said
+    store = Store(tmp_path / "r")
+    (name,) = store.evaluations()
+    record, rows = read_evaluation(store, name).record, store.evaluation_rows(name)
+    assert record.network_masks == ("none",)
+    assert record.regions != "none"
+    assert {(row.masks, row.regions, row.has(MASK_COLUMNS)) for row in rows} == {("none", record.regions, True)}
 
 
 @pytest.mark.parametrize("baseline", ["rife", "ema"])

@@ -44,6 +44,8 @@ from harness.interpolate.plan import Wanted
 from harness.interpolate.threads import AHEAD, Behind, ahead
 from harness.interpolate.tiles import places, tiled
 from harness.interpolate.writing import Output
+from harness.masks.cache import MaskCache
+from harness.masks.source import MaskSource
 from harness.metrics.given import Predicted
 from harness.model import Baseline, Composed, Features, Frames, MotionPrior, Prediction
 from harness.registry.catalog import catalog
@@ -208,7 +210,7 @@ def film(
     rate: Fraction = Fraction(25),
     *,
     stamps: Sequence[int] = (),
-    sound: bool = False,
+    sound: str = "",
     late: int = 0,
     display: Sequence[int] = (),
     aspect: Fraction | None = None,
@@ -227,7 +229,9 @@ def film(
             setattr(context, name, value)
         if display:
             stream.set_display_matrix(list(display))
-        tone: Any = container.add_stream("aac", rate=TONE) if sound else None
+        tone: Any = container.add_stream(sound, rate=TONE) if sound else None
+        if tone:
+            tone.bit_rate = 96_000
         for count, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             if tags:
@@ -264,7 +268,7 @@ NTSC = Fraction(30000, 1001)
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
 @pytest.mark.parametrize("times", [2, 4])
 def test_times_are_exact_and_sound_is_copied(tmp_path: Path, suffix: str, times: int) -> None:
-    source = film(tmp_path / f"in{suffix}", scene(1, 9), NTSC, sound=True)
+    source = film(tmp_path / f"in{suffix}", scene(1, 9), NTSC, sound="aac")
     footage = made(source, tmp_path / f"out{suffix}", Asked(times=times))
     assert footage.shown == tuple(i / NTSC for i in range(9))
     assert footage.end == 9 / NTSC
@@ -294,7 +298,7 @@ def test_a_rate_that_matroska_rounds_is_the_one_that_was_meant(tmp_path: Path, r
 
 def test_sound_that_begins_first_stays_in_step(tmp_path: Path) -> None:
     """A video whose pictures come three frames after the sound."""
-    source = film(tmp_path / "in.mp4", scene(1, 5), sound=True, late=3)
+    source = film(tmp_path / "in.mp4", scene(1, 5), sound="aac", late=3)
     made(source, tmp_path / "out.mp4")
     _, at = decoded(tmp_path / "out.mp4")
     assert at == [Fraction(3, 25) + Fraction(i, 50) for i in range(10)]
@@ -302,7 +306,7 @@ def test_sound_that_begins_first_stays_in_step(tmp_path: Path) -> None:
 
 
 def test_times_that_begin_late_as_a_recorders_do_begin_at_0(tmp_path: Path) -> None:
-    source = film(tmp_path / "in.ts", scene(1, 5), sound=True)
+    source = film(tmp_path / "in.ts", scene(1, 5), sound="aac")
     _, given = decoded(source)
     assert given[0] > 0
     made(source, tmp_path / "out.mp4")
@@ -315,7 +319,7 @@ def test_times_that_begin_late_as_a_recorders_do_begin_at_0(tmp_path: Path) -> N
 
 
 def test_a_slow_video_is_longer_and_has_no_sound(tmp_path: Path) -> None:
-    source = film(tmp_path / "in.mp4", scene(1, 5), sound=True)
+    source = film(tmp_path / "in.mp4", scene(1, 5), sound="aac")
     made(source, tmp_path / "out.mp4", Asked(times=4, slow=4))
     _, at = decoded(tmp_path / "out.mp4")
     assert at == [Fraction(i, 25) for i in range(20)]
@@ -372,7 +376,7 @@ def beside(video: Path) -> tuple[list[tuple[str, bytes, Fraction, Fraction]], li
 
 
 def test_subtitles_and_chapters_are_copied(tmp_path: Path) -> None:
-    source = titled(film(tmp_path / "in.mp4", scene(1, 4), sound=True), ".mkv")
+    source = titled(film(tmp_path / "in.mp4", scene(1, 4), sound="aac"), ".mkv")
     texts, chapters = beside(source)
     assert [text[:2] for text in texts] == [("fra", b"Hello")]
     assert [title for *_, title in chapters] == ["One", "Two"]
@@ -385,8 +389,14 @@ def test_subtitles_and_chapters_are_copied(tmp_path: Path) -> None:
     assert said == [f"{source}: left out: subtitles (subrip), which mp4 files do not take"]
 
 
+def test_a_chapter_that_ends_before_the_pictures_begin_is_left_out(tmp_path: Path) -> None:
+    source = titled(film(tmp_path / "in.mp4", scene(1, 4), late=3), ".mkv")
+    made(source, tmp_path / "out.mp4")
+    assert beside(tmp_path / "out.mp4")[1] == [(0, Fraction(1, 25), "Two")]
+
+
 def test_what_is_beside_pictures_is_left_out_and_said_where_it_would_not_fit(tmp_path: Path) -> None:
-    footage = look_through(titled(film(tmp_path / "in.mp4", scene(1, 4), sound=True), ".mkv"), "no", None)
+    footage = look_through(titled(film(tmp_path / "in.mp4", scene(1, 4), sound="aac"), ".mkv"), "no", None)
     slow, as_images = (plan(footage, Asked(slow=count), mean(), as_images=count == 1).notes for count in (2, 1))
     assert slow == ("sound, subtitles, chapters left out: out of step with a slower video",)
     assert as_images == ("sound, subtitles, chapters left out: images have none",)
@@ -397,6 +407,14 @@ def test_a_rate_is_what_is_asked_for(tmp_path: Path) -> None:
     made(source, tmp_path / "out.mp4", Asked(fps=Fraction(60)))
     _, at = decoded(tmp_path / "out.mp4")
     assert at == [Fraction(i, 60) for i in range(15)]
+
+
+def test_images_of_a_rate_end_with_the_last_frame(tmp_path: Path) -> None:
+    frames = scene(1, 3)
+    made(images(tmp_path / "in", frames), tmp_path / "out", Asked(fps=Fraction(100)))
+    found = of_folder(tmp_path / "out")
+    assert len(found) == 9
+    np.testing.assert_array_equal(found[::4], frames)
 
 
 def test_variable_times_stay_and_each_gap_is_halved(tmp_path: Path) -> None:
@@ -475,7 +493,42 @@ def test_the_suffix_and_the_codec_say_what_is_written(tmp_path: Path, name: str,
         np.testing.assert_array_equal(shown[1], halfway(frames[0], frames[1]))
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("out.mp4", "libx264:qp=0"), ("out.mkv", "libx265:qp=0"), ("out.webm", "libvpx-vp9:lossless=1")]
+)
+def test_what_a_user_says_of_bits_is_not_overruled(tmp_path: Path, name: str, codec: str) -> None:
+    """Where nothing is said, a `crf` is given, which encoders follow rather than these."""
+    frames = np.random.default_rng(1).integers(0, 256, (3, 64, 96, 3), np.uint8)
+    source = write_exact(tmp_path / "in", frames)
+    made(source, tmp_path / name, codec=codec)
+    made(source, tmp_path / f"said-{name}", codec=f"{codec.partition(':')[0]}:crf=10")
+    assert (tmp_path / name).stat().st_size > 1.2 * (tmp_path / f"said-{name}").stat().st_size
+
+
 # --- cuts, copies, halves
+
+
+def test_label_maps_are_made_once_for_all_frames_between_two(tmp_path: Path) -> None:
+    asked: list[Images] = []
+
+    class Counted(MaskSource):
+        def label_maps(self, img0: Images, img1: Images) -> NDArray[np.uint16]:
+            asked.extend((img0, img1))
+            return np.full((2, *img0.shape[:2]), len(asked), np.uint16)
+
+    network, given = mean(), list[int]()
+    network.masks = MaskCache(Counted(), "counted")
+    predict = network.predict
+
+    def noted(frames: Frames, t: float, maps: NDArray[np.integer] | None) -> Predicted:
+        given.append(0 if maps is None else int(maps[0, 0, 0]))
+        return predict(frames, t, maps)
+
+    network.predict = noted
+    frames = scene(1, 3)
+    made(images(tmp_path / "in", frames), tmp_path / "out", Asked(times=4), network)
+    np.testing.assert_array_equal(asked, frames[[0, 1, 1, 2]])
+    assert given == [2, 2, 2, 4, 4, 4]
 
 
 def test_no_frame_is_made_across_a_cut(tmp_path: Path) -> None:
@@ -837,7 +890,7 @@ def test_what_fails_ahead_or_behind_is_raised_where_it_is_waited_for() -> None:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    return film(tmp_path / "in.mp4", scene(1, 4), sound=True)
+    return film(tmp_path / "in.mp4", scene(1, 4), sound="aac")
 
 
 def refused(source: Path, out: Path, *options: object) -> Callable[..., str]:
@@ -895,6 +948,7 @@ SOURCES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing there": (lambda folder: folder / "in.mp4", "in.mp4: there is no such file"),
     "text": (text, "in.mp4: no video that can be read"),
     "sound alone": (no_video, "in.mp4: no video in this file"),
+    "a device": (lambda folder: Path("/dev/zero"), "/dev/zero: is a device, a pipe or a socket; give a file"),
     "one frame": (lambda folder: write(folder / "in.mp4", scene(1, 1)), "in.mp4: has one frame"),
     "one image": (lambda folder: images(folder / "in", scene(1, 1)), "in: has one frame"),
     "no images": (lambda folder: images(folder / "in", []), "in: no frames of a video here"),
@@ -956,6 +1010,16 @@ def test_what_cannot_be_is_refused(
     assert said in refused(clip, tmp_path / "out.mp4", *options)(monkeypatch, capsys)
 
 
+def test_masks_that_no_network_needs_are_said(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.mp4"
+    assert "unknown mask source 'nothing'" in refused(clip, out, "--masks", "nothing")(monkeypatch, capsys)
+    code, said = call(monkeypatch, capsys, "interpolate", clip, "-o", out, "--masks", "global")
+    assert code == 0, said
+    assert "--masks global changes nothing: ifrnet-s (ifrnet-s-own) takes none" in said
+
+
 @pytest.mark.parametrize("fps", ["0", "-1", "nan", "1/0", "9" * 50, "60fps"])
 def test_a_rate_that_is_none_is_refused(
     fps: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -987,6 +1051,21 @@ def test_images_are_written_beside_what_a_killed_process_of_that_number_left(tmp
     with writing.images_to(Output(tmp_path / "out", as_images=True), 1) as put:
         put(Wanted(Fraction(0), Fraction(1), 0, 0, Fraction(0)), np.zeros((4, 4, 3), np.uint8))
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["00000.png"]
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_of_the_users(tmp_path: Path) -> None:
+    """Of images as of a video: an hour later, and by the names that are given here alone."""
+    theirs = [tmp_path / name for name in ("out.mp4.old.tmp", "out.old.tmp", "other.0123456789ab.tmp")]
+    torn = [tmp_path / name for name in ("out.0123456789ab.tmp", "out.mp4.0123456789ab.tmp", "out.ffffffffffff.tmp")]
+    for folder in (*theirs, *torn):
+        folder.mkdir()
+        (folder / "00000.png").write_bytes(b"")
+        if folder != torn[-1]:
+            os.utime(folder, (0, 0))
+    source = write_exact(tmp_path / "in", scene(1, 2))
+    for name in ("out", "out.mp4"):
+        made(source, tmp_path / name)
+    assert [each.exists() for each in (*theirs, *torn)] == [True, True, True, False, False, True]
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".avi", ".mp4.part"])
@@ -1039,6 +1118,24 @@ def test_sound_that_a_container_does_not_take_is_left_out_and_said(
         assert not container.streams.audio
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "sound", "said"),
+    [
+        ("in.mkv", "libx264", "flac", "sound (flac), which mov files do not take; .mkv does"),
+        ("in.wmv", "wmv2", "wmav2", "sound (wmav2), which mov files do not take"),
+    ],
+)
+def test_sound_that_a_container_refuses_as_it_begins_is_left_out_too(
+    name: str, codec: str, sound: str, said: str, tmp_path: Path
+) -> None:
+    """FLAC has a place in .mov, and is refused there; of .mkv nothing is said that is not so."""
+    notes: list[str] = []
+    source = film(tmp_path / name, scene(1, 4), codec=codec, sound=sound)
+    made(source, tmp_path / "out.mov", note=notes.append)
+    assert notes == [f"{source}: left out: {said}"]
+    assert len(decoded(tmp_path / "out.mov")[0]) == 8
+
+
 @pytest.mark.parametrize("out", ["out.mp4", "out.mkv", "out"])
 @pytest.mark.parametrize("when", [0, 2])
 def test_a_full_disk_leaves_nothing(
@@ -1083,6 +1180,18 @@ def test_a_full_disk_leaves_nothing(
     )
 
 
+def test_images_that_the_system_does_not_take_are_named(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As those that are larger than `ulimit -f` lets a file be."""
+
+    def save(*given: Any, **options: Any) -> None:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    monkeypatch.setattr("PIL.Image.Image.save", save)
+    assert refused(clip, tmp_path / "out")(monkeypatch, capsys) == f"{tmp_path / 'out'}: File too large"
+
+
 @pytest.mark.parametrize("out", ["out.mp4", "out"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_leaves_nothing(
@@ -1115,6 +1224,17 @@ def test_compare_is_refused_without_two_and_without_truth(
     assert (code, "give two, as in A,B" in said) == (2, True)
     code, said = call(monkeypatch, capsys, *command, "ifrnet-s-own,ifrnet-s-own")
     assert (code, "has no shot of three different frames" in said) == (2, True)
+
+
+def test_weights_that_know_the_middle_alone_are_compared_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At t = 1/4, too, their network makes what they take for the frame in the middle."""
+    source = film(tmp_path / "in.mkv", scene(1, 5), stamps=(0, 100, 400, 800, 1200))
+    command = ("compare", source, "--runs", "ifrnet-s-own,ifrnet-s-own", "-o", tmp_path / "out.mkv")
+    code, said = call(monkeypatch, capsys, *command)
+    assert code == 0, said
+    assert said.count("dB, the mean of 1 frames") == 2
 
 
 def test_what_is_left_out_is_every_second_frame_of_a_shot(tmp_path: Path) -> None:

@@ -91,6 +91,11 @@ def test_show_draws_pairs(run: Run, tmp_path: Path) -> None:
         assert tall == pytest.approx(2 * one.height, abs=20)  # margins
 
 
+def test_show_writes_no_png_under_another_name(run: Run) -> None:
+    with pytest.raises(HarnessError, match=r"one\.jpg: the picture is written as png"):
+        run("show", "clips", "--source", "global", "--output", "one.jpg")
+
+
 def test_show_names_the_nearest_triplet(run: Run) -> None:
     wrong = Clips().test[0].id[:-1]
     with pytest.raises(HarnessError, match=f"clips has no triplet '{wrong}'; did you mean '{wrong}"):

@@ -238,6 +238,12 @@ def test_the_command_takes_a_folder_of_numbered_images(tmp_path: Path, monkeypat
     assert "holds no numbered images that are one video" in str(done.exception)
 
 
+def test_a_device_is_refused_before_it_is_read() -> None:
+    """One like /dev/zero never ends."""
+    done = CliRunner().invoke(data, ["shots", "/dev/null"])
+    assert "/dev/null: is a device, a pipe or a socket; give a file" in str(done.exception)
+
+
 def test_a_sheet_of_another_kind_is_refused_before_anything_is_decoded(tmp_path: Path) -> None:
     done = CliRunner().invoke(data, ["shots", str(BUNDLED / FIRST), "-o", str(tmp_path / "sheet.gif")])
     assert "a contact sheet is written as png" in str(done.exception)

@@ -44,7 +44,7 @@ def compare(
     networks = how.networks(*zip(names, _for_both(baselines, "--baseline"), _for_both(plugins, "--with"), strict=True))
     with stoppable(STOPPING) as stop:
         footage = how.look_through(stop)
-        left_out = triplets(footage, middle_only=any(network.arm.middle_only for network in networks))
+        left_out = triplets(footage, middle_only=any(network.times == "middle" for network in networks))
         for line in footage.notes:
             note(line)
         with counted("frames", stop, len(footage.shown) - len(footage.copies)) as progress:

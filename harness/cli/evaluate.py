@@ -93,7 +93,8 @@ def evaluate(
         given = find_trained(weights, known, store)
         arm = arm_of(given, baseline, plugins, known)
         own = masks_of(given, known) if masks is None else None
-        source = own or known.mask_source(masks, needed=arm.needs_masks)
+        # a network that takes none is measured inside and outside of those that are named
+        source = own or known.mask_source(masks, needed=arm.needs_masks or bool(masks))
         cache = cache_of(source) if source else None
         benchmarks = [known.choose(BenchmarkSpec, choice) for choice in parse_choices(data)]
         sets = tuple(TripletSet.of(each, triplets, inputs=arm.inputs) for each in benchmarks)

@@ -56,7 +56,11 @@ class How:
         engine = Engine(find_device(self.device), self.precision, compiled=self.compiled)
         scale = float(self.scale) if self.scale else None
         given = [Given(*each, self.masks, self.protocol, scale, self.tile, halve) for each in asked]
-        return [Network.of(each, known, store, engine) for each in given]
+        found = [Network.of(each, known, store, engine) for each in given]
+        if self.masks and not any(network.masks for network in found):
+            for network in found:
+                note(f"--masks {self.masks} changes nothing: {network.name} takes none")
+        return found
 
     def look_through(self, stop: Sequence[int]) -> Footage:
         """The video. Raises HarnessError as `harness.interpolate.footage.look_through`, and for frames that are too

@@ -126,6 +126,8 @@ def show(benchmark: str, source: str | None, split: str, wanted: str | None, cou
     from harness.masks.chosen import cache_of
     from harness.report.overlay import Masked, draw_overlays
 
+    if path.suffix.lower() != ".png":
+        raise HarnessError(f"{path}: the picture is written as png; end the name in .png")
     data, chosen = _opened(benchmark, source)
     cache, triplets = cache_of(chosen), _triplets(data, split)
     named = [each for each in triplets if each.id == wanted][:1]

@@ -132,6 +132,8 @@ def _rows(file: Path, reader: csv.DictReader[str]) -> Iterator[Listed]:
             raise HarnessError(f"{where}: frames {first}, {middle}, {last} are out of order")
         if not row["level"] or row["level"] == "train":
             raise HarnessError(f"{where}: level {row['level']!r} is no name of a test level")
+        if not row["clip"]:
+            raise HarnessError(f"{where}: names no clip")
         check_name(row["level"], where)
         yield Listed(where, row["level"], row["clip"], (first, middle, last))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ class Copied:
     """Packets of sound and subtitles of a source, in the order of time, on their way to streams of another container.
 
     starts  when these streams begin, in seconds
-    mark    sets the chapters, all of them earlier by so many seconds
+    mark    sets the chapters, all of them earlier by so many seconds; none that ends before these streams begin
     """
 
     def __init__(
@@ -70,13 +71,12 @@ def copied(source: Path | None, container: OutputContainer, note: Callable[[str]
         left_out = [kind for kind in kinds(given) if kind not in (SOUND, SUBTITLES, CHAPTERS)]
         for stream in (*given.streams.audio, *given.streams.subtitles):
             codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-            try:
-                taken[stream.index] = container.add_stream_from_template(stream)
-            except (ValueError, AttributeError):
+            if not _goes_into(container.format.name, stream):
                 left_out.append(f"{_NAMES[stream.type]} ({codec}), which {container.format.name} files do not take")
-                if stream.type == "audio" and container.format.name != _ROOMY:
+                if container.format.name != _ROOMY and stream.type == "audio" and _goes_into(_ROOMY, stream):
                     left_out[-1] += "; .mkv does"
                 continue
+            taken[stream.index] = container.add_stream_from_template(stream)
             if language := stream.metadata.get("language"):
                 taken[stream.index].metadata["language"] = language
         for line in dict.fromkeys(left_out):
@@ -92,9 +92,22 @@ def copied(source: Path | None, container: OutputContainer, note: Callable[[str]
             for chapter in chapters:
                 back = round(shift / (chapter["time_base"] or 1))
                 chapter["start"], chapter["end"] = max(0, chapter["start"] - back), chapter["end"] - back
-            container.set_chapters(chapters)
+            container.set_chapters([chapter for chapter in chapters if chapter["end"] > 0])
 
         yield Copied(_packets(given, taken), starts, mark)
+
+
+def _goes_into(form: str, stream: Any) -> bool:
+    """Whether files of that format take it: some say no, as .mov does to Opus, when they begin to be written."""
+    import av
+
+    with av.open(BytesIO(), "w", format=form) as trial:
+        try:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+        except (av.FFmpegError, ValueError, AttributeError):
+            return False
+    return True
 
 
 def _packets(given: InputContainer, taken: dict[int, Any]) -> Iterator[Packet[Any]]:

@@ -180,6 +180,8 @@ def _of_video(path: Path, source_fps: Fraction | None) -> _Stated:
 
     if not path.exists():
         raise HarnessError(f"{path}: there is no such file")
+    if not path.is_file():
+        raise HarnessError(f"{path}: is a device, a pipe or a socket; give a file")
     if not path.stat().st_size:
         raise HarnessError(f"{path}: the file is empty; copy it anew")
     try:

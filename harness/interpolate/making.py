@@ -57,6 +57,8 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
         at = multiplied(shown, end, asked.times, held=not as_images)
     else:
         at = regular(shown[0], end, asked.fps)
+        if as_images:  # which end with the last frame, and do not hold it
+            at = tuple(moment for moment in at if moment <= shown[-1])
     end = at[-1] + 1 if as_images else end
     copies = footage.copies if asked.copies else frozenset()
     cuts = footage.cuts if asked.cuts else frozenset()

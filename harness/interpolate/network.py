@@ -74,6 +74,7 @@ class Network:
         self.name, self.arm, self.predict, self.masks = name, arm, predict, masks
         self.device, self.rounding = device, rounding
         self.times = "middle" if arm.middle_only else times
+        self._mapped: tuple[Frame, Frame, NDArray[np.uint16]] | None = None
 
     @classmethod
     def of(cls, given: Given, known: Catalog, store: Store, engine: Engine) -> Network:
@@ -120,11 +121,14 @@ class Network:
 
     def _maps(self, first: Frame, last: Frame) -> NDArray[np.uint16]:
         """Those that are kept, of frames that `harness masks build` has seen; else made, and not kept: a video has
-        thousands."""
+        thousands. Of the last two frames they are at hand, which several frames may be made between."""
         assert self.masks is not None
-        source = self.masks.source
-        kept = self.masks.read(first, last)
-        return (kept or self.masks.checked(source.label_maps(first, last), (2, *first.shape[:2]))).maps
+        if self._mapped is None or self._mapped[0] is not first or self._mapped[1] is not last:
+            found = self.masks.read(first, last) or self.masks.checked(
+                self.masks.source.label_maps(first, last), (2, *first.shape[:2])
+            )
+            self._mapped = first, last, found.maps
+        return self._mapped[2]
 
 
 class Between:

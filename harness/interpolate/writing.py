@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError, suggestion
-from harness.files import disk_is_full, expanded, replacing, sync
+from harness.files import disk_is_full, expanded, remove_abandoned, replacing, sync
 from harness.interpolate.copying import copied
 from harness.interpolate.footage import Look
 from harness.interpolate.plan import Wanted
@@ -42,6 +42,9 @@ QUALITY: Mapping[str, Mapping[str, str]] = {
     "libsvtav1": {"crf": "22", "preset": "8"},
 }
 """Options of encoders where the user gives none: what a viewer does not tell from the frames."""
+
+_RATES = frozenset({"b", "qp", "lossless"})
+"""Options of a user's that say how many bits there are: encoders would follow a `crf` in place of them."""
 
 _TICKS = 1_000_000  # a second at most where moments have no common part that containers can state
 _FINEST = 10_000_000  # parts of a second that they can
@@ -110,6 +113,7 @@ def images_to(output: Output, count: int) -> Iterator[Put]:
     from PIL import Image
 
     path = output.path
+    remove_abandoned(path)
     temporary = path.with_name(f"{path.name}.{token_hex(6)}.tmp")  # numbers of processes repeat, as in containers
     temporary.mkdir()
     digits = max(5, len(str(count - 1)))
@@ -190,6 +194,7 @@ def _room(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if not disk_is_full(error):
+            error.filename = error.filename or str(path)
             raise
         raise HarnessError(
             f"{path}: {error.strerror}: nothing is left of what was written; free some space, or write elsewhere"
@@ -206,10 +211,11 @@ def _stream(
 ) -> VideoStream:
     encoder = output.encoder()
     whole = wanted[-1].at + wanted[-1].long - wanted[0].at
+    options = {**QUALITY.get(encoder.name, {}), **output.options}
+    if "crf" not in output.options and not _RATES.isdisjoint(output.options):
+        options.pop("crf", None)
     stream: Any = container.add_stream(
-        encoder.name,
-        rate=(len(wanted) / whole).limit_denominator(100_000),
-        options={**QUALITY.get(encoder.name, {}), **output.options},
+        encoder.name, rate=(len(wanted) / whole).limit_denominator(100_000), options=options
     )
     stream.height, stream.width = size
     stream.pix_fmt = _pixels(encoder, size, look)

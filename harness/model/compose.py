@@ -22,8 +22,9 @@ class Composed(nn.Module):
 
     Weights live under `baseline.` and `plugin.<name>.`. Without plug-ins it is the baseline, bit for bit. One of
     `middle_only` makes the frame at t = 1/2, whatever t it gets, and so `interpolate` takes no other. One of 4 `inputs`
-    sees the frames before and after, too. Weights of a baseline of `channels_last` may lie so, see `lay_out`; plug-ins
-    get and may return features that lie in the usual order, whatever those lie in that `decode` gets.
+    sees the frames before and after, too. `needs_masks` says whether one of the plug-ins does; else `interpolate` gives
+    them no regions, as training does. Weights of a baseline of `channels_last` may lie so, see `lay_out`; plug-ins get
+    and may return features that lie in the usual order, whatever those lie in that `decode` gets.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Composed(nn.Module):
         *,
         middle_only: bool = False,
         inputs: int = 2,
+        needs_masks: bool = True,
         channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.baseline = baseline
         self.middle_only = middle_only
         self.inputs = inputs
+        self.needs_masks = needs_masks
         self.channels_last = channels_last
         self.plugin = nn.ModuleDict(dict(plugins or {}))
 
@@ -120,10 +123,10 @@ class Composed(nn.Module):
     ) -> Prediction:
         """The frame at time `t` between `img0` and `img1`, RGB float (B, 3, H, W) in [0, 1], of any H, W >= 2.
 
-        `masks` are label maps (B, 2, H, W); without them everything is one region, also for a plug-in that needs none
-        and had none in its training. The frames are padded by replication, right and below, to the network's size
-        multiple, and the result is cropped back. `before` and `after` are the frames as far before and after these as
-        these are apart, for a network of four inputs.
+        `masks` are label maps (B, 2, H, W); without them everything is one region. A network that needs none is given
+        none of them. The frames are padded by replication, right and below, to the network's size multiple, and the
+        result is cropped back. `before` and `after` are the frames as far before and after these as these are apart,
+        for a network of four inputs.
         Raises ValueError for anything else, and for a result that is not finite.
         """
         _check(img0, img1, t, masks)
@@ -142,12 +145,13 @@ class Composed(nn.Module):
             raise ValueError(f"scale: expected a working scale above 0 and at most 16, got {scale}")
         batch, _, height, width = img0.shape
         padding = Padding.to_multiple(height, width, self.multiple(scale))
-        if masks is None:
-            masks = np.zeros((batch, 2, height, width), np.uint8)
+        regions = None
+        if len(self.plugin) and self.needs_masks:
+            maps = np.zeros((batch, 2, height, width), np.uint8) if masks is None else masks
+            regions = self.regions(padding.pad_maps(maps), padding.size, scale)
         given = Frames(img0=img0, img1=img1, scale=scale, before=before, after=after)
         frames = given.changed(padding.pad)
         time = torch.full((batch, 1, 1, 1), t, dtype=img0.dtype, device=img0.device)
-        regions = self.regions(padding.pad_maps(masks), padding.size, scale) if len(self.plugin) else None
         out = self(frames, time, regions)
         if not all(bool(x.isfinite().all()) for x in (out.frame, out.flow_t0, out.flow_t1) if x is not None):
             raise ValueError(

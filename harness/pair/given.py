@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -27,6 +28,8 @@ from harness.results.comparison import differences
 from harness.results.envelope import write
 from harness.results.records import EvalRecord
 from harness.weights.read import load_weights
+
+log = logging.getLogger(__name__)
 
 
 def arm_of(given: Trained, baseline: str, plugins: str, known: Catalog) -> Arm:
@@ -113,6 +116,8 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
     arm.check(model)
     for each in tests.sets:
         arm.check_times(each.name, each.triplets)
+        if given.times == "middle" and any(triplet.t != 0.5 for triplet in each.triplets):
+            log.warning("the weights %s were trained at t = 1/2 alone, and %s has other times", given.name, each.name)
     warn_of_seen(given.name, given.trained_on, {each.name: each.benchmark for each in tests.sets}, catalog())
     tests.evaluate_reference(session)
     sha = state_hash(model.state_dict())[:12]  # of what was read: a file may hold several sets of weights
@@ -126,7 +131,7 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
     record = EvalRecord(
         title=f"{arm.label} with {given.name} on {', '.join(each.data_id for each in tests.sets)}",
         labels=(arm.label,),
-        masks=masks.label if masks else None,
+        masks=masks.label if masks and arm.needs_masks else None,
         network_masks=(cache.folder.name if cache else "none",),
         **tests.record(),
         weights=sha,
