@@ -23,7 +23,7 @@ from harness.statistics.estimate import (
     holm,
     minimal_detectable,
     noise_floor,
-    smallest_found,
+    smallest_claimed,
     wilcoxon,
 )
 
@@ -189,7 +189,7 @@ def test_what_is_resolvable_is_claimed_in_four_of_five_cases():
         Spread(np.mean([each.variance for each in both]), freedom),
         Spread(np.mean([s.variance for s in alone]), 1),
     )
-    smallest = max(map(smallest_found, known))
+    smallest = smallest_claimed(known)
     claimed = [
         table.mean + smallest > max(one.half_width(), other.half_width())
         for table, one, other in zip(tables, both, alone, strict=True)

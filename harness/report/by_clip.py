@@ -104,15 +104,7 @@ def clip_sheets(of: ByClip) -> list[Sheet]:
         notes = (*of.notes, *([equal] if exact else []), note)
         title = f"{record.title}{elsewhere(record)}, {over}: difference by clip of {test}"
         columns = (*(at.level for at in levels), "triplets")
-        sheets.append(
-            Sheet(
-                title,
-                columns,
-                tuple(lines),
-                notes,
-                name=f"{record.labels[-1]} by clip",
-            )
-        )
+        sheets.append(Sheet(title, columns, tuple(lines), notes, name=f"{record.labels[-1]} by clip"))
     return sheets
 
 

@@ -13,7 +13,7 @@ alone, make the difference, and with two seeds. Below five clips nothing was sim
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,7 +115,7 @@ def estimate(differences: pd.DataFrame) -> Estimate:
         method="t over clips" if one else "t over seeds and clips",
         interval=_t_interval(table, spread),
         p_value=max(part.p_value(table.mean) for part in (spread, seeds) if part),
-        resolvable=None if one else max(smallest_found(part) for part in (spread, seeds) if part),
+        resolvable=None if one else smallest_claimed(part for part in (spread, seeds) if part),
         over_seeds=retraining,
         bootstrap=_around(table, *scaled_interval(resampled(table), spread)),
         wilcoxon=check,
@@ -182,6 +182,11 @@ def smallest_found(spread: Spread, level: float = LEVEL, power: float = POWER) -
         return float(stats.nct.sf(critical, spread.freedom, shift)) - power
 
     return float(optimize.brentq(lack, 0, 2 * critical + 10)) * math.sqrt(spread.variance)
+
+
+def smallest_claimed(spreads: Iterable[Spread]) -> float:
+    """The same where each of several tests has to tell it from 0: the largest that one of them asks for."""
+    return max(map(smallest_found, spreads))
 
 
 def noise_floor(differences: Sequence[float]) -> float | None:
