@@ -93,6 +93,12 @@ def small_file(path: Path, most: int = SMALL) -> bytes:
     return content
 
 
+def check_no_device(path: Path) -> None:
+    """Raises HarnessError for what is there and neither a file nor a folder: it may never end, or never begin."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise HarnessError(f"{path}: is a device, a pipe or a socket; give a file")
+
+
 def expanded(path: str | Path) -> Path:
     """A path with ~ written out. Raises HarnessError where nobody knows the home folder."""
     try:

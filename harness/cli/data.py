@@ -154,14 +154,14 @@ def shots(clip: Path, file: Path | None) -> None:
     from harness.data import numbered
     from harness.data.framecache import content_of, decode
     from harness.errors import HarnessError
+    from harness.files import check_no_device
     from harness.report.contact_sheet import check_png, draw_shots, passages
 
     if file:
         check_png(file)
     if clip.is_dir() and len(numbered.frames_of(clip)) < numbered.FEWEST:
         raise HarnessError(f"{clip}: holds no numbered images that are one video; give a video, or a folder of those")
-    if not clip.is_dir() and not clip.is_file():  # a device never ends, a pipe may never begin
-        raise HarnessError(f"{clip}: is a device, a pipe or a socket; give a file")
+    check_no_device(clip)
     decoded = decode(clip, content_of(clip))
     shown = passages(decoded)
     for passage in shown:

@@ -20,6 +20,7 @@ from harness.data.shots import cells_of, change, find_repeats, find_shots, thumb
 from harness.data.times import tell
 from harness.data.video import Shown, film, images, opened
 from harness.errors import HarnessError
+from harness.files import check_no_device
 from harness.interpolate.copying import kinds
 from harness.interpolate.plan import moments
 
@@ -180,8 +181,7 @@ def _of_video(path: Path, source_fps: Fraction | None) -> _Stated:
 
     if not path.exists():
         raise HarnessError(f"{path}: there is no such file")
-    if not path.is_file():
-        raise HarnessError(f"{path}: is a device, a pipe or a socket; give a file")
+    check_no_device(path)
     if not path.stat().st_size:
         raise HarnessError(f"{path}: the file is empty; copy it anew")
     try:
