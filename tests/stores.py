@@ -161,14 +161,16 @@ def put(
     levels: Mapping[str, Sequence[str]] = LEVELS,
     more: Callable[[int, int], Mapping[str, float]] = lambda arm, at: {},
     regions: str = "none",
+    later: str = "",
 ) -> str:
     """A pair's record and its runs as `harness run` leaves them: so many clips of one triplet a level; `psnr` is that
     of each arm at the first, 1/3 dB less at each further one. `added` is what the second arm has besides, in dB, by
-    level and number of the triplet, `more` what each arm's triplets have beside PSNR and SSIM, at every level."""
+    level and number of the triplet, `more` what each arm's triplets have beside PSNR and SSIM, at every level; `later`
+    is the hash that the names of both runs end in, as of later code."""
     store = Store(root)
     labels = [asked.baseline, f"{asked.baseline}+{asked.plugins}"]
-    code = f"{crc32(asked.plugins.encode()):08x}" if ":" in asked.plugins else "11111111"
-    names = [f"{asked.baseline}.s{asked.seed}.00000000", f"{_slug(labels[1])}.s{asked.seed}.{code}"]
+    code = f"{crc32(asked.plugins.encode()):08x}" if ":" in asked.plugins else later or "11111111"
+    names = [f"{asked.baseline}.s{asked.seed}.{later or '00000000'}", f"{_slug(labels[1])}.s{asked.seed}.{code}"]
     triplets = tuple(ascii_lowercase[:clips])
     nothing = dict.fromkeys(product(chain(*levels.values()), range(clips)), 0.0)
     besides = nothing, {key: added(*key) for key in nothing}

@@ -186,6 +186,21 @@ def test_two_protocols_are_refused_and_said(store: Path) -> None:
     assert "AMT; AMT + HCE, HIR: Measured under protocol official-amt-v1-999999." in sheet.notes
 
 
+def test_a_suite_that_is_run_again_under_later_code_is_one_table_until_all_of_it_has_been(store: Path) -> None:
+    """It was refused from the first row that was run again."""
+    first, second = suite("table1").pairs()[:2]
+    old = next((store / "pairs").glob("rife*")).stem
+    new = put(store, first, (25.5, 25.6), protocol="unified-v3-000000", later="22222222")
+    os.utime(store / "pairs" / f"{new}.json", (4e9, 4e9))
+    sheet = table1(store)
+    assert "Measured under protocol unified-v2-abcdef." in sheet.notes
+    assert f"RIFE + HCE, HIR, seed 0: {old} is shown, not {new} (under unified-v3-000000)." in sheet.notes
+    put(store, second, (26.0, 26.1), protocol="unified-v3-000000", later="22222222")
+    sheet = table1(store)
+    assert "Measured under protocol unified-v3-000000." in sheet.notes
+    assert numbers(sheet)["RIFE, measured", "SNU extreme", "psnr"] == pytest.approx(25.5 - 1 / 6)
+
+
 def test_a_partial_dataset_is_marked(tmp_path: Path) -> None:
     put(tmp_path, suite("table1").pairs()[0], (25.0, 25.1), partial="309 of 310 hard")
     assert any(note.startswith("snu-film-12345678 is PARTIAL: 309 of 310 hard") for note in table1(tmp_path).notes)
@@ -279,7 +294,7 @@ def test_of_two_pairs_of_a_row_the_one_shown_is_named(store: Path) -> None:
     (store / "pairs" / next((store / "pairs").glob("ifrnet*"))).unlink()
     os.utime(kept, (1, 1))
     sheet = table1(store)
-    assert f"RIFE + HCE, HIR, seed 0: {other} is shown, not {kept.stem}." in sheet.notes
+    assert f"RIFE + HCE, HIR, seed 0: {other} is shown, not {kept.stem} (under unified-v2-abcdef)." in sheet.notes
     assert "Measured under protocol unified-v2-000000." in sheet.notes
 
 

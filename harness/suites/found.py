@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.outcome.pairs import ArmOutcome, PairOutcome, readable
@@ -21,7 +21,8 @@ log = logging.getLogger("harness")
 
 @dataclass(frozen=True)
 class Found:
-    """A row's arm in the pair that it was run in. `rivals` are other pairs that would do; this one was run last."""
+    """A row's arm in the pair that it was run in. `rivals` are other pairs that would do, with the protocol where it is
+    another."""
 
     pair: PairOutcome
     arm: ArmOutcome
@@ -34,19 +35,33 @@ Rows = dict[str, dict[int, Found]]
 
 def find_rows(suite: Suite, store: Store) -> Rows:
     """What the store has of each row. Of several pairs of one seed, those under the suite's own protocol come first,
-    then those that are evaluated, then the one last run."""
+    then those that are evaluated, then those of the protocol that most rows have, so that a suite which is run again
+    under later code is one table until all of it has been, then the one last run."""
     records = store.pair_records()
     wanted = wanted_pairs(suite, records) if records else {row.label: [] for row in suite.rows}
     meant = {name: record for name, record in records.items() if any(name in names for names in wanted.values())}
     outcomes = {pair.name: pair for pair in readable(store, meant)}
+    candidates: dict[str, dict[int, list[Found]]] = {row.label: defaultdict(list) for row in suite.rows}
+    for row in suite.rows:
+        for pair in (outcomes[name] for name in wanted[row.label] if name in outcomes):
+            candidates[row.label][pair.record.seed].append(Found(pair, pair.arms[-1 if row.plugins else 0]))
+    common = _common_protocol(candidates, outcomes.values())
     rows: Rows = {}
     for row in suite.rows:
-        candidates: dict[int, list[Found]] = defaultdict(list)
-        for pair in (outcomes[name] for name in wanted[row.label] if name in outcomes):
-            candidates[pair.record.seed].append(Found(pair, pair.arms[-1 if row.plugins else 0]))
-        best = {seed: _best(suite, row, found) for seed, found in sorted(candidates.items())}
-        rows[row.label] = _comparable(suite, best)
+        of_seeds = sorted(candidates[row.label].items())
+        rows[row.label] = _comparable(suite, {seed: _best(suite, row, found, common) for seed, found in of_seeds})
     return rows
+
+
+def _common_protocol(candidates: Mapping[str, Mapping[int, list[Found]]], pairs: Iterable[PairOutcome]) -> str:
+    """The id under which most rows and seeds are evaluated; of equals, that of the pair last run."""
+    have: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    for label, by_seed in candidates.items():
+        for seed, found in by_seed.items():
+            for protocol in {each.pair.record.protocol for each in found if each.arm.evaluated}:
+                have[protocol].add((label, seed))
+    newest_first = reversed([pair.record.protocol for pair in pairs])
+    return max(newest_first, key=lambda protocol: len(have[protocol]), default="")
 
 
 def wanted_pairs(suite: Suite, records: Mapping[str, PairRecord]) -> dict[str, list[str]]:
@@ -126,15 +141,18 @@ def _comparable(suite: Suite, found: dict[int, Found]) -> dict[int, Found]:
     return kept
 
 
-def _best(suite: Suite, row: SuiteRow, candidates: list[Found]) -> Found:
-    def rank(found: Found) -> tuple[bool, bool]:
-        return found.pair.record.asked.protocol == suite.protocol, found.arm.evaluated
+def _best(suite: Suite, row: SuiteRow, candidates: list[Found], common: str) -> Found:
+    def rank(found: Found) -> tuple[bool, bool, bool]:
+        record = found.pair.record
+        return record.asked.protocol == suite.protocol, found.arm.evaluated, record.protocol == common
 
     best = max(reversed(candidates), key=rank)  # of equals the first of these, which was run last
     # every pair of a plain baseline has the same run of it, unless something was changed in between
     others = [
-        found
+        found.pair
         for found in candidates
         if found.pair.name != best.pair.name and (row.plugins or found.arm.run != best.arm.run)
     ]
-    return replace(best, rivals=tuple(sorted(found.pair.name for found in others)))
+    shown = best.pair.record.protocol
+    under = {pair.name: "" if pair.record.protocol == shown else f" (under {pair.record.protocol})" for pair in others}
+    return replace(best, rivals=tuple(name + said for name, said in sorted(under.items())))
