@@ -288,6 +288,32 @@ def tiny() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
     return model, torch.optim.AdamW(model.parameters())
 
 
+def convolution(layout: torch.memory_format) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    model = torch.nn.ModuleDict({"baseline": torch.nn.Conv2d(4, 8, 3)}).to(memory_format=layout)  # type: ignore[call-overload]
+    return model, torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+
+
+def step_of(model: torch.nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
+    drawn = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.grad = torch.empty_like(parameter).copy_(torch.randn(parameter.shape, generator=drawn))
+    optimizer.step()
+
+
+def test_a_run_goes_on_where_weights_lie_otherwise(tmp_path: Path) -> None:
+    """As on a CPU with AVX-512, from a checkpoint of one without. The fused optimiser went on with another weight's
+    moments, and said nothing."""
+    model, optimizer = convolution(torch.contiguous_format)
+    step_of(model, optimizer, 0)
+    saved = checkpoint.save(tmp_path, 1, model, optimizer, [])  # type: ignore[arg-type]
+    other, its = convolution(torch.channels_last)
+    saved.restore(other, its)  # type: ignore[arg-type]
+    for one in ((model, optimizer), (other, its)):
+        step_of(*one, 1)
+    for here, there in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(here, there, rtol=0, atol=1e-6)
+
+
 def test_what_does_not_read_back_the_same_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that keeps another byte than it was given."""
     model, optimizer = tiny()

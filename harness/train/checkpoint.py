@@ -61,7 +61,17 @@ class Checkpoint:
             optimizer.load_state_dict(state["optimizer"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise HarnessError(f"{file}: no state of this run's optimiser; move {self.path} away") from error
+        _lay_out(optimizer)
         return pending
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Its state in memory as the weights are. The fused optimiser goes through both in the order of memory, and would
+    hold those of a machine on which weights lie otherwise against the wrong ones, in silence."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def save(
