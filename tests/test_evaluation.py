@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.data import Benchmark, Triplet
 from harness.data.benchmark import frames_hash
@@ -20,7 +21,7 @@ from harness.errors import HarnessError
 from harness.evaluate.plan import EvalPlan
 from harness.evaluate.protocol import mean_of_frames
 from harness.evaluate.regions import ByMasks, ByMotion
-from harness.evaluate.runner import Evaluation, evaluate
+from harness.evaluate.runner import Evaluation, evaluate, read
 from harness.evaluate.testset import TripletSet
 from harness.masks.cache import MaskCache
 from harness.masks.source import MaskSource, maps_hash
@@ -196,6 +197,24 @@ def test_regional_values_add_up_to_the_whole(evaluation: Evaluation, tmp_path: P
         inside, outside = (10 ** (-row.values[f"psnr@{name}"] / 10) for name in ("inside", "outside"))
         assert (inside + outside) / 2 == pytest.approx(10 ** (-row.values["psnr"] / 10), rel=1e-9)
         assert row.has(groupings[1].columns)  # nan, not empty, where nothing moves like that
+
+
+def test_a_thread_that_reads_leaves_torchs_workers_alone(evaluation: Evaluation) -> None:
+    """Beside a second thread that uses them, those of the network sleep after each of its operations."""
+
+    class Operations(TorchDispatchMode):
+        names: ClassVar[list[str]] = []
+
+        def __torch_dispatch__(self, of: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.names.append(str(of))
+            return of(*args, **(kwargs or {}))
+
+    groupings = [ByMasks(MaskCache(LeftHalf(), "left")), ByMotion()]
+    with Operations():
+        sample = read(replace(evaluation, groupings=groupings), evaluation.tests.triplets[0])
+        assert not Operations.names
+        assert [groups.shape for groups in sample.groups] == [(24, 32), (24, 32)]
+        assert Operations.names
 
 
 def test_motion_is_estimated_once(evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

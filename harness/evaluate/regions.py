@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +26,13 @@ class Grouping(ABC):
     columns: tuple[str, ...]
 
     @abstractmethod
-    def groups(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], truth: Truth | None) -> Tensor:
-        """int64 (H, W), indices into `columns`, from the input frames (H, W, 3), and from what is known of them."""
+    def read(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], truth: Truth | None) -> NDArray[np.generic]:
+        """What the groups follow from, of the input frames (H, W, 3) and of what is known of them. Called by a thread
+        that reads ahead: without torch, see `harness.evaluate.runner.Sample`."""
+
+    @abstractmethod
+    def groups(self, found: NDArray[Any], size: tuple[int, int]) -> Tensor:
+        """int64 (H, W) of that `size`, indices into `columns`, from what `read` gave."""
 
     def psnr(self, frame: Tensor, truth: Tensor, groups: Tensor) -> Tensor:
         """One value a group, nan for one without pixels."""
@@ -41,10 +47,14 @@ class ByMasks(Grouping):
     def __init__(self, masks: MaskCache) -> None:
         self.masks = masks
 
-    def groups(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], truth: Truth | None) -> Tensor:
+    def read(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], truth: Truth | None) -> NDArray[np.generic]:
+        """Label maps, (1, H, W) or (2, H, W)."""
         if truth is not None and isinstance(self.masks.source, Known):
-            return inside(truth.labels[1:2])
-        return inside(self.masks.maps(img0, img1))
+            return truth.labels[1:2]
+        return self.masks.maps(img0, img1)
+
+    def groups(self, found: NDArray[Any], size: tuple[int, int]) -> Tensor:
+        return inside(found)
 
 
 class ByMotion(Grouping):
@@ -53,9 +63,10 @@ class ByMotion(Grouping):
 
     columns = MOTION_COLUMNS
 
-    def groups(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], truth: Truth | None) -> Tensor:
+    def read(self, img0: NDArray[np.uint8], img1: NDArray[np.uint8], truth: Truth | None) -> NDArray[np.generic]:
+        """The true flows (2, 2, H, W), or a magnitude (h, w)."""
         if truth is not None:
-            return motion.true_bins(torch.from_numpy(truth.flow_t0), torch.from_numpy(truth.flow_t1))
+            return np.stack([truth.flow_t0, truth.flow_t1])
         content = sha256(f"{motion.VERSION} {img0.shape} ".encode())
         for image in (img0, img1):
             content.update(np.ascontiguousarray(image).data)
@@ -66,4 +77,7 @@ class ByMotion(Grouping):
             magnitude = motion.motion_magnitude(img0, img1)
             with writing(path.parent):
                 write_array(path, magnitude)
-        return motion.bins(magnitude, (img0.shape[0], img0.shape[1]))
+        return magnitude
+
+    def groups(self, found: NDArray[Any], size: tuple[int, int]) -> Tensor:
+        return motion.true_bins(*torch.from_numpy(found)) if found.ndim == 4 else motion.bins(found, size)

@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -104,14 +105,21 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a thread reads: uint8 frames (3 or 5, H, W, 3), label maps for the network, the groups of each pixel, what
-    the benchmark knows of the frames, and label maps for metrics that need them."""
+    """What a thread reads: uint8 frames (3 or 5, H, W, 3), label maps for the network, what the groups of pixels follow
+    from, by their grouping, what the benchmark knows of the frames, and label maps for metrics that need them."""
 
     frames: NDArray[np.uint8]
     maps: NDArray[np.integer] | None
-    groups: list[Tensor]
+    found: list[tuple[Grouping, NDArray[np.generic]]]
     truth: Truth | None
     labels: NDArray[np.integer] | None = None
+
+    @cached_property
+    def groups(self) -> list[Tensor]:
+        """Of each pixel, (H, W), by each grouping. Made by the thread that measures: once a second thread has used
+        torch's workers, OpenMP no longer lets those of the first wait awake, and a network takes a fifth longer."""
+        size = self.frames.shape[1], self.frames.shape[2]
+        return [grouping.groups(found, size) for grouping, found in self.found]
 
 
 def evaluate(
@@ -274,7 +282,7 @@ def measure(
 
 
 def read(evaluation: Evaluation, triplet: Triplet) -> Sample:
-    """Frames, masks and groups of a triplet, and what is known of it."""
+    """Frames and masks of a triplet, and what is known of it."""
     benchmark = evaluation.tests.benchmark
     frames = frames_of(benchmark, triplet)
     maps = masks_of(evaluation.masks, benchmark, triplet, frames).maps if evaluation.masks else None
@@ -283,11 +291,12 @@ def read(evaluation: Evaluation, triplet: Triplet) -> Sample:
         what = f"it knows the truth of some triplets and not of others: {triplet.level} {triplet.id}"
         raise breach_of("benchmark", benchmark, what)
     middle = len(frames) // 2
-    groups = [grouping.groups(frames[middle - 1], frames[middle + 1], truth) for grouping in evaluation.groupings]
+    img0, img1 = frames[middle - 1], frames[middle + 1]
+    found = [(grouping, grouping.read(img0, img1, truth)) for grouping in evaluation.groupings]
     labels = None
     if evaluation.region_masks and evaluation.plan.needs("labels"):
         labels = masks_of(evaluation.region_masks, benchmark, triplet, frames).maps
-    return Sample(frames, maps, groups, truth, labels)
+    return Sample(frames, maps, found, truth, labels)
 
 
 def motion_of(truth: Truth, device: torch.device) -> Motion:
