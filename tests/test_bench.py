@@ -17,6 +17,7 @@ from harness.bench import PARTS, attention, evaluation, loading, networks, parts
 from harness.bench.evaluation import ssim_by_conv3d
 from harness.bench.footage import Triplets, written
 from harness.bench.networks import Work
+from harness.bench.pairs import stored
 from harness.bench.recorded import Ratio, Recorded
 from harness.bench.turns import Spread, Timed, Turns, in_turn
 from harness.cli.bench import _with_official_code
@@ -28,6 +29,7 @@ from harness.measure.speed import most_held
 from harness.metrics.ssim import ssim
 from harness.model import Regions, region_attention
 from harness.registry.catalog import catalog
+from harness.report.named import every_table
 
 CPU = torch.device("cpu")
 
@@ -298,6 +300,13 @@ def test_ssim_by_conv3d() -> None:
     frame = torch.rand(1, 3, 24, 33, generator=torch.Generator().manual_seed(0))
     truth = (frame + 0.1 * torch.rand(frame.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
     assert ssim_by_conv3d(frame, truth) == pytest.approx(float(ssim(frame, truth)), abs=1e-5)
+
+
+def test_a_table_of_many_pairs_is_one_of_differences(tmp_path: Path) -> None:
+    sheets, left_out = every_table(stored(tmp_path, 6))
+    assert not left_out
+    assert len(sheets) == 2
+    assert all("t over seeds and clips" in " ".join(sheet.notes) for sheet in sheets)
 
 
 def test_every_part_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

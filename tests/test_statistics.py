@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import runpy
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -132,6 +133,18 @@ def test_resamples_are_those_of_a_plain_loop():
     assert found.std() == pytest.approx(np.std(loop), rel=0.05)
     for share in (0.025, 0.25, 0.5, 0.75, 0.975):
         assert np.quantile(found, share) == pytest.approx(np.quantile(loop, share), abs=0.08 * np.std(loop))
+
+
+def test_many_seeds_are_resampled_in_bounded_memory(monkeypatch):
+    """250 seeds took 15 GB: every resample has a weight for each pair of them. In parts it is the same."""
+    table = Crossed.of(some_rows(0, seeds=60, sizes=(2, 3)))
+    tracemalloc.start()
+    whole = resampled(table)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300e6
+    monkeypatch.setattr("harness.statistics.bootstrap.BLOCK", 1_000_000)
+    np.testing.assert_allclose(resampled(table), whole, rtol=1e-9, atol=1e-12)
 
 
 def test_holm_by_hand():

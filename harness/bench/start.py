@@ -5,12 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import torch
 
+from harness.bench.pairs import stored
 from harness.bench.turns import Timed, in_turn
+from harness.report.named import every_table
 from harness.statistics.estimate import estimate
 
 CPU = torch.device("cpu")
@@ -27,6 +31,12 @@ def start(quick: bool) -> Iterator[Timed]:
     yield Timed(
         "statistics", "an estimate of 3 seeds and 310 triplets", in_turn(lambda: estimate(rows), None, turns, CPU)
     )
+    pairs = 100 if quick else 1000
+    with TemporaryDirectory() as folder:
+        store = stored(Path(folder), pairs)
+        yield Timed(
+            "harness table", f"tables of {pairs:,} pairs", in_turn(lambda: every_table(store), None, min(turns, 3), CPU)
+        )
 
 
 def _run(*words: str) -> None:

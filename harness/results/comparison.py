@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter, ValidationError
@@ -88,16 +89,20 @@ class Comparison(Frozen):
     def differences(self, other: Comparison, but: Iterable[str] = ()) -> list[str]:
         """In what the two differ, as `recipe.batch: 4 -> 8`; what is not known of one of them differs in nothing.
         `but` are fields to leave out."""
-        found: list[str] = []
-        for name in type(self).model_fields.keys() - set(but):
-            one, two = getattr(self, name), getattr(other, name)
-            if name == "metrics":
-                one, two = ({key: each[key] for key in one.keys() & two.keys()} for each in (one, two))
-            found += _between(one, two, name)
-        return sorted(found)
+        return sorted(chain.from_iterable(self._differences(other, but)))
 
     def is_same(self, other: Comparison, but: Iterable[str] = ()) -> bool:
-        return not self.differences(other, but)
+        """Looks no further than the first field that differs: of a store of pairs each is held against each."""
+        return not any(self._differences(other, but))
+
+    def _differences(self, other: Comparison, but: Iterable[str]) -> Iterator[list[str]]:
+        """Field by field."""
+        for name in type(self).model_fields:
+            if name not in but:
+                one, two = getattr(self, name), getattr(other, name)
+                if name == "metrics":
+                    one, two = ({key: each[key] for key in one.keys() & two.keys()} for each in (one, two))
+                yield _between(one, two, name)
 
     def is_called_the_same(self, other: Comparison) -> bool:
         """Whether the same words ask for both: they may differ in what is behind these, code or files."""

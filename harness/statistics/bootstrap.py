@@ -22,7 +22,7 @@ from harness.statistics.crossed import Array, Crossed, Spread
 
 RESAMPLES = 10_000
 KEY = 6  # of the counter-based generator: the same draws always
-BLOCK = 4_000_000  # counts that are turned into floats at a time
+BLOCK = 4_000_000  # numbers of resamples, each as many as there are clips or pairs of seeds, that are held at a time
 
 
 def percentile_interval(resamples: Array) -> tuple[float, float]:
@@ -45,10 +45,18 @@ def resampled(table: Crossed) -> Array:
     seeds = seed_counts / table.seeds
     inside = table.deviations - np.repeat(table.cells, table.sizes, axis=1)
     products = (inside[:, None] * inside[None]).reshape(table.seeds**2, -1)
-    per_clip = np.vstack([np.ones_like(table.weights)[None], table.cells, table.clip_means(products)]) * table.sizes
-    blocks = np.array_split(clip_counts, 1 + clip_counts.size // BLOCK)
-    sums = np.concatenate([block.astype(np.float64) @ per_clip.T for block in blocks])
-    triplets, of_seeds, covariance = np.split(sums, [1, 1 + table.seeds], axis=1)
+    per_clip: Array = (
+        np.vstack([np.ones_like(table.weights)[None], table.cells, table.clip_means(products)]) * table.sizes
+    )
+    parts = 1 + RESAMPLES * max(table.clips, table.seeds**2) // BLOCK
+    blocks = np.array_split(np.arange(RESAMPLES), parts)
+    return np.concatenate([_means(clip_counts[at], seeds[at], noise[at], per_clip.T) for at in blocks])
+
+
+def _means(clip_counts: NDArray[np.uint16], seeds: Array, noise: Array, per_clip: Array) -> Array:
+    """Of some of the resamples, from each one's clips (B, clips), share of every seed (B, seeds) and noise (B,)."""
+    sums = clip_counts.astype(np.float64) @ per_clip
+    triplets, of_seeds, covariance = np.split(sums, [1, 1 + seeds.shape[1]], axis=1)
     mean = (of_seeds * seeds).sum(axis=1)
     both_seeds = (seeds[:, :, None] * seeds[:, None]).reshape(len(seeds), -1)
     variance = (covariance * both_seeds).sum(axis=1)
