@@ -8,8 +8,8 @@
 # make web      the scripts of `harness site` anew, from the packages that web/package-lock.json pins; needs npm
 # make torture  set up, then the tests of reliability at full size, into results/reliability.md
 # make bench    set up, then how fast it is, into results/bench.md: networks (with OFFICIAL=DIR beside the code of their
-#               authors, whose ratios are then kept), loading, the training loop, evaluation, masks; QUICK=1 takes minutes.
-#               Then what looking at footage takes beside decoding, and tables of 1,000 pairs
+#               authors, whose ratios are then kept), loading, the training loop, evaluation, masks, tables of many pairs;
+#               QUICK=1 takes minutes. Then what looking at footage takes beside decoding
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -56,7 +56,6 @@ bench: $(READY)
 	$(BIN)/harness bench $(if $(QUICK),--quick) --output results/bench.md \
 		$(if $(OFFICIAL),--official $(OFFICIAL) --record harness/bench/recorded.json)
 	$(BIN)/python tests/measure_shots.py cost
-	$(BIN)/python -m tests.measure_tables
 
 torture: $(READY)
 	$(BIN)/python -m tests.torture.report

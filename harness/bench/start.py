@@ -1,4 +1,4 @@
-"""How long a user waits before anything is done, and how sure a difference is: what needs no network."""
+"""How long a user waits before anything is done, how sure a difference is, and tables: what needs no network."""
 
 from __future__ import annotations
 
