@@ -23,10 +23,11 @@ from harness.errors import HarnessError
 from harness.outcome.pairs import find_pair
 from harness.results import archive, envelope, lines
 from harness.results.archive import MANIFEST, Manifest, Packed
+from harness.results.comparison import Data
 from harness.results.envelope import content_of, write
 from harness.results.merge import take_in
 from harness.results.records import Asked, Status
-from harness.results.rows import Row, prepare, write_rows
+from harness.results.rows import Row, merged, prepare, write_rows
 from harness.results.store import Store
 from harness.results.trail import Given
 from tests.stores import fingerprint, put, put_evaluation
@@ -252,6 +253,80 @@ def test_what_is_another_there_is_named_and_nothing_is_taken_over(what: str, tmp
     assert line in str(failed.exception)
     assert "\n" not in str(failed.exception)
     assert everything(here.root) == before
+
+
+def _tested_by(store: Store, *metrics: str) -> None:
+    """As a command with these `--metrics` leaves the pair, and an evaluation of the same."""
+    (name,) = store.pairs()
+    record = store.pair(name)
+    for run in map(store.run, record.runs):
+        rows = [
+            row.model_copy(update={"values": {**row.values, **dict.fromkeys(metrics, 0.5)}}) for row in run.read_rows()
+        ]
+        write_rows(run.rows, prepare(run.rows, metrics), rows)
+    asked = record.asked.model_copy(update={"metrics": ",".join(("psnr", "ssim", *metrics))})
+    compared = record.comparison.model_copy(update={"metrics": dict(zip(metrics, metrics, strict=True))})
+    changed = {
+        "asked": asked,
+        "comparison": compared,
+        "command": asked.command(),
+        "metrics": ("psnr", "ssim", *metrics),
+    }
+    store.write_pair(name, record.model_copy(update=changed))
+    put_evaluation(store, store, name)
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "kept"),
+    [((), ("ie",), ("ie",)), (("ie",), (), ("ie",)), (("ie",), ("lpips",), ("ie",)), (("ie",), ("ie",), ("ie",))],
+)
+def test_a_pair_that_was_tested_by_other_metrics_is_no_other(
+    mine: tuple[str, ...], others: tuple[str, ...], kept: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Rows have all of them; the record that says more stays, and a name means the pair that it meant."""
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    _tested_by(here, *mine)
+    _tested_by(there, *others)
+    (name,), (evaluation,) = here.pairs(), here.evaluations()
+    os.utime(here.pair_file(name), ns=(10**18, 10**18))
+    done = harness(here, "import", str(exported(there, tmp_path / "a.zip")))
+    assert done.exception is None
+    assert "0 runs, 0 pairs" in done.output
+    assert here.pair(name).metrics == here.read_evaluation(evaluation).metrics == ("psnr", "ssim", *kept)
+    assert here.pair(name).asked.metrics == ",".join(("psnr", "ssim", *kept))
+    assert here.pair_file(name).stat().st_mtime_ns == 10**18
+    for rows in (here.run(PLAIN).read_rows(), here.evaluation_rows(evaluation)):
+        assert rows
+        assert {*mine, *others} <= {value for row in merged(rows).values() for value in row.values}
+
+
+def test_a_pair_whose_data_lay_elsewhere_is_no_other(tmp_path: Path) -> None:
+    """What it compares is the same, and the words stay those of here."""
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    (name,) = here.pairs()
+    for store, root in ((here, "/here"), (there, "/there")):
+        record = store.pair(name)
+        data = Data(name="clips", options={"root": root}, given={"root": root}, content="the same")
+        asked = record.asked.model_copy(update={"data": f"clips:root={root}"})
+        words = {"asked": asked, "command": asked.command(), "title": f"by hand on clips(root={root})"}
+        compared = record.comparison.model_copy(update={"data": (data,)})
+        store.write_pair(name, record.model_copy(update={"comparison": compared, **words}))
+    before = everything(here.root)
+    assert harness(here, "import", str(exported(there, tmp_path / "a.zip"))).exception is None
+    assert everything(here.root) == before
+    compared = record.comparison.model_copy(update={"data": (data.model_copy(update={"content": "another"}),)})
+    there.write_pair(name, record.model_copy(update={"comparison": compared}))
+    failed = harness(here, "import", str(exported(there, tmp_path / "b.zip")))
+    assert f"the pair {name}: data.clips.content: the same -> another" in str(failed.exception)
+
+
+def test_an_evaluation_of_something_else_is_named(tmp_path: Path) -> None:
+    here, there = finished(tmp_path / "here"), finished(tmp_path / "there")
+    for store, regions in ((here, "one"), (there, "another")):
+        name = put_evaluation(store, store, store.pairs()[0])
+        write(store.evaluation(name), store.read_evaluation(name).model_copy(update={"regions": regions}))
+    failed = harness(here, "import", str(exported(there, tmp_path / "a.zip")))
+    assert f"the evaluation {name}: regions: one -> another" in str(failed.exception)
 
 
 @pytest.mark.parametrize(("part", "taken"), [(1e-15, True), (1e-8, False)])

@@ -86,6 +86,10 @@ def test_every_pair_of_what_can_run_here_is_valid(name: str) -> None:
     [
         ("against: RIFF", r"own\.yaml:1: against: there is no row 'RIFF'; did you mean 'RIFE'"),
         ("agianst: RIFE", r"own\.yaml:6: unknown key 'rows\.1\.agianst'"),
+        (
+            "start: a/w.pth}, {label: C, baseline: rife, with: hir, start: ./b/w.pth",
+            r"own\.yaml:1: start: tables cannot tell a/w\.pth from b/w\.pth: give one of the files another name",
+        ),
     ],
 )
 def test_a_wrong_suite_is_named_with_its_line(change: str, message: str, tmp_path: Path) -> None:

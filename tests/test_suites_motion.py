@@ -169,6 +169,23 @@ def test_what_was_never_measured_is_not_a_dash(tmp_path: Path) -> None:
         assert cell(sheet, "RIFE", column).text == "not measured"
         assert cell(sheet, "RIFE + HCE, HIR, truth minus RIFE", column).text == "not measured"
     assert "/" in cell(sheet, "RIFE", "PSNR/SSIM").text
+    assert "RIFE, seed 0; RIFE + HCE, HIR, truth, seed 0: epe was not asked for: no mean, and no difference." in (
+        sheet.notes
+    )
+
+
+def test_a_metric_that_one_seed_lacks_is_said_with_the_reason(tmp_path: Path) -> None:
+    put_layers(tmp_path, TRUTH, -0.9, seeds=3)
+    put_layers(tmp_path, TRUTH, -0.9, epe=False, seeds=1)  # the first of them
+    store = Store(tmp_path)
+    (first,) = (name for name in store.pairs() if store.pair(name).seed == 0)
+    sheet = sheet_of(tmp_path)
+    assert cell(sheet, "RIFE", FLOW).text == "not measured"
+    whose = "RIFE, seed 0; RIFE + HCE, HIR, truth, seed 0"
+    assert f"{whose}: epe was not asked for: no mean, and no difference." in sheet.notes
+    record = store.pair(first).model_copy(update={"unavailable": {"epe on layers": "it is footage"}})
+    store.write_pair(first, record)
+    assert f"{whose}: epe is not available (it is footage): no mean, and no difference." in sheet_of(tmp_path).notes
 
 
 def test_triplets_without_such_pixels_are_left_out(sheet: Sheet) -> None:

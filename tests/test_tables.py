@@ -236,3 +236,54 @@ def test_a_pipe_is_as_wide_as_it_is_told(tmp_path: Path, monkeypatch: pytest.Mon
         widths[told] = max(map(len, run_table("table1", "--results", str(tmp_path)).splitlines()))
     assert 120 < widths[""] <= 160
     assert widths["70"] <= 70
+
+
+def asked_for(store: Store, name: str, *metrics: str) -> None:
+    """Say in a pair's record that these were asked for beside PSNR and SSIM."""
+    record = store.pair(name)
+    named = dict.fromkeys(metrics)
+    compared = record.comparison.model_copy(update={"metrics": {each: each for each in ("psnr", "ssim", *named)}})
+    update = {"metrics": ("psnr", "ssim", *named), "comparison": compared}
+    store.write_pair(name, record.model_copy(update=update))
+
+
+def test_nothing_is_said_of_a_metric_that_another_pair_was_tested_by(tmp_path: Path) -> None:
+    """On a part of the same triplets: rows of the mean of the two frames are everybody's."""
+    put_mean(tmp_path, 20.0)
+    store = Store(tmp_path)
+    first, *others = store.read_reference()
+    rows = [first.model_copy(update={"values": {**first.values, "ie": 1.0}}), *others]
+    write_rows(store.reference, prepare(store.reference, rows[0].values), rows)
+    name = put(tmp_path, RIFE, (25.0, 25.1))
+
+    def of_gaps() -> list[str]:
+        sheet, *_ = pair_sheets([read_pair(store, name)])
+        return [note for note in sheet.notes if note.startswith(MEAN) and "is known for" in note]
+
+    assert of_gaps() == []
+    asked_for(store, name, "ie")
+    assert f"{MEAN}, snu-film easy: ie is known for 1 of 2 triplets: no mean, and no difference." in of_gaps()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_metric_of_some_seeds_alone_has_a_table_and_the_reason_why_it_is_empty(tmp_path: Path, seed: int) -> None:
+    """Whichever of the seeds it is."""
+    store, names = Store(tmp_path), []
+    for each in (0, 1, 2):
+        more = {"ie": 2.0, "epe@all": 1.0} if each == seed else {}
+        asked = RIFE.model_copy(update={"seed": each})
+        names.append(put(tmp_path, asked, (25.0, 25.1), more=lambda arm, at, more=more: more))  # type: ignore[misc]
+    put_mean(tmp_path, 20.0)
+    asked_for(store, names[seed], "ie")
+    other = store.pair(names[2])
+    store.write_pair(names[2], other.model_copy(update={"unavailable": {"ie": "its weights are not here."}}))
+    first, *others = pair_sheets([read_pair(store, name) for name in names])
+    *metrics, where = (sheet.title.partition(" ")[0] for sheet in others)
+    assert (metrics, where) == (["ie"], "Where")  # of a metric of motion there is no line
+    assert not any(cell.text for line in others[0].lines[1:] for cell in line.cells)
+    assert [note for note in first.notes if "no mean over seeds" in note] == [
+        f"Seed {1 - seed}: ie was not asked for: no mean over seeds, and no difference.",
+        "Seed 2: ie is not available (its weights are not here): no mean over seeds, and no difference.",
+        *(f"Seed {each}: epe was not asked for: no mean over seeds, and no difference." for each in (1 - seed, 2)),
+    ]
+    assert not any("no mean over seeds" in note for note in pair_sheets([read_pair(store, names[seed])])[0].notes)

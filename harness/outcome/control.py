@@ -47,7 +47,7 @@ def failure(pair: PairOutcome) -> str:
 
 def _measured(rows: pd.DataFrame, record: Tested) -> pd.DataFrame:
     """What the pair was tested by: a run that is in other pairs too may have been measured by more."""
-    named = {*ROW_KEYS, "psnr", record.ssim, *record.metrics, *record.motion}
+    named = {*ROW_KEYS, *record.columns}
     return rows[[name for name in rows.columns if name in named or stem_of(name) == "psnr"]]
 
 

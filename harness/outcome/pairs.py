@@ -291,8 +291,8 @@ def rows_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> tuple
     if not kept:
         return pd.DataFrame(columns=ROW_KEYS), seen
     table = pd.DataFrame(map(_line, kept))
-    metrics = dict.fromkeys((*table.columns, "psnr", record.ssim, *record.metrics, *record.motion))
-    return table.reindex(columns=list(metrics)), seen  # a metric that no row has yet is one that all lack
+    columns = dict.fromkeys((*table.columns, *record.columns))
+    return table.reindex(columns=list(columns)), seen  # a metric that no row has yet is one that all lack
 
 
 def wholes_of(rows: Sequence[Row], record: Tested, of: Mapping[str, str]) -> Means:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.outcome.exact import static_notes
-from harness.outcome.pairs import ArmOutcome, Column, Means, Outcome, PairOutcome, over_seeds
+from harness.outcome.pairs import ArmOutcome, Column, Means, Outcome, PairOutcome, over_seeds, stem_of
 from harness.outcome.refusals import refusals
-from harness.results.records import PairRecord, SetRecord
+from harness.results.records import PairRecord, SetRecord, Tested
 
 NOT_COUNTED = "not counted"
 """What a table says in place of multiply-accumulates that could not be counted."""
@@ -58,21 +58,45 @@ def cost_notes(arms: Iterable[ArmOutcome]) -> list[str]:
 
 def odd_notes(outcomes: Sequence[Outcome]) -> list[str]:
     """What must be said of triplets that are not as the others."""
-    arms = [arm for outcome in outcomes for arm in (outcome.reference, *outcome.arms)]
+    arms = [(arm, outcome.record) for outcome in outcomes for arm in (outcome.reference, *outcome.arms)]
     labels = {at: outcomes[0].column_label(at) for at in outcomes[0].columns}
-    return [*gap_notes(arms, labels), *static_notes(arms, labels)]
+    return [*gap_notes(arms, labels), *static_notes([arm for arm, _ in arms], labels)]
 
 
-def gap_notes(arms: Iterable[ArmOutcome], labels: Mapping[Column, str]) -> list[str]:
-    """Which metrics were not measured for every triplet of the columns that have a label."""
+def gap_notes(arms: Iterable[tuple[ArmOutcome, Tested]], labels: Mapping[Column, str]) -> list[str]:
+    """Which metrics that were asked for were not measured for every triplet of the columns that have a label."""
     return [
         f"{arm.label}, {labels[at]}: {name} is known for {count} triplets: no mean, and no difference."
-        for arm in arms
+        for arm, record in arms
         if arm.evaluated
         for at, gaps in arm.gaps.items()
         if at in labels
         for name, count in gaps.items()
+        if name in record.columns
     ]
+
+
+def seed_notes(pairs: Sequence[PairOutcome]) -> list[str]:
+    """Which metrics have no mean over seeds, since not every seed has them."""
+    every = [(pair.record, arm) for pair in pairs for arm in pair.arms]
+    columns = dict.fromkeys(stem_of(name) for record, _ in every for name in (*record.columns, *record.of_sets))
+    lacking = [
+        f"Seed {record.seed}: {column} {why}: no mean over seeds, and no difference."
+        for column in columns
+        for record, arm in every
+        if (why := why_without(record, arm, column))
+    ]
+    return list(dict.fromkeys(lacking))
+
+
+def why_without(record: Tested, arm: ArmOutcome, column: str) -> str:
+    """Why an arm has nothing of a metric, by its column or its name; "" where it was measured, or was to be."""
+    if column in {stem_of(str(name)) for name in (*record.columns, *record.of_sets, *arm.rows.columns)}:
+        return ""
+    for name, reason in record.unavailable.items():
+        if column in (name, name.partition("(")[0].partition(" ")[0]):
+            return f"is not available ({reason.rstrip('.')})"
+    return "was not asked for"
 
 
 def apart_notes(record: PairRecord) -> list[str]:

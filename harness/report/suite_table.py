@@ -10,7 +10,15 @@ from harness.errors import HarnessError
 from harness.outcome.exact import static_notes
 from harness.outcome.pairs import stem_of
 from harness.report.certainty import RESOLVABLE, uncertainty_lines
-from harness.report.notes import apart_notes, cost_notes, gap_notes, learnt_nothing, partial_notes, time_notes
+from harness.report.notes import (
+    apart_notes,
+    cost_notes,
+    gap_notes,
+    learnt_nothing,
+    partial_notes,
+    time_notes,
+    why_without,
+)
 from harness.report.published import PublishedTable, tables
 from harness.report.sheet import Cell, Line, ScoreCell, Sheet, blank
 from harness.report.suite_certainty import bold_legend, floor_notes, judged_legend, judged_notes, p_values, proven
@@ -203,20 +211,35 @@ def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
         yield f"Nothing of this table is measured in this store: harness suite {name} runs what it needs."
     yield from _how(rows)
     yield from _seeds(rows)
-    arms = [replace(found.arm, label=f"{label}, seed {seed}") for (label, seed), found in _all(rows)]
+    arms = [
+        (replace(found.arm, label=f"{label}, seed {seed}"), found.pair.record) for (label, seed), found in _all(rows)
+    ]
     levels = columns_of(suite)
     labels = {
         at: column.label if levels.count(at) == 1 else " ".join(at)
         for at, column in zip(levels, suite.columns, strict=True)
     }
     yield from dict.fromkeys(cost_notes(replace(found.arm, label=label) for (label, _), found in _all(rows)))
-    yield from (*gap_notes(arms, labels), *static_notes(arms, labels))
+    yield from _without(suite, rows)
+    yield from (*gap_notes(arms, labels), *static_notes([arm for arm, _ in arms], labels))
     yield from _untrained(rows)
     yield from judged_notes(suite, of)
     for (label, seed), found in _all(rows):
         if found.rivals:
             yield f"{label}, seed {seed}: {found.pair.name} is shown, not {', '.join(found.rivals)}."
     yield from of.remarks
+
+
+def _without(suite: Suite, rows: Rows) -> Iterator[str]:
+    """Which arms were not tested by a metric that a column shows, and why."""
+    for name, column in {stem_of(column.metric): column for column in suite.columns if column.metric}.items():
+        said: dict[str, list[str]] = {}
+        for (label, seed), found in _all(rows):
+            record = found.pair.record
+            filled = stem_of(column.filled_by(record.comparison.metrics))
+            if found.arm.evaluated and (why := why_without(record, found.arm, filled)):
+                said.setdefault(why, []).append(f"{label}, seed {seed}")
+        yield from (f"{'; '.join(whose)}: {name} {why}: no mean, and no difference." for why, whose in said.items())
 
 
 def _untrained(rows: Rows) -> Iterator[str]:

@@ -29,6 +29,7 @@ from harness.report.notes import (
     apart_notes,
     cost_notes,
     odd_notes,
+    seed_notes,
     tested_notes,
     time_notes,
     unmatched_notes,
@@ -107,12 +108,15 @@ def _further(outcomes: Sequence[Outcome], gained: Means) -> list[Sheet]:
     first = outcomes[0]
     if not first.reference.evaluated:
         return []
-    names = [name for name in first.record.metrics if name not in ("psnr", first.record.ssim)]
-    of_motion = dict.fromkeys(map(stem_of, first.record.motion))
+    records = [outcome.record for outcome in outcomes]
+    metrics = dict.fromkeys(name for record in records for name in record.metrics)
+    of_sets = dict.fromkeys(name for record in records for name in record.of_sets)
+    motion = dict.fromkeys(column for record in records for column in record.motion)
+    of_motion = [_motion(outcomes, gained, name, list(motion)) for name in dict.fromkeys(map(stem_of, motion))]
     return [
-        *(_metric(outcomes, gained, name) for name in names),
-        *(replace(_metric(outcomes, gained, name), legend=(OF_SETS,)) for name in first.record.of_sets),
-        *(_motion(outcomes, gained, name) for name in of_motion),
+        *(_metric(outcomes, gained, name) for name in metrics if name not in ("psnr", first.record.ssim)),
+        *(replace(_metric(outcomes, gained, name), legend=(OF_SETS,)) for name in of_sets),
+        *(sheet for sheet in of_motion if sheet.lines),
     ]
 
 
@@ -138,7 +142,7 @@ def _scores(pairs: Sequence[PairOutcome], gained: Means, noise: Noise) -> Sheet:
     if all(each.bit_equal for each in pairs):
         notes.append("Both arms ended with the same baseline weights, bit for bit.")
     notes += [f"Control: {verdict}." for each in pairs if (verdict := judged(each))]
-    notes += [*apart_notes(pair.record), *time_notes(pair.record), *odd_notes(pairs)]
+    notes += [*apart_notes(pair.record), *time_notes(pair.record), *seed_notes(pairs), *odd_notes(pairs)]
     notes += [*uncertainty_notes(pairs, sure, noise), *untrained_notes(pairs)]
     resolvable = [RESOLVABLE] if any(each.estimate.resolvable for each in sure.values()) else []
     return Sheet(title, labels, tuple(lines), tuple(notes), _legend(pair.arms, *resolvable), quiet=SPEED)
@@ -261,12 +265,12 @@ def title_of(name: str, spec: MetricSpec | None) -> str:
     return f"{name} ({', '.join(filter(None, (spec.unit, better)))})" if spec else name
 
 
-def _motion(outcomes: Sequence[Outcome], gained: Means, name: str) -> Sheet:
-    """A metric of motion: of each level whose motion is known the arms that have any, on each part of the frames.
-    `attended-inside` is the part `inside` of another line, `attended`."""
+def _motion(outcomes: Sequence[Outcome], gained: Means, name: str, motion: Sequence[str]) -> Sheet:
+    """A metric of motion: of each level whose motion is known the arms that have any, on each part of the frames, of
+    which `motion` are the columns. `attended-inside` is the part `inside` of another line, `attended`."""
     first, spec = outcomes[0], spec_of(name)
     digits = spec.digits if spec else 4
-    parts = [column.partition("@")[2] for column in first.record.motion if stem_of(column) == name]
+    parts = [column.partition("@")[2] for column in motion if stem_of(column) == name]
     columns = list(dict.fromkeys(part.rpartition("-")[2] for part in parts))
     groups = list(dict.fromkeys(part.rpartition("-")[0] for part in parts))
     arms = [

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from harness.errors import HarnessError
 from harness.results import landed
 from harness.results.archive import check_records, unpack
 from harness.results.comparison import differences
+from harness.results.records import PairRecord, Tested
 from harness.results.rows import Row, merged, prepare, read_rows, write_rows
 from harness.results.store import EVALUATED, REFERENCE, RunFolder, Store
 from harness.results.upkeep import held
@@ -27,6 +28,14 @@ UNPACKED = ".import-"
 YOUNG = 60  # seconds, in which a folder to unpack into is held by whoever made it
 NAMED = 3  # conflicts that are told
 PATIENCE = 0.2  # seconds to wait for another process that writes: an evaluation takes hours
+WORDS = {
+    *("title", "labels", "recipe", "train", "masks", "test_masks", "command", "asked"),
+    *("metrics", "motion", "of_sets", "unavailable"),
+    *("comparison", "verdict"),
+}
+"""Of a record what the same tests, asked for in other words or by other metrics, have otherwise; and what is looked at
+by itself, or read anew."""
+
 ROUNDING = 1e-9
 """By what part of it a value of the same frames may differ from one processor to another: SSIM does in its last bit."""
 
@@ -153,8 +162,8 @@ def _compared(theirs: Store, ours: Store) -> Taken:
     _same_or_new(landed.reference(theirs.root), landed.reference(ours.root), taken)
     for path in theirs.root.glob("*/rows.features/*/*"):
         _new(path, ours.root / path.relative_to(theirs.root), taken)
-    for path in theirs.root.glob("evaluations/*.json"):
-        _same_or_new(path, ours.root / "evaluations" / path.name, taken)
+    for name in theirs.evaluations():
+        _record("evaluation", name, (theirs, ours), Store.evaluation, Store.read_evaluation, taken)
     for path in theirs.root.glob("evaluations/*.csv"):
         _rows(path, ours.root / "evaluations" / path.name, path.stem, EVALUATED, taken)
     for path in theirs.root.glob("evaluations/*.features/*/*"):
@@ -170,11 +179,34 @@ def _pair(name: str, theirs: Store, ours: Store, taken: Taken) -> None:
     if gone := [run for run in record.runs if not (ours.run(run).path.is_dir() or theirs.run(run).path.is_dir())]:
         taken.conflicts.append(f"the pair {name} is of the run {gone[0]}, which is neither here nor in the archive")
     if not ours.pair_file(name).exists():
-        taken.moves.append((theirs.pair_file(name), ours.pair_file(name)))
         taken.pairs.append(name)
+    _record("pair", name, (theirs, ours), Store.pair_file, Store.pair, taken)
+
+
+def _record(
+    what: str,
+    name: str,
+    stores: tuple[Store, Store],
+    file: Callable[[Store, str], Path],
+    read: Callable[[Store, str], Tested],
+    taken: Taken,
+) -> None:
+    """Of what was tested, theirs and ours. Where only the words are others ours stays, but for one that was tested by
+    more metrics: rows have those of both. It counts as run when ours was, so that a name means what it meant."""
+    there, here = (file(store, name) for store in stores)
+    if not here.exists():
+        taken.moves.append((there, here))
         return
-    here, there = (each.model_dump(mode="json", exclude={"verdict"}) for each in (ours.pair(name), record))
-    taken.conflicts += [f"the pair {name}: {line}" for line in differences(here, there)[:1]]
+    other, mine = (read(store, name) for store in stores)
+    one, two = (each.model_dump(mode="json", exclude=WORDS) for each in (mine, other))
+    odd = differences(one, two)
+    if isinstance(mine, PairRecord) and isinstance(other, PairRecord):
+        odd += mine.comparison.differences(other.comparison, ("metrics",))
+    if odd:
+        taken.conflicts.append(f"the {what} {name}: {odd[0]}")
+    elif {*other.columns, *other.of_sets} > {*mine.columns, *mine.of_sets}:
+        os.utime(there, ns=(here.stat().st_atime_ns, here.stat().st_mtime_ns))
+        taken.moves.append((there, here))
 
 
 def _run(there: RunFolder, here: RunFolder, taken: Taken) -> None:

@@ -178,6 +178,11 @@ class Tested(Record):
     test_masks: str | None = None
     command: str = ""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of rows, those that were asked for. A store may have more of the same triplets, which others asked for."""
+        return tuple(dict.fromkeys(("psnr", self.ssim, *self.metrics, *self.motion)))
+
     @model_validator(mode="after")
     def _each_arm_has_all(self) -> Self:
         if not self.labels or len(self.labels) != len(self.network_masks):

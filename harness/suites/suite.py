@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from posixpath import basename, normpath
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -130,8 +131,18 @@ class Suite(_Record):
         for row in self.rows:
             if row.against and row.against not in labels:
                 raise ValueError(f"against: there is no row '{row.against}'{suggestion(row.against, labels)}")
+        self._check_starts()
         self._check_metrics()
         return self
+
+    def _check_starts(self) -> None:
+        """Raises ValueError for two files of one name, by which a pair is known: it would be in the rows of both."""
+        known: dict[tuple[str, str], str] = {}
+        for row in self.rows:
+            start = normpath(self._asked(row).start.replace("\\", "/"))
+            first = known.setdefault((row.baseline, basename(start)), start)
+            if first != start:
+                raise ValueError(f"start: tables cannot tell {first} from {start}: give one of the files another name")
 
     def _check_metrics(self) -> None:
         """Raises ValueError for a column of what is not measured, or measured with several options."""

@@ -177,9 +177,14 @@ def check_batch(subject: MetricSubject) -> None:
     for at in range(3):
         alone = subject.values(_one(predicted, at), _one(truth, at))
         for part, value in alone.items():
-            off = (whole[part][at] - value[0]).abs().max().item()
-            if off > 1e-5 * max(value.abs().max().item(), 1e-3):
+            off = _apart(whole[part][at], value[0]).max().item()
+            if not off <= 1e-5 * max(value.abs().nan_to_num().max().item(), 1e-3):
                 raise CheckError(f"the value{_word(part)} of a frame differs by {off:.2g} when others are in its batch")
+
+
+def _apart(one: Tensor, other: Tensor) -> Tensor:
+    """0 where neither could be measured, NaN where one alone could."""
+    return torch.where(one.isnan() & other.isnan(), 0.0, (one - other).abs())
 
 
 def _one(given: Any, at: int) -> Any:
@@ -198,8 +203,8 @@ def check_same_twice(subject: MetricSubject) -> None:
     first = subject.values(subject.predicted(truth, 0.1), truth)
     subject.values(subject.predicted(truth, 0.2), truth)
     for part, value in subject.values(subject.predicted(truth, 0.1), truth).items():
-        if not torch.equal(value, first[part]):
-            before, now = (each.flatten()[(value - first[part]).abs().argmax()].item() for each in (first[part], value))
+        if (off := _apart(first[part], value)).any():
+            before, now = (each.flatten()[off.nan_to_num(torch.inf).argmax()].item() for each in (first[part], value))
             raise CheckError(f"the same frames have {before:.6g}, then {now:.6g}{_word(part)}")
 
 

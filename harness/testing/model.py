@@ -107,8 +107,8 @@ def forward(model: Composed, frames: Frames, times: Tensor, prior: MotionPrior |
 
 
 def regions_of(model: Composed, frames: Frames) -> Regions | None:
-    """Of moving stripes, where there are plug-ins."""
-    if not len(model.plugin):
+    """Of moving stripes, where plug-ins need any."""
+    if not len(model.plugin) or not model.needs_masks:
         return None
     height, width = frames.img0.shape[-2:]
     return model.regions(labels((height, width), len(frames.img0)), (height, width), frames.scale)

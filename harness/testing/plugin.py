@@ -45,10 +45,15 @@ class PluginSubject(ModelSubject):
                 if isinstance(module, nn.Conv2d):
                     module.reset_parameters()
             torch.manual_seed(stream(seed, self.chosen.name))
-            return Composed(network, {self.chosen.name: self.chosen.build(network.offers)}).eval()
+            plugins = {self.chosen.name: self.chosen.build(network.offers)}
+            return Composed(network, plugins, needs_masks=self.spec.needs_masks).eval()
 
     def own(self, model: Composed) -> nn.Module:
         return model.plugin[self.chosen.name]
+
+    def maps(self, size: tuple[int, int], batch: int = 1) -> NDArray[np.uint8] | None:
+        """Label maps, as in training and in tests: one that needs none is given none."""
+        return labels(size, batch) if self.spec.needs_masks else None
 
     @property
     def spec(self) -> PluginSpec:
@@ -109,11 +114,19 @@ def _difference(one: Features | MotionPrior, other: Features | MotionPrior) -> f
     return max(((a - b).abs().max() / a.abs().max().clamp(min=1e-6)).item() for a, b in pairs)
 
 
-def _each(subject: PluginSubject) -> Iterator[tuple[str, Composed, NDArray[np.uint8]]]:
-    """The awake networks, with label maps of the frames."""
+def _each(subject: PluginSubject) -> Iterator[tuple[str, Composed, NDArray[np.uint8] | None]]:
+    """The awake networks, with the label maps of the frames that they are given."""
     height, width = subject.small.img0.shape[-2:]
     for word, model in subject.awake.items():
-        yield word, model, labels((height, width), len(subject.small.img0))
+        yield word, model, subject.maps((height, width), len(subject.small.img0))
+
+
+def _each_with_masks(subject: PluginSubject) -> Iterator[tuple[str, Composed, NDArray[np.uint8]]]:
+    """The same; a check of label maps is skipped where none are needed."""
+    for word, model, maps in _each(subject):
+        if maps is None:
+            skip("it needs no masks")
+        yield word, model, maps
 
 
 # --- checks ---
@@ -142,7 +155,7 @@ def check_any_grid(subject: PluginSubject) -> None:
     for word, model in subject.awake.items():
         for size, scale in (((16, 48), 1.0), ((64, 32), 0.5), ((16, 32), 2.0)):
             frames = moved(size, 0.5, scale)[0]
-            given = _called(subject, model, frames, labels(size, 1))
+            given = _called(subject, model, frames, subject.maps(size))
             offers = model.baseline.offers
             assert offers
             expected = (
@@ -160,26 +173,31 @@ def check_any_grid(subject: PluginSubject) -> None:
 def check_labels_renamed(subject: PluginSubject) -> None:
     """Labels are names: others for the same regions change nothing."""
     renamed = np.array([7, 4, 0, 2, 9], np.uint8)
-    for word, model, maps in _each(subject):
+    for word, model, maps in _each_with_masks(subject):
         plain = _called(subject, model, subject.small, maps)
         if (off := _difference(plain, _called(subject, model, subject.small, renamed[maps]))) > CLOSE:
             raise CheckError(f"other names of the same labels change the result by {off:.2g} of it{word}")
 
 
 def check_regions_used(subject: PluginSubject) -> None:
-    """One that needs masks looks at them; one that does not works without."""
+    """One that needs masks looks at them; one that does not works without, and looks at none that another's arm has."""
     for word, model, maps in _each(subject):
-        if not subject.spec.needs_masks:
-            _called(subject, model, subject.small, None)
-            continue
         plain = _called(subject, model, subject.small, maps)
-        if _difference(plain, _called(subject, model, subject.small, np.zeros_like(maps))) == 0:
+        if maps is None:
+            height, width = subject.small.img0.shape[-2:]
+            off = _difference(plain, _called(subject, model, subject.small, labels((height, width), 1)))
+            if off > 0:
+                raise CheckError(
+                    "needs_masks=False is said, and the masks that another plug-in of its arm needs change the result "
+                    f"by {off:.2g} of it{word}"
+                )
+        elif _difference(plain, _called(subject, model, subject.small, np.zeros_like(maps))) == 0:
             raise CheckError(f"needs_masks is said, and one region or several give the same, bit for bit{word}")
 
 
 def check_one_region(subject: PluginSubject) -> None:
     """Label 0 alone works, and so do labels that one frame has and the other lacks."""
-    for word, model, maps in _each(subject):
+    for word, model, maps in _each_with_masks(subject):
         apart_maps = maps.copy()
         apart_maps[:, 1] += 9
         for what, these in (("label 0 alone", np.zeros_like(maps)), ("no label in both frames", apart_maps)):
@@ -223,10 +241,11 @@ def check_attended_motion(subject: PluginSubject) -> None:
     if subject.spec.stage != "motion":
         skip("it gives no motion")
     size, motion = (128, 192), (32, -16)
+    maps = np.zeros((1, 2, *size), np.uint8) if subject.spec.needs_masks else None
     for word, model in subject.thing.items():
         for t in (0.5, 0.25):
             frames = moved(size, t, motion=motion)[0]
-            given = _called(subject, model, frames, np.zeros((1, 2, *size), np.uint8), t)
+            given = _called(subject, model, frames, maps, t)
             assert isinstance(given, MotionPrior)
             for name, flow, way in zip(("t0", "t1"), _attended(given), (-t, 1 - t), strict=True):
                 true = way * torch.tensor(motion, dtype=torch.float32).view(1, 2, 1, 1).expand_as(flow)
@@ -247,11 +266,12 @@ def check_batch(subject: PluginSubject) -> None:
         both = Frames(
             img0=torch.cat([subject.small.img0, other.img1]), img1=torch.cat([subject.small.img1, other.img0])
         )
-        maps, t = labels((height, width), 2), torch.tensor([0.5, 0.25]).view(2, 1, 1, 1)
+        maps, t = subject.maps((height, width), 2), torch.tensor([0.5, 0.25]).view(2, 1, 1, 1)
         together = _tensors(_called(subject, model, both, maps, t))
         for at in (0, 1):
             one = slice(at, at + 1)
-            alone = _called(subject, model, Frames(img0=both.img0[one], img1=both.img1[one]), maps[one], t[one])
+            frames = Frames(img0=both.img0[one], img1=both.img1[one])
+            alone = _called(subject, model, frames, None if maps is None else maps[one], t[one])
             for whole, single in zip(together, _tensors(alone), strict=True):
                 off = ((whole[one] - single).abs().max() / single.abs().max().clamp(min=1e-6)).item()
                 if off > 10 * CLOSE:
@@ -263,19 +283,13 @@ def check_inputs_unchanged(subject: PluginSubject) -> None:
     for model in subject.awake.values():
         frames = subject.small
         height, width = frames.img0.shape[-2:]
-        regions = model.regions(labels((height, width), 1), (height, width))
-        assert regions
+        regions = model.regions(subject.maps((height, width)), (height, width))
         t = torch.full((1, 1, 1, 1), 0.5)
         plugin = subject.own(model)
         with torch.no_grad():
             features = model.baseline.encode(frames)
-            given = {
-                "f0": features.f0,
-                "f1": features.f1,
-                "t": t,
-                "regions": regions.ids0,
-                "regions of I1": regions.ids1,
-            }
+            given = {"f0": features.f0, "f1": features.f1, "t": t}
+            given |= {"regions": regions.ids0, "regions of I1": regions.ids1} if regions else {}
             before = {name: value.clone() for name, value in given.items()}
             made = plugin(features, regions, t) if isinstance(plugin, MotionPlugin) else plugin(features, regions)
         if changed := [name for name, value in given.items() if not torch.equal(value, before[name])]:

@@ -21,10 +21,15 @@ SUITES = Path(__file__).parent / "suites"
 
 RIGHT: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "baseline": (("Right", {"times": "any"}), ("Feature", {"times": "any"})),
-    "plug-in": (("RightMean", {}), ("RightMotion", {"stage": "motion"})),
+    "plug-in": (
+        ("RightMean", {}),
+        ("RightMotion", {"stage": "motion"}),
+        ("RightAlone", {"needs_masks": False}),
+    ),
     "metric": (
         ("RightDifference", {"higher_is_better": False}),
         ("RightLight", {"higher_is_better": False, "needs": ("frame", "inputs", "t")}),
+        ("RightSometimes", {"higher_is_better": False, "needs": ("frame", "inputs", "t")}),
         ("RightColours", {"higher_is_better": False, "needs": ("frame", "set")}),
     ),
     "mask source": (("RightHalves", {"preference": -9}),),

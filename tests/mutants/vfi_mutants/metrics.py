@@ -72,6 +72,22 @@ class RightLight:
         return (light - (1 - t) * light0 - t * light1).abs()
 
 
+class RightSometimes(RightLight):
+    """The same, which early frames do not have."""
+
+    def __call__(self, *, frame, truth, img0, img1, t):
+        light = super().__call__(frame=frame, truth=truth, img0=img0, img1=img1, t=t)
+        return torch.where(t < 0.4, torch.nan, light)
+
+
+class NothingInABatch(RightLight):
+    """One frame at a time can be measured, and no batch."""
+
+    def __call__(self, *, frame, truth, img0, img1, t):
+        light = super().__call__(frame=frame, truth=truth, img0=img0, img1=img1, t=t)
+        return light if len(light) == 1 else light * torch.nan
+
+
 class FirstTime(RightLight):
     """The first sample's time is taken for all."""
 

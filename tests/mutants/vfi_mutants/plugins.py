@@ -75,6 +75,39 @@ class RightMotion(MotionPlugin):
         )
 
 
+class RightAlone(FeaturePlugin):
+    """Adds a learnt share of the mean of all cells, and needs no regions."""
+
+    def __init__(self, offers: Offers) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(offers.channels, offers.channels, 1)
+        nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(self.mix.bias)
+
+    def mean(self, own, regions):
+        return own.mean((2, 3), keepdim=True).expand_as(own)
+
+    def forward(self, features, regions):
+        f0, f1 = features.f0, features.f1
+        mirrored = regions.mirrored() if regions else None
+        return features.refined(f0 + self.mix(self.mean(f0, regions)), f1 + self.mix(self.mean(f1, mirrored)))
+
+
+class RegionsUnasked(RightAlone):
+    """Means of regions, where another plug-in has asked for these."""
+
+    def mean(self, own, regions):
+        whole = super().mean(own, regions)
+        return pool_and_copy(own, regions.ids0, regions.ids0, regions.count) if regions else whole
+
+
+class BatchAlone(RightAlone):
+    """Right beside a plug-in that needs regions, and not by itself."""
+
+    def mean(self, own, regions):
+        return super().mean(own, regions) if regions else own.mean((0, 2, 3), keepdim=True).expand_as(own)
+
+
 class NoIdentity(RightMean):
     def __init__(self, offers: Offers) -> None:
         super().__init__(offers)

@@ -100,8 +100,8 @@ BASELINES = (
 )
 
 
-def _feature(made: str, words: str, check: str) -> Mistake:
-    return Mistake("plug-in", made, words, check)
+def _feature(made: str, words: str, check: str, **fields: Any) -> Mistake:
+    return Mistake("plug-in", made, words, check, fields)
 
 
 def _motion(made: str, words: str, check: str) -> Mistake:
@@ -112,9 +112,11 @@ PLUGINS = (
     _feature("NoIdentity", "it does not start as the identity, and says that it does", "starts-as-the-identity"),
     _feature("LabelsAsNumbers", "the number of a label is taken for a feature", "labels-renamed"),
     _feature("RegionsIgnored", "masks are asked for and ignored", "regions-used"),
+    _feature("RegionsUnasked", "masks are looked at and not asked for", "regions-used", needs_masks=False),
     _feature("OneFrameRefined", "frame 1 is pooled by frame 0's regions", "frames-swapped"),
     _feature("FirstRegionOnly", "label 0 alone is not expected", "one-region"),
     _feature("AcrossTheBatch", "means are taken over the whole batch", "batch"),
+    _feature("BatchAlone", "means are taken over the whole batch where there are no masks", "batch", needs_masks=False),
     _feature("LosesKept", "what the network keeps is another object", "contract"),
     _feature("RefinesInPlace", "features are changed in place", "inputs-unchanged"),
     _feature("PluginUnused", "a layer is never used", "gradients"),
@@ -143,6 +145,10 @@ METRICS = (
     _metric("OneForAll", "one number for a batch", "contract"),
     Mistake(
         *("metric", "FirstTime", "the first sample's time is taken for all", "batch"),
+        {"higher_is_better": False, "needs": ("frame", "inputs", "t")},
+    ),
+    Mistake(
+        *("metric", "NothingInABatch", "of a batch nothing can be measured", "batch"),
         {"higher_is_better": False, "needs": ("frame", "inputs", "t")},
     ),
     Mistake(
