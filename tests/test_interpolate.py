@@ -34,8 +34,8 @@ from harness.data.picture import way_up
 from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames, predictor
 from harness.interpolate import footage as footages
+from harness.interpolate import making, writing
 from harness.interpolate import network as networks
-from harness.interpolate import writing
 from harness.interpolate.compare import Triplet, compare, triplets
 from harness.interpolate.footage import Footage, look_through
 from harness.interpolate.making import Asked, interpolate, plan
@@ -415,6 +415,40 @@ def test_images_of_a_rate_end_with_the_last_frame(tmp_path: Path) -> None:
     found = of_folder(tmp_path / "out")
     assert len(found) == 9
     np.testing.assert_array_equal(found[::4], frames)
+
+
+def test_a_stray_number_is_no_day_of_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose times alone would fill the memory."""
+    Image.fromarray(scene(1, 1)[0]).save(images(tmp_path / "in", scene(1, 3)) / "20230101.png")
+    monkeypatch.setattr(making, "regular", None)
+    with pytest.raises(HarnessError, match=r"in: lasts 1,618,408 s by its times or numbers: 97,104,480 frames at"):
+        made(tmp_path / "in", tmp_path / "out.mp4", Asked(fps=Fraction(60)))
+
+
+def test_images_that_are_numbered_in_steps_are_one_frame_apart(tmp_path: Path) -> None:
+    """As 0010, 0020, 0040 are, of which one is left out."""
+    (tmp_path / "in").mkdir()
+    for number, frame in zip((10, 20, 40, 50), scene(1, 4), strict=True):
+        Image.fromarray(frame).save(tmp_path / "in" / f"{number:04d}.png")
+    footage = made(tmp_path / "in", tmp_path / "out.mp4", source_fps=Fraction(30))
+    assert [moment - footage.shown[0] for moment in footage.shown] == [Fraction(i, 30) for i in (0, 1, 3, 4)]
+    assert decoded(tmp_path / "out.mp4")[1] == [Fraction(i, 60) for i in (0, 1, 2, 4, 6, 7, 8, 9)]
+
+
+def test_images_that_are_to_be_shown_turned_are_said(tmp_path: Path) -> None:
+    """They are taken as in benchmarks, whose rows go by it; a viewer shows them otherwise."""
+    for number, frame in enumerate(scene(1, 4)):
+        exif = Image.Exif()
+        exif[0x0112] = 6 if number > 1 else 1
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.fromarray(frame).save(tmp_path / "in" / f"{number}.jpg", exif=exif)
+    footage = look_through(tmp_path / "in", "no", None)
+    assert footage.size == (64, 96)
+    assert len(footage.notes) == 1
+    assert "2 images say that they are to be shown turned, and are taken as they are stored" in footage.notes[0]
+    for number, frame in enumerate(scene(1, 4)):
+        Image.fromarray(frame).save(tmp_path / "in" / f"{number}.jpg", exif=b"Exif\0\0" + b"nothing" * 9)
+    assert look_through(tmp_path / "in", "no", None).notes == ()
 
 
 def test_variable_times_stay_and_each_gap_is_halved(tmp_path: Path) -> None:
@@ -1044,6 +1078,26 @@ def test_what_comes_to_be_there_meanwhile_is_not_overwritten(clip: Path, tmp_pat
         interpolate(footage, plan(footage, Asked(), mean(), False), mean(), output, lambda n: out.write_text("mine"))
     assert out.read_text() == "mine"
     assert left_behind(tmp_path) == ["out.mp4"]
+
+
+def test_a_folder_that_takes_no_file_is_refused_before_the_source_is_read(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("harness.cli.footage.How.look_through", None)
+    for out in ("/proc/out.mp4", "/proc/out/"):
+        code, said = call(monkeypatch, capsys, "interpolate", clip, "-o", out)
+        assert code == 2
+        assert said.startswith(f"harness: error: {out.rstrip('/')}: ")
+
+
+def test_images_are_on_disk_before_their_folder_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut would leave some of them empty, in a folder that is there because it is whole."""
+    kept: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: kept.append(Path(f"/proc/self/fd/{handle}").readlink().name))
+    made(write_exact(tmp_path / "in", scene(1, 2)), tmp_path / "out")
+    assert kept[:3] == ["00000.png", "00001.png", "00002.png"]
+    assert kept[3].endswith(".tmp")
+    assert kept[4:] == [tmp_path.name]
 
 
 def test_images_are_written_beside_what_a_killed_process_of_that_number_left(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from harness.data.framecache import decode
 from harness.data.sets.clips import BUNDLED, Clips
 from harness.data.shots import cells_of, change, find_repeats, find_shots, thumbnail
 from harness.data.video import images
+from tests.test_picture import interlaced
 
 Video = NDArray[np.uint8]
 
@@ -236,6 +237,18 @@ def test_the_command_takes_a_folder_of_numbered_images(tmp_path: Path, monkeypat
     assert done.output == "shot 1: frames 0 to 6, 6 distinct, copies: 3\n"
     done = CliRunner().invoke(data, ["shots", str(tmp_path.parent)])
     assert "holds no numbered images that are one video" in str(done.exception)
+
+
+def test_the_command_takes_an_interlaced_video_as_the_benchmark_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says how in its own words."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    path = interlaced(tmp_path / "film.mp4")
+    done = CliRunner().invoke(data, ["shots", str(path)])
+    assert "frame 0 is interlaced; deinterlace it by --deinterlace yadif, or" in str(done.exception)
+    done = CliRunner().invoke(data, ["shots", str(path), "--deinterlace", "yadif"])
+    assert done.output == "shot 1: frames 0 to 19, 20 distinct\n"
 
 
 def test_a_device_is_refused_before_it_is_read() -> None:

@@ -438,6 +438,7 @@ def test_the_same_arms_in_two_suites_have_a_log_for_each(tmp_path: Path) -> None
     (tmp_path / ("a" * 240)).mkdir()
     long = {"test_masks": f"precomputed:root={tmp_path}/{'a' * 240}"}
     asks = [asked, *(asked.model_copy(update=other) for other in (*others, long))]
+    asks += [Asked(baseline="rife", recipe="smoke", masks=masks) for masks in ("", "global", "supervoxel")]
     jobs = jobs_of([settle(each, catalog(), torch.device("cpu")) for each in asks], tmp_path, [])
     assert len({each.log for each in jobs}) == len(asks)
     for each in jobs:

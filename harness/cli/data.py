@@ -145,11 +145,14 @@ def decode_(name: str, split: Literal["train", "test"], root: str) -> None:
     metavar="FILE.png",
     help="Draws a contact sheet: of each shot the first, the middle and the last frame.",
 )
-def shots(clip: Path, file: Path | None) -> None:
+@click.option("--deinterlace", type=click.Choice(["no", "yadif"]), default="no", show_default=True,
+              help="Make whole frames of interlaced ones.")  # fmt: skip
+def shots(clip: Path, file: Path | None, deinterlace: str) -> None:
     """Find the shots of the video CLIP, its dissolves, and the frames in it that are copies. CLIP may be a folder of
     numbered images, too.
 
-    Where they are wrong, state them in the clips.yaml of the folder that CLIP is in.
+    Where they are wrong, state them in the clips.yaml of the folder that CLIP is in, which counts frames as this does.
+    What it says of CLIP already is not looked at: the shots in use are those of data list clips:root=FOLDER --split.
     """
     from harness.data import numbered
     from harness.data.framecache import content_of, decode
@@ -162,7 +165,10 @@ def shots(clip: Path, file: Path | None) -> None:
     if clip.is_dir() and len(numbered.frames_of(clip)) < numbered.FEWEST:
         raise HarnessError(f"{clip}: holds no numbered images that are one video; give a video, or a folder of those")
     check_no_device(clip)
-    decoded = decode(clip, content_of(clip))
+    try:
+        decoded = decode(clip, content_of(clip), deinterlace=deinterlace)
+    except HarnessError as error:
+        raise HarnessError(str(error).replace("clips:deinterlace=yadif", "--deinterlace yadif")) from error
     shown = passages(decoded)
     for passage in shown:
         say(passage.line())

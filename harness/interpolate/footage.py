@@ -3,6 +3,7 @@ read again. Neither is kept in memory or on disk."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -246,7 +247,21 @@ def _of_images(folder: Path, source_fps: Fraction | None) -> _Stated:
     except OSError:
         pass  # no image: whoever reads it says so
     rate = source_fps or UNSTATED
-    return _Stated(1 / rate, (rate,), None, lambda size: Look(_by_lines(size[0])), True)
+    step = min((after - before for before, after in pairwise(frames)), default=1)  # 10 of 0010, 0020, 0030
+    return _Stated(1 / rate / step, (rate,), None, lambda size: Look(_by_lines(size[0])), True)
+
+
+def _is_turned(image: Path) -> bool:
+    """Whether a JPEG file says so, as those of phones do."""
+    from PIL import ExifTags, Image
+
+    if image.suffix.lower() not in (".jpg", ".jpeg"):
+        return False
+    with Image.open(image) as header:
+        try:
+            return header.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+        except (SyntaxError, ValueError, TypeError, KeyError, struct.error):  # it says nothing that can be read
+            return False
 
 
 def _by_lines(height: int) -> int:
@@ -271,6 +286,11 @@ def _notes(path: Path, stamps: Sequence[int | None], stated: _Stated, source_fps
         if left_out := numbered.gaps(numbered.frames_of(path)):
             listed = ", ".join(map(str, left_out[:3])) + (", ..." if len(left_out) > 3 else "")
             yield f"{path}: numbers are left out after {listed}; frames there are further apart in time"
+        if turned := sum(map(_is_turned, numbered.frames_of(path).values())):
+            yield (
+                f"{path}: {turned} images say that they are to be shown turned, and are taken as they are stored; turn "
+                "them first where that is wrong (mogrify -auto-orient)"
+            )
     elif any(stamp is not None for stamp in stamps) and not tell(stamps):
         yield f"{path}: its time stamps are missing or go back; its frames are taken for evenly spaced"
     if source_fps and not stated.raw:

@@ -16,6 +16,10 @@ from harness.interpolate.plan import Wanted, anchors, around, halved, multiplied
 from harness.interpolate.threads import Behind, ahead
 from harness.interpolate.writing import Output, Put, images_to, video_to
 
+MOST = 5_000_000
+"""Frames of an output: a day at 60 a second. Of more a stray number or time stamp is the cause, and their times alone
+fill the memory."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -56,6 +60,12 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
     if asked.fps is None:
         at = multiplied(shown, end, asked.times, held=not as_images)
     else:
+        lasts = end - shown[0]
+        if lasts * asked.fps > MOST:
+            raise HarnessError(
+                f"{footage.path}: lasts {float(lasts):,.0f} s by its times or numbers: {int(lasts * asked.fps):,} "
+                f"frames at {float(asked.fps):g} a second; {MOST:,} are made at most: give a part of it"
+            )
         at = regular(shown[0], end, asked.fps)
         if as_images:  # which end with the last frame, and do not hold it
             at = tuple(moment for moment in at if moment <= shown[-1])

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError, suggestion
-from harness.files import disk_is_full, expanded, remove_abandoned, replacing, sync
+from harness.files import check_place, disk_is_full, expanded, remove_abandoned, replacing, sync
 from harness.interpolate.copying import copied
 from harness.interpolate.footage import Look
 from harness.interpolate.plan import Wanted
@@ -67,7 +67,8 @@ class Output:
         """By a user's words: a name that ends in / or has no suffix is a folder of images, where these may be; `codec`
         is `libx265:crf=20`, or "" for that of the format.
 
-        Raises HarnessError where something is there already, or nothing can be written so."""
+        Raises HarnessError where something is there already, or nothing can be written so; OSError where the folder
+        takes no file."""
         choice = parse_choice(codec) if codec else Choice("")
         path = expanded(text)
         output = cls(path, images and (text.endswith("/") or not path.suffix), choice.name, choice.options)
@@ -80,6 +81,7 @@ class Output:
             raise HarnessError(f"{path}: give a name that ends in {', '.join(FORMATS)}{others}")
         if not path.parent.is_dir():
             raise HarnessError(f"{path}: there is no folder {path.parent}")
+        check_place(path)
         if not output.as_images:
             output.encoder()
         return output
@@ -123,12 +125,15 @@ def images_to(output: Output, count: int) -> Iterator[Put]:
         nonlocal written
         with (temporary / f"{written:0{digits}d}.png").open("xb") as file:
             Image.fromarray(frame).save(file, "PNG", compress_level=_PNG)
+            file.flush()
+            os.fsync(file.fileno())
         written += 1
 
     try:
         with _room(path):
             yield put
             _still_free(path)
+            sync(temporary)
             temporary.replace(path)
             sync(path.parent)
     finally:

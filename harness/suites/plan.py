@@ -98,4 +98,7 @@ def slug_of(plan: Plan) -> str:
     words = [plan.arm.label, tested, start, Path(plan.asked.recipe).stem, f"s{plan.training.seed}"]
     readable = ".".join(re.sub("[^A-Za-z0-9=+-]+", "-", word).strip("-") for word in words if word)
     asked = comparison_of(plan)
-    return f"{readable[:LONGEST]}.{short({'words': asked.words, 'metrics': asked.metrics})}"
+    facts: dict[str, object] = {"words": asked.words, "metrics": asked.metrics}
+    if plan.regions and not plan.masks:  # no part of what is compared, and yet of what is measured
+        facts["regions"] = plan.regions.label
+    return f"{readable[:LONGEST]}.{short(facts)}"
