@@ -310,5 +310,5 @@ def test_a_table_of_many_pairs_is_one_of_differences(tmp_path: Path) -> None:
 
 
 def test_every_part_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    ground = parts.Ground(quick=True, device=CPU, shown=nullcontext)
+    ground = parts.Ground(quick=True, device=CPU, shown=nullcontext, tables=every_table)
     assert all(parts.timed(part, ground) for part in PARTS if part != "networks")

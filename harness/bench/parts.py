@@ -12,17 +12,18 @@ from harness.bench.evaluation import evaluation
 from harness.bench.guided import guided
 from harness.bench.loading import loading
 from harness.bench.loop import Shown, loop
-from harness.bench.start import start
+from harness.bench.start import Tables, start
 from harness.bench.turns import Timed
 
 
 @dataclass(frozen=True)
 class Ground:
-    """Where and how much is timed; `shown` is the display of a training."""
+    """Where and how much is timed; `shown` is the display of a training, `tables` what makes those of a store."""
 
     quick: bool
     device: torch.device
     shown: Shown
+    tables: Tables
 
 
 def timed(part: str, ground: Ground) -> Iterator[Timed]:
@@ -39,5 +40,5 @@ def timed(part: str, ground: Ground) -> Iterator[Timed]:
         case "attention":
             return attention(ground.quick, ground.device)
         case "start":
-            return start(ground.quick)
+            return start(ground.quick, ground.tables)
     raise ValueError(part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,13 +14,16 @@ import torch
 
 from harness.bench.pairs import stored
 from harness.bench.turns import Timed, in_turn
-from harness.report.named import every_table
+from harness.results.store import Store
 from harness.statistics.estimate import estimate
+
+Tables = Callable[[Store], object]
+"""Makes those of every pair."""
 
 CPU = torch.device("cpu")
 
 
-def start(quick: bool) -> Iterator[Timed]:
+def start(quick: bool, tables: Tables) -> Iterator[Timed]:
     turns = 3 if quick else 9
     yield Timed(
         "the command line, beside Python itself",
@@ -34,9 +37,7 @@ def start(quick: bool) -> Iterator[Timed]:
     pairs = 100 if quick else 1000
     with TemporaryDirectory() as folder:
         store = stored(Path(folder), pairs)
-        yield Timed(
-            "harness table", f"tables of {pairs:,} pairs", in_turn(lambda: every_table(store), None, min(turns, 3), CPU)
-        )
+        yield Timed("harness table", f"tables of {pairs:,} pairs", in_turn(lambda: tables(store), None, 3, CPU))
 
 
 def _run(*words: str) -> None:

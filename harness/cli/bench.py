@@ -64,6 +64,7 @@ def bench(
     from harness.measure.speed import device_name
     from harness.registry.catalog import catalog
     from harness.report import bench_table as page
+    from harness.report.named import every_table
     from harness.report.weights_card import commit
 
     known = catalog()
@@ -86,9 +87,10 @@ def bench(
 
     command = " ".join(["harness", "bench", *_words(baselines, parts, official, quick)])
     measured: list[Timed] = []
+    ground = Ground(quick, chosen, _display, every_table)
     networks = _networks(names, official, QUICK if quick else WHOLE, chosen, known)
     for number, part in enumerate(parts or (["networks"] if baselines else PARTS)):
-        lines = networks if part == "networks" else timed(part, Ground(quick, chosen, _display))
+        lines = networks if part == "networks" else timed(part, ground)
         for first, each in enumerate(lines):
             begin = [] if first else [*([] if number else page.title(command, commit(), machine)), *page.section(part)]
             put([*begin, page.line(each)])
