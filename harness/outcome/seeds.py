@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -59,7 +59,7 @@ def of_all_seeds(
     return [found[seed] for seed in sorted(found)] or [pair]
 
 
-def changes(one: PairRecord, other: PairRecord, but: Iterable[str] = ()) -> list[str]:
+def changes(one: PairRecord, other: PairRecord, but: Collection[str] = ()) -> list[str]:
     """In what two pairs differ, so that no mean is taken over both: their comparisons, `but` for these fields; and the
     masks that `psnr@inside` is by, of which the comparison of an arm that needs none says nothing."""
     regions = differences(one.regions, other.regions, "masks of psnr@inside")

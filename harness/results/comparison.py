@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import Annotated, Any
 
@@ -86,16 +86,16 @@ class Comparison(Frozen):
     code: Mapping[str, JsonValue] = {}
     start: StartRecord | None = None
 
-    def differences(self, other: Comparison, but: Iterable[str] = ()) -> list[str]:
+    def differences(self, other: Comparison, but: Collection[str] = ()) -> list[str]:
         """In what the two differ, as `recipe.batch: 4 -> 8`; what is not known of one of them differs in nothing.
         `but` are fields to leave out."""
         return sorted(chain.from_iterable(self._differences(other, but)))
 
-    def is_same(self, other: Comparison, but: Iterable[str] = ()) -> bool:
+    def is_same(self, other: Comparison, but: Collection[str] = ()) -> bool:
         """Looks no further than the first field that differs: of a store of pairs each is held against each."""
         return not any(self._differences(other, but))
 
-    def _differences(self, other: Comparison, but: Iterable[str]) -> Iterator[list[str]]:
+    def _differences(self, other: Comparison, but: Collection[str]) -> Iterator[list[str]]:
         """Field by field."""
         for name in type(self).model_fields:
             if name not in but:
