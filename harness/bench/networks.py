@@ -6,6 +6,7 @@ each. What the authors do in training beyond that (teachers, losses of features)
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from harness.bench.turns import Timed, in_turn
 from harness.data.loader import Batch
 from harness.distributed import World
 from harness.errors import HarnessError
+from harness.measure.cost import cost
 from harness.measure.speed import most_held
 from harness.model import Composed, Frames
 from harness.train.engine import Engine
@@ -25,6 +27,9 @@ from harness.train.step import training_step
 
 EQUAL = 1e-4
 """The largest difference of a frame's values in [0, 1] at which two codes count as one network."""
+
+SIDE = 2048
+"""Rows of a matrix whose product with itself is as fast as products are."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,10 @@ def _training(arm: Arm, model: Composed, theirs: Ask | None, engine: Engine, wor
     if theirs is not None:
         theirs("training", frames)
     turns = in_turn(ours, _once(theirs), work.turns, device)
-    return Timed(arm.baseline.name, f"training step, {work.batch} of {work.crop}x{work.crop}", turns)
+    # on the way back as many for the gradients of what a layer is given, and again for those of its weights
+    products = _products(model, (work.crop, work.crop), 3 * work.batch, work.turns, device)
+    what = f"training step, {work.batch} of {work.crop}x{work.crop}"
+    return Timed(arm.baseline.name, what, turns, products=products)
 
 
 def _frame(
@@ -101,7 +109,17 @@ def _frame(
     with torch.inference_mode():
         times = in_turn(ours, _once(theirs), turns, device)
         memory = (most_held(ours, device), *([theirs("held")] if theirs else []))
-    return Timed(arm.baseline.name, f"a frame of {size[1]}x{size[0]}", times, memory)
+        products = _products(model, size, 1, turns, device)
+    return Timed(arm.baseline.name, f"a frame of {size[1]}x{size[0]}", times, memory, products)
+
+
+def _products(model: Composed, size: tuple[int, int], frames: int, turns: int, device: torch.device) -> float | None:
+    """Seconds that multiplications of so many frames would take at the rate of a product of two matrices of `SIDE`
+    rows, which is timed now; None where they cannot be counted."""
+    count = cost(model, size).macs
+    matrix = torch.rand(SIDE, SIDE, device=device)
+    seconds = statistics.median(in_turn(lambda: matrix @ matrix, None, turns, device).ours)
+    return None if count is None else frames * count * seconds / SIDE**3
 
 
 def _once(theirs: Ask | None) -> Callable[[], object] | None:

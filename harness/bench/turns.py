@@ -32,12 +32,14 @@ class Turns:
 @dataclass(frozen=True)
 class Timed:
     """One line: of whom, what was done, how long both took. `memory` is the most bytes that tensors held at once, ours
-    and theirs, where that was looked at."""
+    and theirs, where that was looked at. `products`: seconds that its multiplications alone would take as one large
+    product of matrices, where they were counted."""
 
     whose: str
     what: str
     turns: Turns
     memory: tuple[int, ...] = ()
+    products: float | None = None
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def bench(
         lines = networks if part == "networks" else timed(part, ground)
         for first, each in enumerate(lines):
             begin = [] if first else [*([] if number else page.title(command, commit(), machine)), *page.section(part)]
-            put([*begin, page.line(each)])
+            put([*begin, page.line(part, each)])
             measured += [each] if part == "networks" else []
         if part == "networks" and official is None:
             put([*page.recorded(recorded.read(), names)])
