@@ -16,7 +16,7 @@ function config() {
   return {
     background: null,
     font: "system-ui, sans-serif",
-    axis: { labelColor: text, titleColor: text, gridColor: faint, domainColor: faint, tickColor: faint, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" },
+    axis: { labelColor: text, titleColor: text, gridColor: faint, domainColor: faint, tickColor: faint, labelFontSize: 12, labelSeparation: 8, titleFontSize: 12, titleFontWeight: "normal" },
     axisY: { labelLimit: Math.min(320, 0.4 * window.innerWidth) },
     legend: { labelColor: text, titleColor: text, labelFontSize: 12 },
     range: { category: colours },
