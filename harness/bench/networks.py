@@ -42,7 +42,7 @@ class Work:
     turns: int
 
 
-WHOLE = Work(crop=224, batch=4, sizes=((256, 448), (720, 1280)), turns=7)
+WHOLE = Work(crop=224, batch=4, sizes=((256, 448), (720, 1280)), turns=5)
 QUICK = Work(crop=96, batch=2, sizes=((256, 448),), turns=3)
 
 
