@@ -21,7 +21,7 @@ from filelock import FileLock
 from harness.cli.main import cli
 from harness.errors import HarnessError
 from harness.outcome.pairs import find_pair
-from harness.results import archive, envelope, lines
+from harness.results import archive, envelope, lines, merge
 from harness.results.archive import MANIFEST, Manifest, Packed
 from harness.results.comparison import Data
 from harness.results.envelope import content_of, write
@@ -372,6 +372,65 @@ def test_what_a_killed_import_left_goes_with_the_next(tmp_path: Path) -> None:
         os.utime(goes_on, (1, 1))
         assert harness(here, "import", str(file)).exception is None
     assert sorted(here.root.glob(".import-*")) == [goes_on, young]
+
+
+def _without_records(store: Store) -> None:
+    """Both runs were killed before they had one."""
+    for run in map(store.run, (PLAIN, PLUGGED)):
+        run.path.mkdir(parents=True)
+
+
+def _untested(store: Store) -> None:
+    """Both runs were trained here, and nothing else is left of it."""
+    finished(store.root)
+    for run in map(store.run, (PLAIN, PLUGGED)):
+        for path in (run.path / "measured.json", run.rows, run.path / "env.json"):
+            path.unlink()
+        shutil.rmtree(run.checkpoints)
+        shutil.rmtree(run.path / "tensorboard")
+        run.set_status(Status(state="trained", step=9, steps=9))
+    shutil.rmtree(store.root / "pairs")
+    shutil.rmtree(store.reference.parent)
+
+
+@pytest.mark.parametrize("before", [lambda store: None, _without_records, _untested], ids=["new", "begun", "untested"])
+def test_an_import_goes_on_wherever_it_was_killed(before: Callable[[Store], None], tmp_path: Path) -> None:
+    """The same again gives the same, the order of the pairs too."""
+    there = finished(tmp_path / "there")
+    for at, protocol in enumerate(("unified-v2-cccccc", "unified-v2-bbbbbb")):
+        os.utime(there.pair_file(put(there.root, ASKED, (30.0, 30.5), protocol)), (at, at))
+    file = exported(there, tmp_path / "a.zip")
+    whole = Store(tmp_path / "whole")
+    before(whole)
+    take_in(file, whole)
+    assert whole.pairs() == there.pairs()
+    rename, write_all, steps = Path.rename, merge.write_rows, 0
+
+    class KilledError(BaseException):
+        pass
+
+    for last in range(99):
+        here, steps = Store(tmp_path / f"here{last}"), 0
+
+        def step() -> None:
+            nonlocal steps
+            steps += 1
+            if steps > last:  # noqa: B023 - it is called in this round
+                raise KilledError
+
+        with pytest.MonkeyPatch.context() as patch:
+            before(here)
+            patch.setattr(Path, "rename", lambda path, to: (step(), rename(path, to))[1])
+            patch.setattr(merge, "write_rows", lambda *words: (step(), write_all(*words)))
+            try:
+                take_in(file, here)
+            except KilledError:
+                pass
+            else:
+                break
+        take_in(file, here)
+        assert (everything(here.root), here.pairs()) == (everything(whole.root), whole.pairs()), f"after step {last}"
+    assert 5 < steps < 99
 
 
 def test_an_unfinished_run_here_is_not_replaced_nor_one_there_taken(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ ROUNDING = 1e-9
 
 @dataclass
 class Taken:
-    """What was taken over, and how many `conflicts` stood against it. `moves` are of what is new, as it lies."""
+    """What was taken over, and what `conflicts` stood against it. `moves` are of what is new, as it lies. `pairs` come
+    the one last run first."""
 
     runs: list[str] = field(default_factory=list)
     pairs: list[str] = field(default_factory=list)
@@ -53,7 +54,7 @@ class Taken:
 
 
 def take_in(file: Path, store: Store) -> Taken:
-    """Everything in an archive. The same again changes nothing.
+    """Everything in an archive. The same again changes nothing, and goes on where it was killed.
 
     Raises HarnessError for an archive that is not sound, records that are damaged or newer, a run that is in use, and
     for what is there with another content, which is named: nothing is written then.
@@ -87,7 +88,7 @@ def _before_ours(pairs: Sequence[str], theirs: Store, ours: Store) -> None:
     """What comes in counts as run before all that is here, in its own order: nobody here ran it last, and a name means
     the pair that it meant before."""
     oldest = min((ours.pair_file(name).stat().st_mtime_ns for name in ours.pairs()), default=None)
-    for at, name in enumerate(reversed(pairs), start=1):
+    for at, name in enumerate(pairs, start=1):
         if oldest is not None:
             os.utime(theirs.pair_file(name), ns=(oldest - 1000 * at, oldest - 1000 * at))
 
@@ -151,8 +152,9 @@ def _compared(theirs: Store, ours: Store) -> Taken:
             taken.moves.append((run.path, mine.path))
             taken.runs.append(run.name)
         elif not mine.started:  # one that was killed before it had a record, which therefore comes last
-            files = sorted(run.path.iterdir(), key=lambda path: path.name in (run.config.name, run.recipe.name))
-            taken.moves += [(path, mine.path / path.name) for path in files]
+            files = [path for path in run.path.rglob("*") if path.is_file()]  # a folder of that name may be there
+            files.sort(key=lambda path: (path == run.recipe, path == run.config))
+            taken.moves += [(path, mine.path / path.relative_to(run.path)) for path in files]
             taken.runs.append(run.name)
         elif run.landed or mine.landed:
             _same_files(run.path, mine.path, taken)
@@ -168,7 +170,7 @@ def _compared(theirs: Store, ours: Store) -> Taken:
         _rows(path, ours.root / "evaluations" / path.name, path.stem, EVALUATED, taken)
     for path in theirs.root.glob("evaluations/*.features/*/*"):
         _new(path, ours.root / path.relative_to(theirs.root), taken)
-    for name in theirs.pairs():
+    for name in reversed(theirs.pairs()):  # in this order one after another comes before all that is here
         _pair(name, theirs, ours, taken)
     return taken
 
@@ -235,7 +237,7 @@ def _run(there: RunFolder, here: RunFolder, taken: Taken) -> None:
         is_checkpoint = path.parent == there.checkpoints  # which comes whole
         if is_checkpoint or (path.is_file() and path != there.rows and not in_checkpoint):
             _new(path, place, taken)
-    if measured[0] is None and measured[1] is not None:  # it was tested there
+    if ours.state == "trained" and other.state == "evaluated":  # it was tested there
         taken.moves.append((there.path / "status.json", here.path / "status.json"))
 
 
