@@ -404,7 +404,7 @@ def test_an_import_goes_on_wherever_it_was_killed(before: Callable[[Store], None
     before(whole)
     take_in(file, whole)
     assert whole.pairs() == there.pairs()
-    rename, write_all, steps = Path.rename, merge.write_rows, 0
+    rename, steps = Path.rename, 0
 
     class KilledError(BaseException):
         pass
@@ -412,16 +412,17 @@ def test_an_import_goes_on_wherever_it_was_killed(before: Callable[[Store], None
     for last in range(99):
         here, steps = Store(tmp_path / f"here{last}"), 0
 
-        def step() -> None:
+        def step(call: Callable[..., object], *words: object) -> object:
             nonlocal steps
             steps += 1
             if steps > last:  # noqa: B023 - it is called in this round
                 raise KilledError
+            return call(*words)
 
         with pytest.MonkeyPatch.context() as patch:
             before(here)
-            patch.setattr(Path, "rename", lambda path, to: (step(), rename(path, to))[1])
-            patch.setattr(merge, "write_rows", lambda *words: (step(), write_all(*words)))
+            patch.setattr(Path, "rename", lambda path, to: step(rename, path, to))
+            patch.setattr(merge, "write_rows", lambda *words: step(write_rows, *words))
             try:
                 take_in(file, here)
             except KilledError:

@@ -27,6 +27,7 @@ from harness.errors import HarnessError
 from harness.launch import cluster_job
 from harness.launch import slurm as cluster
 from harness.launch.cluster_job import ClusterJob
+from harness.launch.jobs import Jobs, Record
 from harness.launch.launchers import check_launcher, launch
 from harness.launch.slurm import minutes, slurm, submit
 from harness.pair.comparison import comparison_of
@@ -202,6 +203,49 @@ def test_nothing_is_submitted_twice(slurm_folder: Path, tmp_path: Path) -> None:
     assert failure.startswith(f"a: job {state.stem} is another command: ")
     assert failure.endswith(f"; wait for it, or scancel {state.stem}")
     assert len(list(slurm_folder.glob("*.script"))) == 1
+
+
+def test_a_job_whose_id_was_not_noted_is_found_again(
+    slurm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process was killed between sbatch and that; an earlier job of that name, which has ended, is another."""
+    it, said = job(tmp_path, "a", "", "x"), list[str]()
+    slurm(plan(tmp_path, it))
+    (first,) = slurm_folder.glob("*.state")
+    first.write_text("CANCELLED by 0")
+    add = Jobs.add
+
+    def killed(jobs: Jobs, slug: str, record: Record) -> None:
+        if record.id:
+            raise KeyboardInterrupt
+        add(jobs, slug, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Jobs, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            slurm(plan(tmp_path, it))
+    (second,) = {*slurm_folder.glob("*.state")} - {first}
+    for _ in range(2):
+        assert slurm(plan(tmp_path, it, job(tmp_path, "b", "", "x"), said=said)).pending == ("a", "b")
+    assert said[0] == said[2] == f"a: job {second.stem} is pending already; log: {it.log}"
+    assert f" to follow {second.stem}; " in said[1]
+    assert len(list(slurm_folder.glob("*.script"))) == 3
+
+
+def test_what_was_killed_before_sbatch_is_submitted(
+    slurm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(executor: object, work: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("submitit.AutoExecutor.submit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            slurm(plan(tmp_path, job(tmp_path, "a", "")))
+    assert json.loads((tmp_path / "jobs" / "a.json").read_text())["id"] == ""
+    assert slurm(plan(tmp_path, job(tmp_path, "a", ""))) == Launched(failures=(), pending=("a",))
+    (state,) = slurm_folder.glob("*.state")
+    assert json.loads((tmp_path / "jobs" / "a.json").read_text())["id"] == state.stem
 
 
 def test_a_job_that_slurm_says_nothing_of_may_be_queued(slurm_folder: Path, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ PATIENCE = 60.0  # seconds to wait for another process that submits
 
 @dataclass(frozen=True)
 class Record:
-    """A job that was submitted: its id on the cluster, and what it runs and holds, as in `Job`."""
+    """A job that was submitted: its id on the cluster, empty until that is known, and what it runs and holds, as in
+    `Job`."""
 
     id: str
     cluster: str
@@ -38,6 +39,9 @@ class Jobs:
         """What a job says itself, once it has ended: `code` and `reason`."""
         return self.folder / "ended" / f"{slug}.json"
 
+    def _file(self, slug: str) -> Path:
+        return self.folder / f"{slug}.json"
+
     def read(self) -> dict[str, Record]:
         """By slug. Raises HarnessError for a damaged one: its job may be running."""
         records = {}
@@ -54,7 +58,21 @@ class Jobs:
         return records
 
     def add(self, slug: str, record: Record) -> None:
-        write_json(self.folder / f"{slug}.json", asdict(record))
+        write_json(self._file(slug), asdict(record))
+
+    def remove(self, slug: str) -> None:
+        self._file(slug).unlink()
+
+    def unnoted(self, slug: str) -> str:
+        """The id of a job whose record has none: of what submitit keeps of it since. "" where the cluster has none that
+        can run: one of which not even the pickle has come to its place ends by itself."""
+        since = self._file(slug).stat().st_mtime_ns
+        for script in self.folder.glob("submitit/*/*_submission.sh"):
+            of_job = f"--job-name={slug}" in script.read_text("utf-8", "replace").split()
+            pickled = script.with_name(f"{script.parent.name}_submitted.pkl").exists()
+            if of_job and pickled and script.stat().st_mtime_ns >= since:
+                return script.parent.name
+        return ""
 
     def ended(self, slug: str) -> dict[str, Any] | None:
         """The outcome of the job last submitted, or None."""

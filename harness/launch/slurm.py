@@ -92,7 +92,6 @@ def _hand_over(
         else:
             after = [number for number, holds in holding.items() if holds & job.holds]
             running = _submit(job, jobs, cluster, parameters, after)
-            jobs.add(slug_of(job), Record(running.job_id, cluster, job.command, tuple(sorted(job.holds))))
             holding[running.job_id] = set(job.holds)
             follows = f" to follow {', '.join(after)}" if after else ""
             plan.note(f"{job.name}: submitted as job {running.job_id}{follows}; log: {job.log}")
@@ -105,9 +104,9 @@ def _live(jobs: Jobs) -> dict[str, tuple[Record, Running]]:
     from submitit.core.plugins import get_executors
 
     known = {
-        slug: (record, get_executors()[record.cluster].job_class(jobs.folder / "submitit" / "%j", record.id))
+        slug: (record, get_executors()[record.cluster].job_class(jobs.folder / "submitit" / "%j", number))
         for slug, record in jobs.read().items()
-        if jobs.ended(slug) is None
+        if jobs.ended(slug) is None and (number := record.id or jobs.unnoted(slug))
     }
     return {slug: each for slug, each in known.items() if not each[1].done()}
 
@@ -136,10 +135,15 @@ def _submit(job: Job, jobs: Jobs, cluster: str, parameters: dict[str, Any], afte
     except RuntimeError as error:  # there is no srun
         raise HarnessError(f"{error} --launcher local runs the suite on this machine") from error
     executor.update_parameters(**parameters, **follow, name=slug_of(job))
+    record = Record("", cluster, job.command, tuple(sorted(job.holds)))
+    jobs.add(slug_of(job), record)  # by which it is found again where this process is killed before it knows the id
     try:
-        return executor.submit(work)
+        running = executor.submit(work)
     except (FailedJobError, FailedSubmissionError) as error:
+        jobs.remove(slug_of(job))
         raise HarnessError(f"{job.name}: the cluster refused it: {' '.join(str(error).split())}") from error
+    jobs.add(slug_of(job), replace(record, id=running.job_id))
+    return running
 
 
 def _wait(plan: LaunchPlan, jobs: Jobs, handed: Sequence[tuple[Job, Running]], failures: Sequence[str]) -> Launched:
