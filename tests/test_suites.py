@@ -28,7 +28,9 @@ from harness.registry.catalog import catalog
 from harness.registry.launching import Job, Launched
 from harness.report.forecast_table import duration
 from harness.report.formats import FORMATS
+from harness.report.sheet import Sheet
 from harness.report.suite_table import suite_sheet
+from harness.results.comparison import StartRecord
 from harness.results.records import Asked
 from harness.results.store import Store
 from harness.suites.forecast import forecast
@@ -203,6 +205,79 @@ def test_a_suite_that_is_run_again_under_later_code_is_one_table_until_all_of_it
     sheet = table1(store)
     assert "Measured under protocol unified-v3-000000." in sheet.notes
     assert numbers(sheet)["RIFE, measured", "SNU extreme", "psnr"] == pytest.approx(25.5 - 1 / 6)
+
+
+def trained_by(root: Path, pair: str, code: str, at: int) -> str:
+    """The pair as trained by other code, and last run at that time; its name."""
+    store = Store(root)
+    record = store.pair(pair)
+    compared = record.comparison.model_copy(update={"code": {"train": code}})
+    store.write_pair(pair, record.model_copy(update={"comparison": compared}))
+    os.utime(store.pair_file(pair), (at, at))
+    return pair
+
+
+def shown(sheet: Sheet) -> float:
+    return numbers(sheet)["RIFE, measured", "Vimeo90K", "psnr"] + 1 / 6
+
+
+def test_seeds_that_are_left_out_are_those_of_other_code_than_most(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They were held against the lowest seed, whatever that was made by."""
+    rife = suite("table1").pairs()[0]
+    pairs = [put(tmp_path, rife.model_copy(update={"seed": seed}), (20.0 + seed, 21.0 + seed)) for seed in range(3)]
+    for at, (pair, code) in enumerate(zip(pairs, ("old", "new", "new"), strict=True)):
+        trained_by(tmp_path, pair, code, at)
+    sheet = table1(tmp_path)
+    assert "Measured: mean over 2 seeds (1, 2)." in sheet.notes
+    assert shown(sheet) == pytest.approx(21.5)
+    assert f"{pairs[0]} is left out: made under other settings: code.train: new -> old" in caplog.text
+    trained_by(tmp_path, pairs[1], "old", 4)
+    assert "Measured: mean over 2 seeds (0, 1)." in table1(tmp_path).notes
+    (tmp_path / "pairs" / f"{pairs[0]}.json").unlink()
+    assert shown(table1(tmp_path)) == pytest.approx(21.0)  # of one and one the pair last run
+
+
+def test_a_suite_that_is_trained_again_by_later_code_is_one_table_until_most_of_it_has_been(tmp_path: Path) -> None:
+    """Its protocol may be the same all the while."""
+    rife, ifrnet, *_ = suite("table1").pairs()
+    for at, asked in enumerate((rife, rife.model_copy(update={"seed": 1}), ifrnet)):
+        trained_by(tmp_path, put(tmp_path, asked, (20.0, 21.0)), "old", at)
+    new = trained_by(tmp_path, put(tmp_path, rife, (30.0, 31.0), later="22222222"), "new", 9)
+    sheet = table1(tmp_path)
+    assert "RIFE: mean over 2 seeds (0, 1)." in sheet.notes
+    assert shown(sheet) == pytest.approx(20.0)
+    assert f"RIFE, seed 0: rife+hce+hir.s0.11111111-abcdef is shown, not {new}." in sheet.notes
+    assert not any("CODE" in note for note in sheet.notes)
+    for at, old in enumerate(sorted((tmp_path / "pairs").glob("rife*1111*"))):
+        old.rename(tmp_path / f"{at}")
+    assert (
+        "NOT ALL TRAINED BY ONE CODE: RIFE; RIFE + HCE, HIR | IFRNet; IFRNet + HCE, HIR. harness suite table1 trains "
+        "anew what is of older code."
+    ) in table1(tmp_path).notes
+
+
+def test_a_start_is_that_of_the_suites_own_words(tmp_path: Path) -> None:
+    """Of files in two folders that have one name tables showed the pair last run."""
+    store, names = Store(tmp_path), list[str]()
+    for at, (folder, later) in enumerate((("a", ""), ("b", "22222222"))):
+        asked = suite("table1").pairs()[0].model_copy(update={"start": f"{folder}/w.pth"})
+        names.append(put(tmp_path, asked, (20.0 + at, 21.0 + at), later=later))
+        record = store.pair(names[-1])
+        start = StartRecord(name="w.pth", content=folder * 64)
+        compared = record.comparison.model_copy(update={"start": start})
+        store.write_pair(names[-1], record.model_copy(update={"comparison": compared}))
+        os.utime(store.pair_file(names[-1]), (at, at))
+
+    def sheet() -> Sheet:
+        return suite_sheet("own", suite("table1").model_copy(update={"start": "a/w.pth"}), store)
+
+    assert shown(sheet()) == pytest.approx(20.0)
+    assert "Both arms start from w.pth." in sheet().notes
+    store.pair_file(names[0]).unlink()  # the file may have been moved since: that is said
+    assert shown(sheet()) == pytest.approx(21.0)
+    assert "Both arms start from w.pth, given as b/w.pth where the suite says a/w.pth." in sheet().notes
 
 
 def test_a_partial_dataset_is_marked(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def put_layers(root: Path, asked: Asked, flow: float, gain: float = 0.3, epe: bo
         put(root, words, (25.0, 25.0 + gain), clips=6, levels=LEVELS, added=noise, more=more)
 
 
-@pytest.mark.parametrize(("name", "kept"), [("layers1", [0]), ("table1", [0, 1])])
+@pytest.mark.parametrize(("name", "kept"), [("layers1", [1]), ("table1", [0, 1])])
 def test_a_row_is_of_one_kind_of_masks_where_it_shows_what_is_inside(
     name: str, kept: list[int], tmp_path: Path
 ) -> None:

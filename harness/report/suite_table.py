@@ -25,7 +25,7 @@ from harness.report.suite_certainty import bold_legend, floor_notes, judged_lege
 from harness.report.suite_numbers import Numbers, Series, Values, columns_of, minus, numbers, series_of
 from harness.report.tables import spec_of, state_of, title_of
 from harness.results.store import Store
-from harness.suites.found import Found, Rows, find_rows
+from harness.suites.found import Found, Rows, code_of, find_rows
 from harness.suites.suite import Suite, SuiteColumn, SuiteRow
 
 COST = "cost (T)"
@@ -209,7 +209,8 @@ def _notes(name: str, suite: Suite, rows: Rows, of: Numbers) -> Iterator[str]:
         yield f"Published: {tables()[suite.published].source}."
     if not any(rows.values()):
         yield f"Nothing of this table is measured in this store: harness suite {name} runs what it needs."
-    yield from _how(rows)
+    yield from _how(suite, rows)
+    yield from _trained(name, rows)
     yield from _seeds(rows)
     arms = [
         (replace(found.arm, label=f"{label}, seed {seed}"), found.pair.record) for (label, seed), found in _all(rows)
@@ -288,11 +289,12 @@ def _shown(suite: Suite, absent: bool, gains: bool) -> Iterator[str]:
         yield "Of a part of the frames (inside the masks, by motion): the mean over triplets that have such pixels."
 
 
-def _how(rows: Rows) -> Iterator[str]:
+def _how(suite: Suite, rows: Rows) -> Iterator[str]:
     """How the rows were tested and on what: once, where all were tested alike."""
     kinds: dict[str, dict[str, list[str]]] = {}
+    starts = {row.label: suite.asked_for(row)[0].start for row in suite.rows}
     for (label, _), found in _all(rows):
-        for kind, note in _tested(found):
+        for kind, note in _tested(found, starts[label]):
             notes = kinds.setdefault(kind, {}).setdefault(label, [])
             notes += [note] if note not in notes else []
     for by_label in kinds.values():
@@ -305,8 +307,9 @@ def _how(rows: Rows) -> Iterator[str]:
             yield from (f"{'; '.join(labels)}: {note}" for note, labels in of.items())
 
 
-def _tested(found: Found) -> Iterator[tuple[str, str]]:
-    """Kind of remark, and the remark; an empty one where there is nothing to say, and others may have more."""
+def _tested(found: Found, said: str) -> Iterator[tuple[str, str]]:
+    """Kind of remark, and the remark; an empty one where there is nothing to say, and others may have more. `said` is
+    the start in the suite's words."""
     data = found.pair.record
     yield "protocol", f"Measured under protocol {data.protocol}."
     for tests in data.tests:
@@ -314,12 +317,25 @@ def _tested(found: Found) -> Iterator[tuple[str, str]]:
         yield f"triplets {tests.name}", f"Test triplets of {tests.data}: {counts}."
         yield from ((f"partial {tests.name}", note) for note in partial_notes(tests))
     start = data.comparison.start
-    yield "start", f"Both arms start from {start.name}." if start else ""
+    as_said = not start or data.asked.start in (said, start.name)
+    elsewhere = "" if as_said else f", given as {data.asked.start} where the suite says {said}"
+    yield "start", f"Both arms start from {start.name}{elsewhere}." if start else ""
     yield from (("times", note) for note in time_notes(data))
     if found.arm is not found.pair.arms[0]:
         yield from (("apart", note) for note in apart_notes(data))
     if data.masks and found.arm is not found.pair.arms[0]:
         yield "masks", f"Masks: {data.masks}" + (f", in testing {data.test_masks}." if data.test_masks else ".")
+
+
+def _trained(name: str, rows: Rows) -> Iterator[str]:
+    """Which rows are of which code, where it is not one."""
+    by_code: dict[str, dict[str, None]] = {}
+    for (label, _), found in _all(rows):
+        if found.arm.evaluated:
+            by_code.setdefault(code_of(found.pair.record), {})[label] = None
+    if len(by_code) > 1:
+        groups = " | ".join("; ".join(labels) for labels in by_code.values())
+        yield f"NOT ALL TRAINED BY ONE CODE: {groups}. harness suite {name} trains anew what is of older code."
 
 
 def _seeds(rows: Rows) -> Iterator[str]:

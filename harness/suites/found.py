@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.outcome.pairs import ArmOutcome, PairOutcome, readable
@@ -35,33 +36,36 @@ Rows = dict[str, dict[int, Found]]
 
 def find_rows(suite: Suite, store: Store) -> Rows:
     """What the store has of each row. Of several pairs of one seed, those under the suite's own protocol come first,
-    then those that are evaluated, then those of the protocol that most rows have, so that a suite which is run again
-    under later code is one table until all of it has been, then the one last run."""
+    then those whose start is of the suite's very words, then those that are evaluated, then those of the protocol, and
+    of these of the code, that most rows have, so that a suite which is run again under later code is one table until
+    all of it has been, then those made as most seeds are, then the one last run."""
     records = store.pair_records()
     wanted = wanted_pairs(suite, records) if records else {row.label: [] for row in suite.rows}
     meant = {name: record for name, record in records.items() if any(name in names for names in wanted.values())}
-    outcomes = {pair.name: pair for pair in readable(store, meant)}
-    candidates: dict[str, dict[int, list[Found]]] = {row.label: defaultdict(list) for row in suite.rows}
-    for row in suite.rows:
-        for pair in (outcomes[name] for name in wanted[row.label] if name in outcomes):
-            candidates[row.label][pair.record.seed].append(Found(pair, pair.arms[-1 if row.plugins else 0]))
-    common = _common_protocol(candidates, outcomes.values())
-    rows: Rows = {}
-    for row in suite.rows:
-        of_seeds = sorted(candidates[row.label].items())
-        rows[row.label] = _comparable(suite, {seed: _best(suite, row, found, common) for seed, found in of_seeds})
-    return rows
+    found = [
+        (row, Found(pair, pair.arms[-1 if row.plugins else 0]))
+        for pair in reversed(list(readable(store, meant)))
+        for row in suite.rows
+        if pair.name in wanted[row.label]
+    ]
+    protocol = _most(found, lambda record: record.protocol)
+    of_protocol = [each for each in found if each[1].pair.record.protocol == protocol]
+    common = protocol, _most(of_protocol, code_of)
+    return {row.label: _of_row(suite, row, [each for of, each in found if of is row], common) for row in suite.rows}
 
 
-def _common_protocol(candidates: Mapping[str, Mapping[int, list[Found]]], pairs: Iterable[PairOutcome]) -> str:
-    """The id under which most rows and seeds are evaluated; of equals, that of the pair last run."""
+def code_of(record: PairRecord) -> str:
+    """What it was trained by."""
+    return json.dumps(record.comparison.code, sort_keys=True)
+
+
+def _most(found: Iterable[tuple[SuiteRow, Found]], what: Callable[[PairRecord], str]) -> str:
+    """What most rows and seeds are evaluated under; of equals, that of the pair last run, which comes first."""
     have: dict[str, set[tuple[str, int]]] = defaultdict(set)
-    for label, by_seed in candidates.items():
-        for seed, found in by_seed.items():
-            for protocol in {each.pair.record.protocol for each in found if each.arm.evaluated}:
-                have[protocol].add((label, seed))
-    newest_first = reversed([pair.record.protocol for pair in pairs])
-    return max(newest_first, key=lambda protocol: len(have[protocol]), default="")
+    for row, each in found:
+        if each.arm.evaluated:
+            have[what(each.pair.record)].add((row.label, each.pair.record.seed))
+    return max(have, key=lambda each: len(have[each]), default="")
 
 
 def wanted_pairs(suite: Suite, records: Mapping[str, PairRecord]) -> dict[str, list[str]]:
@@ -70,12 +74,12 @@ def wanted_pairs(suite: Suite, records: Mapping[str, PairRecord]) -> dict[str, l
 
     recipe = find_recipe(suite.recipe, catalog().plugins)
     settings, sets = recipe.compared(), recipe.sets(suite.data)
+    alike = {name: each for name, each in records.items() if settings == {**settings, **each.comparison.recipe}}
     return {
         row.label: [
             name
-            for asked in suite.asked_for(row)
-            for name, record in records.items()
-            if settings == {**settings, **record.comparison.recipe} and means(asked, record.comparison, sets)
+            for name, record in alike.items()
+            if any(means(asked, record.comparison, sets) for asked in suite.asked_for(row))
         ]
         for row in suite.rows
     }
@@ -126,33 +130,51 @@ def _chosen(choice: Choice, part: Part) -> bool:
     return part.is_meant_by(choice.name, choice.options)
 
 
-def _comparable(suite: Suite, found: dict[int, Found]) -> dict[int, Found]:
-    """The seeds that were trained and tested alike; those that were not are named and left out. Of PSNR and SSIM alone
-    it does not matter by which masks parts of frames are."""
-    kept, of_parts = dict(found), any(column.metric for column in suite.columns)
-    evaluated = {seed: each for seed, each in found.items() if each.arm.evaluated}
-    for seed, each in evaluated.items():
-        first = next(iter(evaluated.values()))
-        free = () if each.arm is each.pair.arms[-1] else PLUGINS  # of the plain arm
-        one, other = first.pair.record, each.pair.record
-        if changed := changes(one, other, free) if of_parts else one.comparison.differences(other.comparison, free):
-            log.warning("%s is left out: made under other settings: %s", each.pair.name, changed[0])
-            del kept[seed]
+def _of_row(suite: Suite, row: SuiteRow, found: Sequence[Found], common: tuple[str, str]) -> dict[int, Found]:
+    """Of each seed one, where these were trained and tested alike; seeds that were not are named and left out. `found`
+    are those that would do, the one last run first; `common` are protocol and code of most rows."""
+    start = suite.asked_for(row)[0].start
+
+    def rank(each: Found) -> tuple[bool, ...]:
+        record = each.pair.record
+        meant = record.asked.protocol == suite.protocol, record.asked.start == start
+        return (*meant, each.arm.evaluated, record.protocol == common[0], code_of(record) == common[1])
+
+    evaluated = [each for each in found if each.arm.evaluated]
+    groups: list[list[Found]] = []  # of pairs made alike
+    for each in evaluated:
+        group = next((group for group in groups if not _changes(suite, group[0], each)), None)
+        groups.append([each]) if group is None else group.append(each)
+    shown = max(groups, key=lambda of: (max(map(rank, of)), len({each.pair.record.seed for each in of})), default=[])
+    odd = {each.pair.name: changed for each in evaluated if (changed := _changes(suite, shown[0], each))}
+    kept: dict[int, Found] = {}
+    for seed in sorted({each.pair.record.seed for each in found}):
+        of_seed = [each for each in found if each.pair.record.seed == seed]
+        best = max(of_seed, key=lambda each: (rank(each), each.pair.name not in odd))
+        if best.pair.name in odd:
+            log.warning("%s is left out: made under other settings: %s", best.pair.name, odd[best.pair.name][0])
+        else:
+            kept[seed] = replace(best, rivals=_rivals(row, best, of_seed))
     return kept
 
 
-def _best(suite: Suite, row: SuiteRow, candidates: list[Found], common: str) -> Found:
-    def rank(found: Found) -> tuple[bool, bool, bool]:
-        record = found.pair.record
-        return record.asked.protocol == suite.protocol, found.arm.evaluated, record.protocol == common
+def _changes(suite: Suite, one: Found, other: Found) -> list[str]:
+    """In what two pairs of a row were made otherwise, the plug-ins of a plain arm aside. Of PSNR and SSIM alone it does
+    not matter by which masks parts of frames are."""
+    free = () if other.arm is other.pair.arms[-1] else PLUGINS
+    a, b = one.pair.record, other.pair.record
+    if any(column.metric for column in suite.columns):
+        return changes(a, b, free)
+    return a.comparison.differences(b.comparison, free)
 
-    best = max(reversed(candidates), key=rank)  # of equals the first of these, which was run last
+
+def _rivals(row: SuiteRow, best: Found, of_seed: Sequence[Found]) -> tuple[str, ...]:
     # every pair of a plain baseline has the same run of it, unless something was changed in between
     others = [
-        found.pair
-        for found in candidates
-        if found.pair.name != best.pair.name and (row.plugins or found.arm.run != best.arm.run)
+        each.pair
+        for each in of_seed
+        if each.pair.name != best.pair.name and (row.plugins or each.arm.run != best.arm.run)
     ]
     shown = best.pair.record.protocol
     under = {pair.name: "" if pair.record.protocol == shown else f" (under {pair.record.protocol})" for pair in others}
-    return replace(best, rivals=tuple(name + said for name, said in sorted(under.items())))
+    return tuple(name + said for name, said in sorted(under.items()))
