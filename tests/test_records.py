@@ -21,6 +21,7 @@ from harness.outcome.difference import difference
 from harness.outcome.pairs import Column, means_of, read_pair
 from harness.outcome.refusals import refusals
 from harness.outcome.verdict import judge
+from harness.report.suite_table import suite_sheet
 from harness.report.tables import pair_sheets
 from harness.results import lines
 from harness.results.comparison import Comparison, Data, Part
@@ -29,7 +30,8 @@ from harness.results.records import Asked, PairRecord, SetRecord, Status, remedy
 from harness.results.rows import Row, prepare, write_rows
 from harness.results.store import RunFolder, Store
 from harness.results.trail import Given
-from tests.stores import comparison, fingerprint, pair_record, put_run
+from harness.suites.suite import Suite
+from tests.stores import comparison, fingerprint, numbers, pair_record, put_run
 from tests.torture import flips
 
 LANDED = Path(__file__).parent / "landed"
@@ -246,6 +248,23 @@ def test_a_store_of_the_landed_schema_gives_the_same_table(tmp_path: Path) -> No
     assert refusals(pair) == ()
     assert [part.name for part in pair.record.comparison.plugins] == ["hce", "hir"]
     assert pair.record.comparison.recipe["learning_rate"] == 0.0001
+
+
+def test_a_suite_shows_a_metric_of_the_landed_schema(tmp_path: Path) -> None:
+    """Its column had no name in what was compared, and so the suite said that it was not asked for."""
+    root = Path(shutil.copytree(LANDED, tmp_path / "results"))
+    (file,) = (root / "pairs").iterdir()
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps(record | {"metrics": ["psnr", "ssim", "ie"]}))
+    for rows in root.glob("runs/*/samples.csv"):
+        head, *lines_ = rows.read_text().splitlines()
+        rows.write_text("\n".join([f"{head},ie", *(f"{line},2.5" for line in lines_), ""]))
+    own = {"title": "t", "summary": "s", "recipe": "quick", "data": "clips", "metrics": "psnr,ssim,ie"}
+    column = {"test": "clips", "level": "easy", "label": "easy", "metric": "ie"}
+    asked = own | {"columns": [column], "rows": [{"label": "HIR", "baseline": "ifrnet-s", "with": "hce,hir"}]}
+    sheet = suite_sheet("own", Suite.model_validate(asked), Store(root))
+    assert 2.5 in numbers(sheet).values()
+    assert not any("not asked for" in note for note in sheet.notes)
 
 
 def test_a_landed_record_that_is_damaged_is_one_line(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -13,7 +11,7 @@ from harness.masks.chosen import identity_of, record_of
 from harness.pair.plan import Plan
 from harness.registry.catalog import Chosen, ChosenMasks
 from harness.registry.code import core
-from harness.results.comparison import Comparison, Data, Part
+from harness.results.comparison import Comparison, Data, Part, by_name
 
 
 def comparison_of(plan: Plan, data: tuple[str | None, ...] = (), tests: tuple[str | None, ...] = ()) -> Comparison:
@@ -30,17 +28,10 @@ def comparison_of(plan: Plan, data: tuple[str | None, ...] = (), tests: tuple[st
         protocol=protocol_id(plan.testing.protocol),
         masks=_masks(plan.masks),
         test_masks=_masks(plan.test_masks),
-        metrics=_by_name(plan.testing.metrics),
+        metrics=by_name(plan.testing.metrics),
         code=dict(core("training")),
         start=plan.start.record if plan.start else None,
     )
-
-
-def _by_name(columns: Iterable[str]) -> dict[str, str]:
-    """Columns of metrics, each by its metric's name; by itself where that is measured with several options."""
-    named = [(column.partition("(")[0].partition(" ")[0], column) for column in columns]
-    count = Counter(name for name, _ in named)
-    return {name if count[name] == 1 else column: column for name, column in named}
 
 
 def _part(chosen: Chosen) -> Part:

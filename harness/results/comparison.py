@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Annotated, Any
 
@@ -116,6 +117,13 @@ class Comparison(Frozen):
         masks = [part and (part.name, part.options) for part in (self.masks, self.test_masks)]
         start = self.start and self.start.name
         return named, masks, self.recipe, self.protocol.rsplit("-", 2)[0], start
+
+
+def by_name(columns: Iterable[str]) -> dict[str, str]:
+    """Columns of metrics, each by its metric's name; by itself where that is measured with several options."""
+    named = [(column.partition("(")[0].partition(" ")[0], column) for column in columns]
+    count = Counter(name for name, _ in named)
+    return {name if count[name] == 1 else column: column for name, column in named}
 
 
 def differences(one: Any, other: Any, at: str = "") -> list[str]:

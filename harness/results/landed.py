@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.results.comparison import by_name
 from harness.results.records import Fingerprint, RunRecord
 from harness.yamlfile import load_yaml
 
@@ -79,7 +80,7 @@ def _comparison(found: Mapping[str, Any], was: Fingerprint) -> dict[str, Any]:
         "protocol": found["protocol"],
         "masks": _part(masks) | given["masks"] if masks else None,
         "test_masks": {"name": test_masks, "content": tested} | given["test_masks"] if test_masks else None,
-        "metrics": dict.fromkeys(found["metrics"], ""),
+        "metrics": by_name(found["metrics"]),
         "code": was.code,
     }
 
