@@ -104,6 +104,15 @@ def test_a_wrong_suite_is_named_with_its_line(change: str, message: str, tmp_pat
         load_suite(path)
 
 
+@pytest.mark.parametrize(("seeds", "message"), [("[]", "seeds: .* at least 1 item"), ("[0, 1, 0]", "two seeds .* '0'")])
+def test_a_suite_has_seeds_and_each_once(seeds: str, message: str, tmp_path: Path) -> None:
+    """Without any it ended in a traceback; one that it had twice was run twice."""
+    path = tmp_path / "own.yaml"
+    path.write_text(f"seeds: {seeds}\n{SMALL.format(test='clips', column='test: clips, level: easy')}")
+    with pytest.raises(HarnessError, match=rf"own\.yaml:1: {message}"):
+        load_suite(path)
+
+
 # tables
 
 

@@ -115,7 +115,7 @@ class Suite(_Record):
     masks: str = ""
     metrics: str = METRICS
     start: str = ""
-    seeds: tuple[Seed, ...] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     published: str = ""
     columns: Annotated[tuple[SuiteColumn, ...], Field(min_length=1)]
     rows: Annotated[tuple[SuiteRow, ...], Field(min_length=1)]
@@ -125,7 +125,7 @@ class Suite(_Record):
     def _consistent(self) -> Suite:
         labels = [row.label for row in self.rows]
         heads = [column.label for column in self.columns]
-        for what, names in (("rows", labels), ("columns", heads)):
+        for what, names in (("rows", labels), ("columns", heads), ("seeds", [*map(str, self.seeds)])):
             if twice := next((name for name in names if names.count(name) > 1), None):
                 raise ValueError(f"two {what} are called '{twice}'")
         for row in self.rows:
