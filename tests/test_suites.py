@@ -408,6 +408,15 @@ def test_a_failing_job_stops_no_other(tmp_path: Path) -> None:
     assert (tmp_path / "done").exists()
 
 
+@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (40, "signal 40")])
+def test_a_job_that_is_killed_by_any_signal_stops_no_other(number: int, name: str, tmp_path: Path) -> None:
+    """One without a name ended the suite, and with it what ran beside."""
+    jobs = [job(tmp_path, "bad", f"import os; os.kill(os.getpid(), {number})"), job(tmp_path, "good", "print('done')")]
+    (failure,) = run_jobs(jobs, 1, [], lambda text: None, never)
+    assert str(failure).startswith(f"bad failed (killed by {name}): ")
+    assert (tmp_path / "good.log").read_text() == "done\n"
+
+
 def test_a_job_that_cannot_be_started_is_not_one_that_runs_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from harness.errors import HarnessError
+from harness.launch.local import signal_name
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE = 60.0  # seconds that the others have once one has failed: they may be waiting for it
@@ -51,7 +52,7 @@ def launch(command: Sequence[str], count: int) -> int:
     for rank, code in enumerate(codes):
         if code < 0 and -code not in sent:
             raise HarnessError(
-                f"process {rank} of {count} was killed ({signal.Signals(-code).name}): out of memory is the usual "
+                f"process {rank} of {count} was killed ({signal_name(-code)}): out of memory is the usual "
                 "reason; what was saved is kept, and the same command goes on from there"
             )
     failed = max((code for code in codes if code), default=0)

@@ -32,8 +32,16 @@ class Failure:
     reason: str
 
     def __str__(self) -> str:
-        ended = f"killed by {signal.Signals(-self.code).name}" if self.code < 0 else f"exit code {self.code}"
+        ended = f"killed by {signal_name(-self.code)}" if self.code < 0 else f"exit code {self.code}"
         return f"{self.job.name} failed ({ended}): {self.reason or 'it said nothing'}; see {self.job.log}"
+
+
+def signal_name(number: int) -> str:
+    """Of a signal; those between SIGRTMIN and SIGRTMAX have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def run_jobs(
