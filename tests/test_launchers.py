@@ -278,6 +278,24 @@ def test_a_job_that_has_said_how_it_ended_is_submitted_again(slurm_folder: Path,
     assert len(list(slurm_folder.glob("*.script"))) == 2
 
 
+def test_where_there_is_no_slurm_what_has_ended_stays_so(
+    slurm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the job that Slurm has forgotten is taken for one that is queued."""
+    it = job(tmp_path, "a", "")
+    slurm(plan(tmp_path, it))
+    (state,) = slurm_folder.glob("*.state")
+    state.unlink()
+    (tmp_path / "jobs" / "ended").mkdir()
+    (tmp_path / "jobs" / "ended" / "a.json").write_text('{"code": 2, "reason": "no such clip"}')
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        with pytest.raises(HarnessError, match="srun"):
+            slurm(plan(tmp_path, it))
+    assert slurm(plan(tmp_path, it)) == Launched(failures=(), pending=("a",))
+    assert len(list(slurm_folder.glob("*.script"))) == 2
+
+
 def test_slurm_is_told_of_a_failure_and_the_job_can_be_given_again(slurm_folder: Path, tmp_path: Path) -> None:
     (slurm_folder / "runs").touch()
     clip = tmp_path / "clip"

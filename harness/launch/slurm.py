@@ -125,7 +125,6 @@ def _submit(job: Job, jobs: Jobs, cluster: str, parameters: dict[str, Any], afte
     from harness.launch.cluster_job import ClusterJob
 
     outcome = jobs.outcome(slug_of(job))
-    outcome.unlink(missing_ok=True)
     work = ClusterJob(job.command, Path.cwd(), job.log.absolute(), outcome.absolute())
     follow = {"slurm_dependency": f"afterany:{':'.join(after)}"} if after else {}
     try:
@@ -137,6 +136,7 @@ def _submit(job: Job, jobs: Jobs, cluster: str, parameters: dict[str, Any], afte
     executor.update_parameters(**parameters, **follow, name=slug_of(job))
     record = Record("", cluster, job.command, tuple(sorted(job.holds)))
     jobs.add(slug_of(job), record)  # by which it is found again where this process is killed before it knows the id
+    outcome.unlink(missing_ok=True)  # of the job before; only now, or that one would seem to be queued
     try:
         running = executor.submit(work)
     except (FailedJobError, FailedSubmissionError) as error:
