@@ -26,7 +26,7 @@ import safetensors.torch
 import torch
 import vfi_own
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 import harness
 from harness.cli.main import main
@@ -435,20 +435,38 @@ def test_images_that_are_numbered_in_steps_are_one_frame_apart(tmp_path: Path) -
     assert decoded(tmp_path / "out.mp4")[1] == [Fraction(i, 60) for i in (0, 1, 2, 4, 6, 7, 8, 9)]
 
 
-def test_images_that_are_to_be_shown_turned_are_said(tmp_path: Path) -> None:
-    """They are taken as in benchmarks, whose rows go by it; a viewer shows them otherwise."""
-    for number, frame in enumerate(scene(1, 4)):
-        exif = Image.Exif()
-        exif[0x0112] = 6 if number > 1 else 1
-        (tmp_path / "in").mkdir(exist_ok=True)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_come_out_upright(orientation: int, tmp_path: Path) -> None:
+    """A folder of images has no other place to say it."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    (tmp_path / "in").mkdir()
+    for number, frame in enumerate(scene(1, 3)):
         Image.fromarray(frame).save(tmp_path / "in" / f"{number}.jpg", exif=exif)
-    footage = look_through(tmp_path / "in", "no", None)
-    assert footage.size == (64, 96)
-    assert len(footage.notes) == 1
-    assert "2 images say that they are to be shown turned, and are taken as they are stored" in footage.notes[0]
-    for number, frame in enumerate(scene(1, 4)):
+    footage = made(tmp_path / "in", tmp_path / "out")
+    shown = np.stack([np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / f"in/{i}.jpg"))) for i in range(3)])
+    assert footage.size == shown.shape[1:3] == ((64, 96) if orientation < 5 else (96, 64))
+    assert footage.notes == ()
+    found = of_folder(tmp_path / "out")
+    np.testing.assert_array_equal(found[::2], shown)
+    np.testing.assert_array_equal(found[1], halfway(shown[0], shown[1]))
+
+
+def test_photographs_of_which_some_are_turned_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, frame in enumerate(scene(1, 3)):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 1 if number < 2 else 6
+        Image.fromarray(frame).save(tmp_path / "in" / f"{number}.jpg", exif=exif)
+    with pytest.raises(HarnessError, match="in: the frame size changes within the video"):
+        look_through(tmp_path / "in", "no", None)
+
+
+def test_photographs_that_say_nothing_that_can_be_read_are_as_stored(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, frame in enumerate(scene(1, 3)):
         Image.fromarray(frame).save(tmp_path / "in" / f"{number}.jpg", exif=b"Exif\0\0" + b"nothing" * 9)
-    assert look_through(tmp_path / "in", "no", None).notes == ()
+    assert look_through(tmp_path / "in", "no", None).size == (64, 96)
 
 
 def test_variable_times_stay_and_each_gap_is_halved(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ read again. Neither is kept in memory or on disk."""
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.data import numbered
 from harness.data.images import MOST_PIXELS, text_of
-from harness.data.picture import LINES
+from harness.data.picture import LINES, Way, upright
 from harness.data.shots import cells_of, change, find_repeats, find_shots, thumbnail
 from harness.data.times import tell
 from harness.data.video import Shown, film, images, opened
@@ -44,6 +44,18 @@ _WORDS = {
 
 _NEARLY = Fraction(1, 100_000)
 _MATRICES = (1, 4, 5, 6, 7, 9)  # of ITU-T H.273, those that frames are converted by
+
+_UPRIGHT: Way = (1, 0, 0, 1)
+_TURNS: Mapping[int, Way] = {
+    2: (-1, 0, 0, 1),
+    3: (-1, 0, 0, -1),
+    4: (1, 0, 0, -1),
+    5: (0, 1, 1, 0),
+    6: (0, 1, -1, 0),
+    7: (0, -1, -1, 0),
+    8: (0, -1, 1, 0),
+}
+"""By the orientation of EXIF, where that is not upright."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +180,7 @@ def look_through(
 
 def _read(path: Path, deinterlace: str) -> Iterator[Shown]:
     try:
-        yield from numbered.images(path, 1) if path.is_dir() else images(path, 1, 0, "", deinterlace)
+        yield from _as_shown(path) if path.is_dir() else images(path, 1, 0, "", deinterlace)
     except HarnessError as error:
         said = str(error)
         for of_benchmark, here in _WORDS.items():
@@ -251,17 +263,21 @@ def _of_images(folder: Path, source_fps: Fraction | None) -> _Stated:
     return _Stated(1 / rate / step, (rate,), None, lambda size: Look(_by_lines(size[0])), True)
 
 
-def _is_turned(image: Path) -> bool:
-    """Whether a JPEG file says so, as those of phones do."""
+def _as_shown(folder: Path) -> Iterator[Shown]:
+    """Its images as viewers show them. Benchmarks take them as they are stored, and their rows go by that."""
+    for shown, file in zip(numbered.images(folder, 1), numbered.frames_of(folder).values(), strict=False):
+        yield replace(shown, image=upright(shown.image, _way_up(file)))
+
+
+def _way_up(image: Path) -> Way:
+    """As a camera says in EXIF how it was held; of JPEG alone, for Pillow itself turns TIFF."""
     from PIL import ExifTags, Image
 
-    if image.suffix.lower() not in (".jpg", ".jpeg"):
-        return False
-    with Image.open(image) as header:
-        try:
-            return header.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
-        except (SyntaxError, ValueError, TypeError, KeyError, struct.error):  # it says nothing that can be read
-            return False
+    try:
+        with Image.open(image, formats=["JPEG"]) as header:
+            return _TURNS.get(header.getexif().get(ExifTags.Base.Orientation, 1), _UPRIGHT)
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):  # none that can be read
+        return _UPRIGHT
 
 
 def _by_lines(height: int) -> int:
@@ -286,11 +302,6 @@ def _notes(path: Path, stamps: Sequence[int | None], stated: _Stated, source_fps
         if left_out := numbered.gaps(numbered.frames_of(path)):
             listed = ", ".join(map(str, left_out[:3])) + (", ..." if len(left_out) > 3 else "")
             yield f"{path}: numbers are left out after {listed}; frames there are further apart in time"
-        if turned := sum(map(_is_turned, numbered.frames_of(path).values())):
-            yield (
-                f"{path}: {turned} images say that they are to be shown turned, and are taken as they are stored; turn "
-                "them first where that is wrong (mogrify -auto-orient)"
-            )
     elif any(stamp is not None for stamp in stamps) and not tell(stamps):
         yield f"{path}: its time stamps are missing or go back; its frames are taken for evenly spaced"
     if source_fps and not stated.raw:
