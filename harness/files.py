@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import glob
 import json
 import os
@@ -20,7 +21,7 @@ from typing import Any, BinaryIO
 from harness.errors import HarnessError
 
 SMALL = 1 << 20  # bytes: no settings that people write are longer
-ABANDONED = 3600  # seconds without a write, after which a half-written file is that of a process that was killed
+ABANDONED = 3600  # seconds without a write, after which what no process holds was written by one that was killed
 
 
 @contextmanager
@@ -38,6 +39,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f"{path.name}.{token_hex(6)}.tmp")  # numbers of processes repeat, as on two machines
     try:
         with temporary.open("x+b") as out:
+            hold(out.fileno())
             yield out
             out.flush()
             os.fsync(out.fileno())
@@ -48,6 +50,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def hold(handle: int) -> bool:
+    """Whether what is open there is this process's until it closes it, or ends: another one may have it. A network
+    would take hours for a frame, a laptop sleeps: what is held is not abandoned, however long nothing was written."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # this file system keeps no locks
+        pass
+    return True
 
 
 def check_place(path: Path) -> None:
@@ -170,11 +184,17 @@ def lines_and_rest(path: Path) -> tuple[list[str], str]:
 
 
 def remove_abandoned(path: Path) -> None:
-    """What processes that were killed had written of this file, or folder: by names that nobody else gives."""
+    """What processes that were killed had written of this file, or folder: by names that nobody else gives, and held by
+    none."""
     for torn in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
         folder = torn.is_dir() and not torn.is_symlink()
         named = "[0-9a-f]{12}" if folder else "[0-9a-f]{12}|[0-9]+"  # numbers of processes, as once
         with suppress(OSError):
             ours = re.fullmatch(named, torn.name[len(path.name) + 1 : -len(".tmp")])
             if ours and time.time() - torn.stat().st_mtime > ABANDONED:
-                shutil.rmtree(torn) if folder else torn.unlink()
+                handle = os.open(torn, os.O_RDONLY if folder else os.O_RDWR)  # NFS locks no file that is only read
+                try:
+                    if hold(handle):
+                        shutil.rmtree(torn) if folder else torn.unlink()
+                finally:
+                    os.close(handle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import sys
 import weakref
@@ -1138,6 +1139,23 @@ def test_what_a_killed_process_left_is_removed_and_nothing_of_the_users(tmp_path
     for name in ("out", "out.mp4"):
         made(source, tmp_path / name)
     assert [each.exists() for each in (*theirs, *torn)] == [True, True, True, False, False, True]
+
+
+@pytest.mark.parametrize("name", ["out", "out.mp4"])
+def test_what_is_being_written_is_left_alone_however_long_no_frame_came(name: str, tmp_path: Path) -> None:
+    source, first = write_exact(tmp_path / "in", scene(1, 2)), Output.of(str(tmp_path / name), "")
+    footage = look_through(source, "no", None)
+    slow = plan(footage, Asked(), mean(), first.as_images)
+
+    def progress(count: int) -> None:
+        if count == 1:
+            (begun,) = tmp_path.glob("out*.tmp")
+            os.utime(begun, (0, 0))
+            made(source, tmp_path / name)
+            shutil.rmtree(tmp_path / name) if first.as_images else (tmp_path / name).unlink()
+
+    interpolate(footage, slow, mean(), first, progress)
+    assert left_behind(tmp_path) == [name]
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".avi", ".mp4.part"])

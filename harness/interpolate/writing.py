@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError, suggestion
-from harness.files import check_place, disk_is_full, expanded, remove_abandoned, replacing, sync
+from harness.files import check_place, disk_is_full, expanded, hold, remove_abandoned, replacing, sync
 from harness.interpolate.copying import copied
 from harness.interpolate.footage import Look
 from harness.interpolate.plan import Wanted
@@ -118,6 +118,8 @@ def images_to(output: Output, count: int) -> Iterator[Put]:
     remove_abandoned(path)
     temporary = path.with_name(f"{path.name}.{token_hex(6)}.tmp")  # numbers of processes repeat, as in containers
     temporary.mkdir()
+    handle = os.open(temporary, os.O_RDONLY)
+    hold(handle)
     digits = max(5, len(str(count - 1)))
     written = 0
 
@@ -137,6 +139,7 @@ def images_to(output: Output, count: int) -> Iterator[Put]:
             temporary.replace(path)
             sync(path.parent)
     finally:
+        os.close(handle)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
