@@ -239,6 +239,14 @@ def test_wrong_files_are_named(tmp_path: Path, name: str, labels: NDArray[np.uin
         Precomputed(root=str(tmp_path)).maps_of("clip", 1, 1, *read(0)[[0, -1]])
 
 
+@pytest.mark.parametrize("names", [("00001.npz", "1.png"), ("01.png", "1.png")])
+def test_two_files_of_one_frame_are_named(tmp_path: Path, names: tuple[str, str]) -> None:
+    for seed, name in enumerate(names):
+        brought(tmp_path, name, some(seed))
+    with pytest.raises(HarnessError, match=f"clip/{names[0]}: {names[1]} is of that frame, too; remove the one"):
+        Precomputed(root=str(tmp_path)).maps_of("clip", 1, 1, *read(0)[[0, -1]])
+
+
 @pytest.mark.parametrize("name", ["1.png", "1.npz"])
 def test_damaged_files_are_named(tmp_path: Path, name: str) -> None:
     path = brought(tmp_path, name, some(0))

@@ -27,8 +27,8 @@ class Precomputed(MaskSource):
     root   the folder
 
     CLIP is the clip's name in the benchmark, of Vimeo90K the triplet's (00001/0389, with frames 1 to 3); NUMBER is the
-    frame's in it, leading zeros as you like. A PNG is grey with 8 or 16 bits, an NPZ file has one array of integers
-    (H, W). Equal numbers name the same target in both frames
+    frame's in it, leading zeros as you like, and one file a frame. A PNG is grey with 8 or 16 bits, an NPZ file has one
+    array of integers (H, W). Equal numbers name the same target in both frames
     of a pair, 0 is the rest; a number that one of them lacks is 0 in the other.
     """
 
@@ -67,9 +67,11 @@ class Precomputed(MaskSource):
         folder = self.root / clip
         files = folder.iterdir() if folder.is_dir() else ()
         named = (path for path in files if path.suffix in SUFFIXES and path.stem.isdecimal())
-        for path in sorted(named):
-            if int(path.stem) == number:
-                return path
+        found = sorted(path for path in named if int(path.stem) == number)
+        if len(found) > 1:
+            raise HarnessError(f"{found[0]}: {found[1].name} is of that frame, too; remove the one that is not meant")
+        if found:
+            return found[0]
         raise HarnessError(f"{folder / f'{number:05d}.png'}: no label map of that frame, in no file type or padding")
 
 
