@@ -133,12 +133,21 @@ def _each_with_masks(subject: PluginSubject) -> Iterator[tuple[str, Composed, ND
 
 
 def check_contract(subject: PluginSubject) -> None:
-    """Shapes, types and finite values of what it gives, as before every training."""
+    """Shapes, types and finite values of what it gives, as before every training; where it says that it needs no seam,
+    on a network without one, too."""
     small = Entry[Named](
         BaselineSpec("small", "harness.testing.small:Small", summary=""), Origin("vfi-harness", "", __file__)
     )
+    plugins = {subject.chosen.name: subject.chosen.entry}
     for model in subject.thing.values():
-        check_model(model, small, {subject.chosen.name: subject.chosen.entry}, untrained=True)
+        check_model(model, small, plugins, untrained=True)
+    if not subject.spec.needs_seam:
+        network = Small()
+        network.offers = None
+        try:
+            check_model(subject._on(network, 0), small, plugins, untrained=True)
+        except FAULTS as error:
+            raise CheckError(f"needs_seam=False is said, and on a network without one: {in_one_line(error)}") from error
 
 
 def check_starts_as_the_identity(subject: PluginSubject) -> None:

@@ -150,6 +150,9 @@ class AcrossTheBatch(RightMean):
         return super().mean(own, other, own_ids, other_ids, count) + mean
 
 
+class SeamUnsaid(RightAlone): ...
+
+
 class LosesKept(RightMean):
     def forward(self, features, regions):
         return replace(super().forward(features, regions), kept=list(features.kept))

@@ -117,6 +117,13 @@ PLUGINS = (
     _feature("FirstRegionOnly", "label 0 alone is not expected", "one-region"),
     _feature("AcrossTheBatch", "means are taken over the whole batch", "batch"),
     _feature("BatchAlone", "means are taken over the whole batch where there are no masks", "batch", needs_masks=False),
+    _feature(
+        "SeamUnsaid",
+        "no seam is needed, it says, and its channels are",
+        "contract",
+        needs_masks=False,
+        needs_seam=False,
+    ),
     _feature("LosesKept", "what the network keeps is another object", "contract"),
     _feature("RefinesInPlace", "features are changed in place", "inputs-unchanged"),
     _feature("PluginUnused", "a layer is never used", "gradients"),
