@@ -125,7 +125,7 @@ TOUCHED: list[tuple[str, str, str, set[str]]] = [
     ("data.numbered", "FEWEST = 3", "FEWEST = 2", {"clips", "other benchmarks"}),
     ("data.folder", "TEST_EVERY = 5", "TEST_EVERY = 4", {"clips", "other benchmarks"}),
     ("data.manifest", "frame_step: ", "frame_stop: ", {"clips", "other benchmarks"}),
-    ("data.framecache", "VERSION = 5", "VERSION = 6", {"clips", "other benchmarks"}),
+    ("data.framecache", "VERSION = 6", "VERSION = 7", {"clips", "other benchmarks"}),
     ("data.shots", "STILL = 0.5", "STILL = 0.6", {"clips", "other benchmarks"}),
     ("data.times", "Fraction(1, 50)", "Fraction(1, 5)", {"clips", "other benchmarks"}),
     ("data.sets.clips", '"easy": 1', '"easy": 2', {"clips"}),

@@ -265,6 +265,18 @@ def test_stated_colours_are_right_whatever_the_size(tmp_path: Path, matrix: str)
         assert not decode(file, content(file), 1.0).unstated
 
 
+@pytest.mark.parametrize(
+    ("pixels", "height"),
+    [(pixels, 64) for pixels in ("yuv420p10le", "yuv422p10le", "yuv420p12le", "yuv444p10le", "yuv411p", "yuv444p")]
+    + [("yuv420p", 63), ("yuv420p10le", 63)],
+)
+def test_greys_are_right_in_every_layout(tmp_path: Path, pixels: str, height: int) -> None:
+    """FFmpeg's own default makes 253 of white, but for the layout that is usual."""
+    greys = np.repeat(np.tile(np.arange(256, dtype=np.uint8), (height, 1))[None, ..., None], 3, 3)
+    file = made(tmp_path / "a.mkv", greys, "ffv1", pixels, tags={"colorspace": 1, "color_range": 1}, matrix=1)
+    assert np.abs(shown(file).astype(int) - greys).max() <= 1
+
+
 @pytest.mark.parametrize(("height", "true"), [(704, "bt601"), (720, "bt709")])
 def test_colours_that_are_not_stated_go_by_the_size_as_in_players(tmp_path: Path, height: int, true: str) -> None:
     frames = flat(height)

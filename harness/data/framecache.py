@@ -30,7 +30,7 @@ from harness.data.video import Shown, decoder, images
 from harness.errors import HarnessError
 from harness.files import replacing
 
-VERSION = 5
+VERSION = 6
 """Part of every key: raise it when frames, their times, repeats, shots or prints come out otherwise than before, or
 another video is refused."""
 

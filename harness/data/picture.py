@@ -29,6 +29,7 @@ MATRICES = {"bt601": 5, "bt709": 1, "bt2020": 9}
 _SILENT = {0, 2, 3}  # numbers that tell nothing of YUV: RGB, unspecified, reserved
 _CONVERTED = {1, 4, 5, 6, 7, 9}
 _HDR = {16: "PQ", 18: "HLG"}
+_EXACT = 0x2002  # SWS_BILINEAR | SWS_FULL_CHR_H_INT: of 10 bits, or an odd height, white is 253 without the second
 _STRAIGHT = 0.02  # of a turn's larger part: what rounding may leave in a display matrix of right angles
 
 
@@ -53,7 +54,7 @@ def rgb(frame: VideoFrame, matrix: str, path: Path) -> NDArray[np.uint8]:
                 f"{path}: its colour matrix (H.273: {stated}) cannot be converted; re-encode it as BT.709, "
                 "or state the true one by `matrix` in clips.yaml"
             )
-    return np.asarray(frame.to_ndarray(format="rgb24", src_colorspace=source), np.uint8)
+    return np.asarray(frame.to_ndarray(format="rgb24", src_colorspace=source, interpolation=_EXACT), np.uint8)
 
 
 def states_no_matrix(frame: VideoFrame) -> bool:
