@@ -38,7 +38,7 @@ from harness.interpolate import footage as footages
 from harness.interpolate import making, writing
 from harness.interpolate import network as networks
 from harness.interpolate.compare import Triplet, compare, triplets
-from harness.interpolate.footage import Footage, look_through
+from harness.interpolate.footage import Footage, Look, look_through
 from harness.interpolate.making import Asked, interpolate, plan
 from harness.interpolate.network import Between, Network
 from harness.interpolate.plan import Wanted
@@ -434,6 +434,19 @@ def test_images_that_are_numbered_in_steps_are_one_frame_apart(tmp_path: Path) -
     footage = made(tmp_path / "in", tmp_path / "out.mp4", source_fps=Fraction(30))
     assert [moment - footage.shown[0] for moment in footage.shown] == [Fraction(i, 30) for i in (0, 1, 3, 4)]
     assert decoded(tmp_path / "out.mp4")[1] == [Fraction(i, 60) for i in (0, 1, 2, 4, 6, 7, 8, 9)]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_greys_stay_grey(full: bool, tmp_path: Path) -> None:
+    grey = scene(1, 2)[..., :1].repeat(3, -1)
+    footage = replace(look_through(images(tmp_path / "in", grey), "no", None), look=Look(1, full=full))
+    output = Output.of(str(tmp_path / "out.mp4"), "libx264:qp=0")
+    interpolate(footage, plan(footage, Asked(), mean(), as_images=False), mean(), output, lambda count: None)
+    with av.open(str(output.path)) as container:
+        for frame in container.decode(video=0):
+            assert frame.color_range == (2 if full else 1)
+            assert np.unique(frame.to_ndarray()[64:]).tolist() == [128]
+    assert np.abs(decoded(output.path)[0][0].astype(int) - grey[0]).max() <= 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -48,6 +48,7 @@ _RATES = frozenset({"b", "qp", "lossless"})
 
 _TICKS = 1_000_000  # a second at most where moments have no common part that containers can state
 _FINEST = 10_000_000  # parts of a second that they can
+_EXACT = 0x44002  # SWS_BILINEAR | SWS_FULL_CHR_H_INP | SWS_ACCURATE_RND: without, greys of full range are greenish
 _PNG = 1  # compression: higher ones take longer than a network
 
 Put = Callable[[Wanted, NDArray[np.uint8]], None]
@@ -277,7 +278,7 @@ def _colours(stream: VideoStream, look: Look) -> Callable[[NDArray[np.uint8]], A
         if _is_rgb(pixels):
             return given.reformat(format=pixels)
         full = 2 if look.full else 1
-        made = given.reformat(format=pixels, dst_colorspace=look.matrix, dst_color_range=full)
+        made = given.reformat(format=pixels, dst_colorspace=look.matrix, dst_color_range=full, interpolation=_EXACT)
         made.colorspace, made.color_range = look.matrix, full
         made.color_primaries, made.color_trc = look.primaries, look.transfer
         return made
