@@ -483,6 +483,15 @@ def test_photographs_that_say_nothing_that_can_be_read_are_as_stored(tmp_path: P
     assert look_through(tmp_path / "in", "no", None).size == (64, 96)
 
 
+def test_images_of_variable_times_are_said_to_be_uneven(tmp_path: Path) -> None:
+    """Numbered one after the other they would be shown as if they were not."""
+    footage = look_through(film(tmp_path / "in.mp4", scene(1, 4), stamps=[0, 40, 80, 200]), "no", None)
+    (note,) = plan(footage, Asked(), mean(), as_images=True).notes
+    assert note == "frames are unevenly spaced in time, which images do not tell: --fps makes even ones"
+    assert plan(footage, Asked(fps=Fraction(50)), mean(), as_images=True).notes == ()
+    assert plan(footage, Asked(), mean(), as_images=False).notes == ()
+
+
 def test_variable_times_stay_and_each_gap_is_halved(tmp_path: Path) -> None:
     stamps = [0, 40, 80, 200, 240, 360, 400]
     source = film(tmp_path / "in.mp4", scene(1, 7), stamps=stamps)

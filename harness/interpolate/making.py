@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from harness.data.times import MIDDLE
 from harness.errors import HarnessError
@@ -95,6 +96,8 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
         )
     if cuts:
         notes.append(f"{len(cuts)} cuts, before which the last frame is held (--cuts ignore makes frames across them)")
+    if as_images and any(after - before != at[1] - at[0] for before, after in pairwise(at)):
+        notes.append("frames are unevenly spaced in time, which images do not tell: --fps makes even ones")
     copied = not as_images and asked.slow == 1
     if footage.beside and not copied:
         why = "images have none" if as_images else "out of step with a slower video"
