@@ -449,16 +449,18 @@ def test_greys_stay_grey(full: bool, tmp_path: Path) -> None:
     assert np.abs(decoded(output.path)[0][0].astype(int) - grey[0]).max() <= 1
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_photographs_come_out_upright(orientation: int, tmp_path: Path) -> None:
+def test_photographs_come_out_upright(orientation: int, suffix: str, tmp_path: Path) -> None:
     """A folder of images has no other place to say it."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     (tmp_path / "in").mkdir()
     for number, frame in enumerate(scene(1, 3)):
-        Image.fromarray(frame).save(tmp_path / "in" / f"{number}.jpg", exif=exif)
+        Image.fromarray(frame).save(tmp_path / "in" / f"{number}.{suffix}", exif=exif)
     footage = made(tmp_path / "in", tmp_path / "out")
-    shown = np.stack([np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / f"in/{i}.jpg"))) for i in range(3)])
+    files = (tmp_path / f"in/{i}.{suffix}" for i in range(3))
+    shown = np.stack([np.asarray(ImageOps.exif_transpose(Image.open(file))) for file in files])
     assert footage.size == shown.shape[1:3] == ((64, 96) if orientation < 5 else (96, 64))
     assert footage.notes == ()
     found = of_folder(tmp_path / "out")

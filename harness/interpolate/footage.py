@@ -270,12 +270,13 @@ def _as_shown(folder: Path) -> Iterator[Shown]:
 
 
 def _way_up(image: Path) -> Way:
-    """As a camera says in EXIF how it was held; of JPEG alone, for Pillow itself turns TIFF."""
+    """As a camera says in EXIF how it was held. Of TIFF Pillow has seen to it already."""
     from PIL import ExifTags, Image
 
     try:
-        with Image.open(image, formats=["JPEG"]) as header:
-            return _TURNS.get(header.getexif().get(ExifTags.Base.Orientation, 1), _UPRIGHT)
+        with Image.open(image, formats=["JPEG", "PNG", "WEBP"]) as header:
+            stated = header.getexif() if "exif" in header.info else {}  # else all of a PNG is decoded, to look for it
+            return _TURNS.get(stated.get(ExifTags.Base.Orientation, 1), _UPRIGHT)
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):  # none that can be read
         return _UPRIGHT
 
