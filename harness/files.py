@@ -184,17 +184,33 @@ def lines_and_rest(path: Path) -> tuple[list[str], str]:
 
 
 def remove_abandoned(path: Path) -> None:
-    """What processes that were killed had written of this file, or folder: by names that nobody else gives, and held by
-    none."""
+    """What processes that were killed had written of this file, or folder, and none holds."""
+    for torn in _unfinished(path):
+        with suppress(OSError):
+            if time.time() - torn.stat().st_mtime > ABANDONED and not _is_held(torn):
+                shutil.rmtree(torn) if torn.is_dir() and not torn.is_symlink() else torn.unlink()
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a process writes this file, or folder, and holds what it has of it."""
+    return any(map(_is_held, _unfinished(path)))
+
+
+def _unfinished(path: Path) -> Iterator[Path]:
+    """By names that nobody else gives."""
     for torn in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
         folder = torn.is_dir() and not torn.is_symlink()
         named = "[0-9a-f]{12}" if folder else "[0-9a-f]{12}|[0-9]+"  # numbers of processes, as once
-        with suppress(OSError):
-            ours = re.fullmatch(named, torn.name[len(path.name) + 1 : -len(".tmp")])
-            if ours and time.time() - torn.stat().st_mtime > ABANDONED:
-                handle = os.open(torn, os.O_RDONLY if folder else os.O_RDWR)  # NFS locks no file that is only read
-                try:
-                    if hold(handle):
-                        shutil.rmtree(torn) if folder else torn.unlink()
-                finally:
-                    os.close(handle)
+        if re.fullmatch(named, torn.name[len(path.name) + 1 : -len(".tmp")]):
+            yield torn
+
+
+def _is_held(torn: Path) -> bool:
+    """False where it is gone, or may not be opened."""
+    with suppress(OSError):
+        handle = os.open(torn, os.O_RDONLY if torn.is_dir() else os.O_RDWR)  # NFS locks no file that is only read
+        try:
+            return not hold(handle)
+        finally:
+            os.close(handle)
+    return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import signal
 import sys
 import weakref
@@ -34,6 +33,7 @@ from harness.cli.main import main
 from harness.data.picture import way_up
 from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames, predictor
+from harness.files import remove_abandoned
 from harness.interpolate import footage as footages
 from harness.interpolate import making, writing
 from harness.interpolate import network as networks
@@ -1167,18 +1167,19 @@ def test_what_a_killed_process_left_is_removed_and_nothing_of_the_users(tmp_path
 
 @pytest.mark.parametrize("name", ["out", "out.mp4"])
 def test_what_is_being_written_is_left_alone_however_long_no_frame_came(name: str, tmp_path: Path) -> None:
-    source, first = write_exact(tmp_path / "in", scene(1, 2)), Output.of(str(tmp_path / name), "")
+    source, output = write_exact(tmp_path / "in", scene(1, 2)), Output.of(str(tmp_path / name), "")
     footage = look_through(source, "no", None)
-    slow = plan(footage, Asked(), mean(), first.as_images)
+    planned = plan(footage, Asked(), mean(), output.as_images)
 
     def progress(count: int) -> None:
         if count == 1:
             (begun,) = tmp_path.glob("out*.tmp")
             os.utime(begun, (0, 0))
-            made(source, tmp_path / name)
-            shutil.rmtree(tmp_path / name) if first.as_images else (tmp_path / name).unlink()
+            with pytest.raises(HarnessError, match=f"{name}: is being written by another process; wait for it"):
+                Output.of(str(tmp_path / name), "")
+            remove_abandoned(output.path)
 
-    interpolate(footage, slow, mean(), first, progress)
+    interpolate(footage, planned, mean(), output, progress)
     assert left_behind(tmp_path) == [name]
 
 

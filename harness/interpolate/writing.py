@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError, suggestion
-from harness.files import check_place, disk_is_full, expanded, hold, remove_abandoned, replacing, sync
+from harness.files import check_place, disk_is_full, expanded, hold, is_being_written, remove_abandoned, replacing, sync
 from harness.interpolate.copying import copied
 from harness.interpolate.footage import Look
 from harness.interpolate.plan import Wanted
@@ -75,6 +75,8 @@ class Output:
         output = cls(path, images and (text.endswith("/") or not path.suffix), choice.name, choice.options)
         if os.path.lexists(path):
             raise HarnessError(f"{path}: is there already; remove it, or give another name")
+        if is_being_written(path):
+            raise HarnessError(f"{path}: is being written by another process; wait for it, or give another name")
         if output.as_images and codec:
             raise HarnessError(f"{path}: is a folder of images, which --codec does not go with")
         if not output.as_images and path.suffix.lower() not in FORMATS:
