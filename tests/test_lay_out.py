@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from harness.arm import Arm
 from harness.evaluate.protocol import predictor
+from harness.measure.speed import measure
 from harness.model import Composed, FeaturePlugin, Features, Frames, Regions
 from harness.registry.catalog import catalog
 from harness.registry.options import parse_choice, parse_choices
@@ -46,6 +47,12 @@ def test_the_same_in_both_arms_in_training_and_in_tests(name: str, last: bool, p
     predictor(tested, Settings())
     assert lies_last(tested.baseline) is last
     assert not any(lies_last(plugin) for plugin in tested.plugin.values())
+
+
+def test_what_is_timed_lies_as_what_is_tested() -> None:
+    model = Arm.of(catalog(), parse_choice("ifrnet-s")).build(0)
+    measure(model, (32, 48), runs=1)
+    assert lies_last(model.baseline)
 
 
 def test_what_has_instance_norms_lies_as_usual() -> None:

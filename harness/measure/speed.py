@@ -31,8 +31,8 @@ class Speed:
 
 
 def measure(model: Composed, size: tuple[int, int], runs: int) -> Speed:
-    """One forward pass in evaluation mode on frames (H, W), after two that do not count."""
-    model.eval()
+    """One forward pass on frames (H, W) after two that do not count, as in every test: where weights lie, too."""
+    model.eval().lay_out()
     inputs = example(model, size)
     device = inputs[1].device
     times = []
