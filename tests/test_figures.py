@@ -37,11 +37,13 @@ from harness.report.gallery import Shown, picks
 from harness.report.gallery import shown as shown_triplets
 from harness.report.gallery_page import FITS, _note, draw_gallery, gallery_figure
 from harness.report.picture import styled
+from harness.results import lines
 from harness.results.envelope import write
 from harness.results.records import Asked, RunRecord, SetRecord
 from harness.results.rows import Row, prepare, read_rows, write_rows
 from harness.results.store import RunFolder, Store
-from tests.stores import comparison, fingerprint, pair_record, put_run
+from harness.results.trail import Point
+from tests.stores import comparison, fingerprint, pair_record, put_run, written
 
 
 def write_pair(
@@ -138,6 +140,23 @@ class TestCurves:
         row = curves.difference.iloc[30]
         np.testing.assert_allclose(row[["mean", "low", "high"]], [np.mean(gaps), low, high], rtol=1e-9)
         assert sorted(curves.losses["seed"].unique()) == [0, 1, 4]
+
+    def test_rows_of_other_lengths_are_held_against_means_over_the_same_steps(self, tmp_path: Path) -> None:
+        """How often a row is written decides no weights: a run that has other rows is found all the same."""
+        store = Store(tmp_path)
+        plain, plugged = noisy(40, 0)
+        name = write_pair(store, [plain, plugged])
+        run = store.run(store.pair(name).runs[0])
+        longer = [run.points()[at]._replace(loss=float(np.mean(plain[at - 3 : at + 1]))) for at in range(3, 40, 4)]
+        lines.write(run.curve, Point._fields, map(written, longer))
+        losses = drawn(store, name).losses
+        assert losses["step"].tolist() == list(range(40, 401, 40))
+        for label, values in (("net", plain), ("net+more", plugged)):
+            np.testing.assert_allclose(losses[label], np.reshape(values, (-1, 4)).mean(1), rtol=1e-12)
+        other = write_pair(store, noisy(40, 1), seed=1)
+        of_both = drawn(store, other).losses
+        assert of_both["seed"].tolist() == [0] * 10 + [1] * 10
+        np.testing.assert_allclose(of_both["net"][10:], np.reshape(noisy(40, 1)[0], (-1, 4)).mean(1), rtol=1e-12)
 
     @pytest.mark.parametrize("scale", ["log", "linear"])
     @pytest.mark.parametrize("seeds", [(0,), (0, 1, 4)])

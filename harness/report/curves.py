@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.files import write_text
@@ -36,7 +37,7 @@ Scale = Literal["log", "linear"]
 class Curves:
     """What is drawn of a pair.
 
-    losses      seed, step, then the loss of each arm by label; only steps that all arms have
+    losses      seed, step, then the loss of each arm by label: the mean since the step before, at steps that all have
     difference  step, mean, low, high: second arm minus first, smoothed, with a band; None of one arm
     window      rows that are averaged for the bold curves
     notes       what the band is, and what is missing
@@ -71,7 +72,7 @@ def curves_of(pair: PairOutcome, store: Store) -> Curves:
         raise HarnessError(f"{pair.name} has no curve yet: {pair.record.asked.command()} trains it")
     labels = tuple(arm.label for arm in started)
     seeds = of_all_seeds(store, pair, store.pair_records()) if _trained(pair) else [pair]
-    losses = pd.concat([_losses(each, labels) for each in seeds], ignore_index=True)
+    losses = _losses(seeds, labels)
     if losses.empty:
         raise HarnessError(f"{pair.name}: no step that {' and '.join(labels)} both have; wait for a few more")
     window = 2 * max(round(losses["step"].nunique() * SMOOTHING / 2), 2) + 1  # odd, so that it is centred
@@ -92,15 +93,32 @@ def curves_of(pair: PairOutcome, store: Store) -> Curves:
     return Curves(pair.name, title, labels, losses, difference, window, tuple(notes))
 
 
-def _losses(pair: PairOutcome, labels: Sequence[str]) -> pd.DataFrame:
-    """Of one seed. Raises HarnessError where its arms are not matched."""
-    arms = [arm for arm in pair.arms if arm.label in labels]
-    if len(arms) > 1:
-        refuse(pair)
-    curves = [arm.curve().set_index("step")["loss"].rename(arm.label) for arm in arms]
-    losses = pd.concat(curves, axis=1, join="inner").reset_index()
-    losses.insert(0, "seed", pair.record.seed)
-    return losses
+def _losses(pairs: Sequence[PairOutcome], labels: Sequence[str]) -> pd.DataFrame:
+    """Of these seeds, at the steps that all of their arms have. Raises HarnessError where arms are not matched."""
+    found = []
+    for pair in pairs:
+        arms = [arm for arm in pair.arms if arm.label in labels]
+        if len(arms) > 1:
+            refuse(pair)
+        found.append({arm.label: arm.curve() for arm in arms})
+    steps = sorted(set.intersection(*(set(curve["step"]) for curves in found for curve in curves.values())))
+    of_seeds = [
+        pd.DataFrame({"step": steps} | {label: _since(curve, steps) for label, curve in curves.items()})
+        for curves in found
+    ]
+    for pair, losses in zip(pairs, of_seeds, strict=True):
+        losses.insert(0, "seed", pair.record.seed)
+    return pd.concat(of_seeds, ignore_index=True)
+
+
+def _since(curve: pd.DataFrame, steps: Sequence[int]) -> NDArray[np.float64]:
+    """The mean loss at each of the steps, which are some of the curve's, over all since the one before. A run that was
+    found, and not trained for this pair, may have more rows than the others, each a mean over fewer steps."""
+    at = np.searchsorted(steps, curve["step"])
+    kept = at < len(steps)
+    spans, losses = curve["step"].diff().fillna(curve["step"])[kept], curve["loss"][kept]
+    shares = spans / spans.groupby(at[kept]).transform("sum")  # 1 of a row alone, whose loss stays as it is to the bit
+    return (losses * shares).groupby(at[kept]).sum().to_numpy()
 
 
 def _difference(losses: pd.DataFrame, labels: Sequence[str], window: int) -> pd.DataFrame:
