@@ -302,3 +302,11 @@ def test_a_set_of_frames_smaller_than_the_crop_is_refused_before_the_training(tm
     shared.data["clips(gaps=2)"].read = lambda triplet: np.zeros((3, 48, 90, 3), np.uint8)  # type: ignore[method-assign]
     with pytest.raises(HarnessError, match=r"clips\(gaps=2\): frames of 90x48 are smaller than the crop of 64"):
         _try_data(asked, shared)
+
+
+def test_clips_smaller_than_the_crop_are_refused_before_the_training_whichever_they_are(tmp_path: Path) -> None:
+    """The first of the bundled ones is large enough: only the third was met, at whatever step drew it."""
+    asked = plan(tmp_path, MINE.replace("crop: 64", "crop: 192"), data="clips")
+    small = r"clips: frames of 320x180 are smaller than the crop of 192; .* \(clip perception_v1\)"
+    with pytest.raises(HarnessError, match=small):
+        _try_data(asked, shared_of(asked, tmp_path))

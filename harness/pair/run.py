@@ -199,18 +199,22 @@ def check(plan: Plan) -> None:
 
 
 def _try_data(plan: Plan, shared: Shared) -> None:
-    """Read one triplet of each set and look up its masks: frames that are too small, and masks that are missing, are to
-    be known before days of training."""
+    """Read one triplet of each set, or of each clip that frames are trained on, and look up the masks of the first:
+    frames that are too small, and masks that are missing, are to be known before days of training."""
     masks, test_masks = (shared.masks, shared.test_masks) if plan.arm.needs_masks else (None, None)
     crop, chosen = plan.training.recipe.test_crop, plan.test_masks or plan.masks
     for label, benchmark in shared.data.items():
-        frames = frames_of(benchmark, benchmark.train[0])
-        try:
-            check_size(frames, plan.training.recipe.augment)
-        except HarnessError as error:
-            raise HarnessError(f"{label}: {error}") from None
-        if masks is not None:
-            masks_of(masks, benchmark, benchmark.train[0], frames)
+        of_clips: dict[str, Triplet] = {}
+        for triplet in benchmark.train if benchmark.contents("train") else benchmark.train[:1]:
+            of_clips.setdefault(triplet.clip, triplet)
+        for clip, triplet in of_clips.items():
+            frames = frames_of(benchmark, triplet)
+            try:
+                check_size(frames, plan.training.recipe.augment)
+            except HarnessError as error:
+                raise HarnessError(f"{label}: {error}{f' (clip {clip})' if len(of_clips) > 1 else ''}") from None
+            if masks is not None and triplet == benchmark.train[0]:
+                masks_of(masks, benchmark, triplet, frames)
     for tests in shared.tests.sets:
         if test_masks is not None:
             first = tests.triplets[0]
