@@ -27,6 +27,7 @@ from harness.cli.curves import curves as curves_command
 from harness.cli.gallery import gallery as gallery_command
 from harness.cli.run import run as run_command
 from harness.errors import HarnessError
+from harness.evaluate.protocol import predictor
 from harness.outcome.pairs import ArmOutcome, PairOutcome, read_pair
 from harness.pair.plan import settle
 from harness.registry.catalog import catalog
@@ -505,6 +506,27 @@ class TestGallery:
                 difference = (view.crop.astype(float) - exhibit.truth) / 255
                 assert -10 * np.log10((difference**2).mean()) == pytest.approx(view.crop_psnr, abs=0.05)
                 np.testing.assert_allclose(view.error, np.abs(difference).mean(-1) * 255, atol=0.51)
+
+    def test_frames_are_as_precise_as_they_were_measured(
+        self, trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """On a GPU convolutions are rounded to 10 bits unless told otherwise."""
+        import torch
+
+        seen: list[bool] = []
+
+        def watched(*given: Any) -> Callable[..., Any]:
+            predict = predictor(*given)
+
+            def noted(*what: Any) -> Any:
+                seen.append(torch.backends.cudnn.allow_tf32)
+                return predict(*what)
+
+            return noted
+
+        monkeypatch.setattr("harness.report.gallery.predictor", watched)
+        whole(trained("hce"))
+        assert set(seen) == {False}
 
     def test_no_whole_frame_stays_in_memory(self, trained: Callable[..., Path]) -> None:
         _, all_shown = shown(trained("hce"), side=16)

@@ -174,7 +174,9 @@ def _made(
     pick, triplet = what
     settings = plan.testing.protocol.settings_on(pick.column.test)
     inputs, truth = inputs_and_truth([to_image(image, plan.device) for image in frames])
-    predicted = predictor(model, settings)(inputs, triplet.t, maps)
+    predict = predictor(model, settings)
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):  # as it was measured
+        predicted = predict(inputs, triplet.t, maps)
     frame = predicted.frame
     if settings.rounding:
         frame = (frame * 255).round() / 255
