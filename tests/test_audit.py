@@ -20,17 +20,20 @@ from harness.data.augment import Augment
 from harness.data.loader import Samples
 from harness.data.order import Order
 from harness.distributed import World
+from harness.errors import HarnessError
 from harness.model import Baseline, Composed, Features, Frames, MotionPrior, Prediction
 from harness.outcome.verdict import judge
+from harness.pair.run import _check_trails
 from harness.report.certainty import audited
 from harness.results.envelope import write
 from harness.results.records import RunRecord, Status
 from harness.results.store import RunFolder
+from harness.results.trail import Given
 from harness.train import loop
 from harness.train.loop import Interrupted, Training, train
 from harness.train.plan import TrainPlan
 from harness.train.recipe import Recipe
-from tests.stores import fingerprint
+from tests.stores import fingerprint, put_run
 
 STEPS = 6
 
@@ -244,6 +247,24 @@ def test_tampering_is_caught_at_its_step(
 
 def test_a_trail_that_audits_other_steps_is_no_match(reference: RunFolder, tmp_path: Path) -> None:
     assert "audited step 2" in difference(reference, trained(tmp_path / "other", audit_every=2))
+
+
+def test_trails_that_would_be_no_match_are_refused_before_the_other_arm_is_trained(tmp_path: Path) -> None:
+    """How often is in no fingerprint: a plain arm that was audited otherwise is found all the same."""
+
+    def run(name: str, *steps: int) -> RunFolder:
+        found = RunFolder(tmp_path / name)
+        put_run(found, name, fingerprint(), trail=[Given(step, "", "", "", "", "") for step in (0, *steps)])
+        return found
+
+    plain, missing = run("plain", 10, 20, 25), RunFolder(tmp_path / "missing")
+    _check_trails([plain, missing], 10, 25)
+    with pytest.raises(HarnessError, match=r"plain was audited every 10 steps, .* give audit_every: 10 in the recipe"):
+        _check_trails([plain, missing], 5, 25)
+    with pytest.raises(HarnessError, match="begun was audited every 5 steps"):
+        _check_trails([plain, run("begun", 5, 10)], 10, 25)
+    _check_trails([plain, run("trained", 10, 20, 25)], 5, 25)  # both as they are, whatever a recipe says today
+    _check_trails([run("short", 3), missing], 100, 3)
 
 
 def test_a_torn_row_does_not_count(reference: RunFolder, tmp_path: Path) -> None:

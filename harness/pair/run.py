@@ -160,6 +160,7 @@ def run_pair(plan: Plan, session: Session) -> str:
     runs = shared.runs(plan, session.store)
     record = _pair_record(plan, [run for run, _ in runs], shared, model)
     pair = f"{runs[-1][0].name}-{_tested(record.comparison)}"
+    _check_trails([run for run, _ in runs], plan.training.recipe.audit_every, shared.steps)
     world.check_same({"what decides the numbers": [record for _, record in runs]})
     _try_data(plan, shared)
     shared.tests.evaluate_reference(session)
@@ -196,6 +197,20 @@ def check(plan: Plan) -> None:
     crop = plan.training.recipe.augment.crop
     if crop % multiple:
         raise HarnessError(f"augment.crop={crop} is no multiple of {multiple}, which {arm.baseline.name} needs")
+
+
+def _check_trails(runs: Sequence[RunFolder], audit_every: int, steps: int) -> None:
+    """How often an arm is audited is in no fingerprint, and trails of other steps are no match: that is to be known
+    before the arm that is missing is trained. Raises HarnessError."""
+    trails = [run.trail() if run.started else [] for run in runs]
+    if all(trail and trail[-1].step == steps for trail in trails):
+        return
+    for run, trail in zip(runs, trails, strict=True):
+        if len(trail) > 1 and (every := trail[1].step) != min(audit_every, steps):
+            raise HarnessError(
+                f"{run.name} was audited every {every} steps, and is to be held against an arm that is audited every "
+                f"{audit_every}, step by step: give audit_every: {every} in the recipe, which decides no weights"
+            )
 
 
 def _try_data(plan: Plan, shared: Shared) -> None:
