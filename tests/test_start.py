@@ -23,7 +23,7 @@ from harness.pair import run as pair_run
 from harness.pair.comparison import comparison_of
 from harness.pair.initial import initial_weights
 from harness.pair.plan import Plan, settle
-from harness.pair.start import Start, find_start, find_trained, state_hash
+from harness.pair.start import Start, Trained, find_start, find_trained, seen_by, state_hash
 from harness.registry import hookspecs
 from harness.registry.catalog import Catalog, catalog
 from harness.registry.hookspecs import hookimpl
@@ -237,6 +237,28 @@ def test_a_run_a_name_and_a_file_of_the_same_are_the_same_start(store: Store, tm
     assert {start.record.content for start in starts} == {state_hash(network(store, run))}
     assert [start.record.name for start in starts] == [run, run, run, "copy.safetensors"]
     assert [start.word for start in starts] == [run, run, run, str(file)]
+
+
+def test_what_a_run_has_seen_is_known_through_all_that_it_started_from(
+    store: Store,
+    tmp_path: Path,
+    videos: Path,  # noqa: F811
+) -> None:
+    """A start from a run that was trained on what is tested was not warned of."""
+    first, own = run_of(store, "toy"), f"clips:root={videos}:train"
+    assert find_start(first, arm(), catalog(), store).trained_on == (own,)
+    later = Store(tmp_path)
+    starts = {"a.s0.1": "ifrnet-s-own", "b.s0.2": "a.s0.1", "c.s0.3": "nowhere.pth", "d.s0.4": ""}
+    for at, (run, start) in enumerate(starts.items()):
+        put_run(later.run(run), "net", fingerprint())
+        asked = Asked(baseline="net", data=f"clips:gaps={at + 1}", start=start)
+        later.write_pair(f"{run}-tests", pair_record(asked, [later.run(run)], labels=("net",), network_masks=("none",)))
+    entry = catalog().find(WeightsSpec, "ifrnet-s-own").spec.trained_on
+    seen = {run: seen_by(Trained(run, tmp_path, later.run(run)), catalog(), later) for run in (*starts, "none.s0.5")}
+    assert seen["a.s0.1"] == ("clips:gaps=1:train", *entry)
+    assert seen["b.s0.2"] == ("clips:gaps=2:train", "clips:gaps=1:train", *entry)
+    assert [seen["c.s0.3"], seen["d.s0.4"]] == [("clips:gaps=3:train",), ("clips:gaps=4:train",)]
+    assert seen["none.s0.5"] == ()
 
 
 def test_the_same_short_name_finds_the_same_run_again(store: Store, tmp_path: Path, train: Train) -> None:

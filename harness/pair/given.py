@@ -18,7 +18,7 @@ from harness.measure.cost import cost_of
 from harness.pair.fingerprint import environment, short
 from harness.pair.seen import warn_of_seen
 from harness.pair.session import Session
-from harness.pair.start import SUFFIX, Trained, state_hash
+from harness.pair.start import SUFFIX, Trained, seen_by, state_hash
 from harness.pair.testset import Tests, alone
 from harness.pair.told import means_told
 from harness.registry.catalog import Catalog, ChosenMasks, catalog
@@ -118,7 +118,8 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
         arm.check_times(each.name, each.triplets)
         if given.times == "middle" and any(triplet.t != 0.5 for triplet in each.triplets):
             log.warning("the weights %s were trained at t = 1/2 alone, and %s has other times", given.name, each.name)
-    warn_of_seen(given.name, given.trained_on, {each.name: each.benchmark for each in tests.sets}, catalog())
+    known, named = catalog(), {each.name: each.benchmark for each in tests.sets}
+    warn_of_seen(given.name, seen_by(given, known, session.store), named, known)
     tests.evaluate_reference(session)
     sha = state_hash(model.state_dict())[:12]  # of what was read: a file may hold several sets of weights
     cache = tests.region_masks if arm.needs_masks else None

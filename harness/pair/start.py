@@ -14,6 +14,7 @@ from harness.arm import Arm
 from harness.errors import HarnessError, suggestion
 from harness.files import expanded
 from harness.registry.catalog import Catalog
+from harness.registry.options import written
 from harness.registry.specs import WeightsSpec
 from harness.results.comparison import StartRecord
 from harness.results.names import called, choices
@@ -44,7 +45,7 @@ class Trained:
 @dataclass(frozen=True)
 class Start:
     """What both arms start from. `word` asks for it again, whatever runs there are by then; `record` is what a
-    comparison keeps of it, `key` the set of weights in the file, `trained_on` as of its entry."""
+    comparison keeps of it, `key` the set of weights in the file, `trained_on` as of `seen_by`."""
 
     word: str
     file: Path
@@ -88,7 +89,23 @@ def find_start(word: str, arm: Arm, known: Catalog, store: Store) -> Start:
         if name != arm.baseline.name:
             raise HarnessError(f"{found.name} is a run of {run.label}: {arm.baseline.name} cannot start from it")
     record = StartRecord(name=found.name, content=state_hash(baseline_of(found.file, arm, found.key)))
-    return Start(found.name if found.run else word, found.file, record, found.key, found.trained_on)
+    return Start(found.name if found.run else word, found.file, record, found.key, seen_by(found, known, store))
+
+
+def seen_by(found: Trained, known: Catalog, store: Store) -> tuple[str, ...]:
+    """What weights were trained on, as of `harness.WeightsSpec`, where that is known: of a run its training sets, as a
+    pair that it is in names them, and those of what it started from."""
+    if found.run is None:
+        return found.trained_on
+    seen: dict[str, None] = {}
+    records, runs = list(store.pair_records().values()), [found.run.name]
+    for run in runs:  # which grows
+        if record := next((each for each in records if run in each.runs), None):
+            seen |= dict.fromkeys(f"{written(each.name, each.given)}:train" for each in record.comparison.data)
+            start = record.comparison.start
+            runs += [start.name] if start and start.name not in runs else []
+    entry = next((each.spec for each in known.entries(WeightsSpec) if each.spec.name == runs[-1]), None)
+    return tuple(seen | dict.fromkeys(entry.trained_on if entry else ()))
 
 
 def baseline_of(file: Path, arm: Arm, key: str = "") -> Mapping[str, torch.Tensor]:
