@@ -494,6 +494,19 @@ def test_images_of_variable_times_are_said_to_be_uneven(tmp_path: Path) -> None:
     assert plan(footage, Asked(), mean(), as_images=False).notes == ()
 
 
+@pytest.mark.parametrize("times", ["any", "middle"])
+def test_frames_of_the_source_remain_at_a_rate_that_their_stamps_all_but_fall_on(times: str, tmp_path: Path) -> None:
+    """In thousandths of a second, with one frame lost; a network for the middle alone reaches all others, too."""
+    stamps = [round(i * 1000 / 30) for i in range(12) if i != 5]
+    footage = look_through(film(tmp_path / "in.mkv", scene(1, 11), Fraction(30), stamps=stamps), "no", None)
+    assert footage.shown == tuple(Fraction(each, 1000) for each in stamps)
+    wanted = plan(footage, Asked(fps=Fraction(60)), mean(times), as_images=True).wanted
+    found = [each.first + each.t * (each.last - each.first) for each in wanted]
+    around = [4 + Fraction(part, 4) for part in (1, 2, 3)]
+    assert found == [*(Fraction(i, 2) for i in range(9)), *around, *(Fraction(i, 2) for i in range(10, 20)), 10]
+    assert [each.at for each in wanted] == [Fraction(i, 60) for i in range(len(wanted))]
+
+
 def test_variable_times_stay_and_each_gap_is_halved(tmp_path: Path) -> None:
     stamps = [0, 40, 80, 200, 240, 360, 400]
     source = film(tmp_path / "in.mp4", scene(1, 7), stamps=stamps)

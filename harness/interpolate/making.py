@@ -13,7 +13,7 @@ from harness.data.times import MIDDLE
 from harness.errors import HarnessError
 from harness.interpolate.footage import Footage
 from harness.interpolate.network import Between, Frame, Network
-from harness.interpolate.plan import Wanted, anchors, around, halved, multiplied, placed, reachable, regular
+from harness.interpolate.plan import Wanted, anchors, around, halved, multiplied, placed, reachable, regular, settled
 from harness.interpolate.threads import Behind, ahead
 from harness.interpolate.writing import Output, Put, images_to, video_to
 
@@ -75,7 +75,8 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
     cuts = footage.cuts if asked.cuts else frozenset()
 
     def wanted(used: Sequence[int]) -> tuple[Wanted, ...]:
-        return placed(at, end, shown, used, footage.copies, cuts)
+        found = placed(at, end, shown, used, footage.copies, cuts)
+        return found if _even(shown) else tuple(map(settled, found))
 
     used = anchors(len(shown), copies, cuts)
     notes = []
@@ -96,13 +97,17 @@ def plan(footage: Footage, asked: Asked, network: Network, as_images: bool) -> P
         )
     if cuts:
         notes.append(f"{len(cuts)} cuts, before which the last frame is held (--cuts ignore makes frames across them)")
-    if as_images and any(after - before != at[1] - at[0] for before, after in pairwise(at)):
+    if as_images and not _even(at):
         notes.append("frames are unevenly spaced in time, which images do not tell: --fps makes even ones")
     copied = not as_images and asked.slow == 1
     if footage.beside and not copied:
         why = "images have none" if as_images else "out of step with a slower video"
         notes.append(f"{', '.join(footage.beside)} left out: {why}")
     return Plan(wanted(used), used, cuts, copied, tuple(notes))
+
+
+def _even(moments: Sequence[Fraction]) -> bool:
+    return all(after - before == moments[1] - moments[0] for before, after in pairwise(moments))
 
 
 def _of_times(network: Network, asked: Sequence[Fraction]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby, pairwise
 
@@ -105,6 +105,18 @@ def placed(
             t = (moment - shown[first]) / (shown[last] - shown[first])
         found.append(Wanted(moment, after - moment, first, last, t))
     return tuple(found)
+
+
+def settled(wanted: Wanted) -> Wanted:
+    """Of uneven footage, whose stamps jitter: at the eighth of the gap that t is as close to as TOLERANCE says, if it
+    is; at 0 and 1 a frame of the source is not made anew."""
+    near = Fraction(round(8 * wanted.t), 8)
+    if abs(wanted.t - near) > TOLERANCE:
+        return wanted
+    if near.denominator == 1:
+        row = wanted.last if near else wanted.first
+        return replace(wanted, first=row, last=row, t=Fraction(0))
+    return replace(wanted, t=near)
 
 
 def reachable(t: Fraction) -> bool:
