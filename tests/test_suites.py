@@ -524,6 +524,15 @@ def test_every_pair_has_a_log_of_its_own(tmp_path: Path) -> None:
     assert jobs[0].command[-2:] == ("--results", str(tmp_path))
 
 
+def test_a_pair_that_two_rows_ask_for_in_other_words_is_one_job(tmp_path: Path) -> None:
+    """It was run, or submitted, twice, and the second log was written over the first."""
+    asks = [Asked(baseline="rife", plugins=words, recipe="smoke") for words in ("hce,hir", "hir,hce", "hce")]
+    plans = [settle(each, catalog(), torch.device("cpu")) for each in asks]
+    jobs = jobs_of(plans, tmp_path, [])
+    assert [job.name for job in jobs] == ["rife+hce+hir, seed 0", "rife+hce, seed 0"]
+    assert "hce,hir" in jobs[0].command
+
+
 def test_the_same_arms_in_two_suites_have_a_log_for_each(tmp_path: Path) -> None:
     """Whatever of the comparison is another; however long the words are, it is the name of a file."""
     asked = Asked(baseline="rife", plugins="hce", recipe="smoke", data="layers:size=32")

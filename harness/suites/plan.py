@@ -55,16 +55,14 @@ def check_levels(suite: Suite, plan: Plan) -> None:
 
 
 def jobs_of(plans: Sequence[Plan], results: Path, more: Sequence[str]) -> list[Job]:
-    """A job each, with a log in `results`; `more` are further words of the command line."""
-    return [
-        Job(
-            name=name_of(plan),
-            command=(*shell(plan), "--results", str(results), *more),
-            log=results / "logs" / f"{slug_of(plan)}.log",
-            holds=runs_of(plan),
-        )
-        for plan in plans
-    ]
+    """A job each, with a log in `results`, and one alone for what is the same in other words; `more` are further words
+    of the command line."""
+    jobs: dict[Path, Job] = {}
+    for plan in plans:
+        log = results / "logs" / f"{slug_of(plan)}.log"
+        job = Job(name_of(plan), (*shell(plan), "--results", str(results), *more), log, runs_of(plan))
+        jobs.setdefault(log, job)
+    return list(jobs.values())
 
 
 def shell(plan: Plan) -> tuple[str, ...]:
