@@ -18,9 +18,12 @@ from harness.distributed import World
 from harness.metrics.regional import MASK_COLUMNS
 from harness.outcome.pairs import read_evaluation
 from harness.pair import seen
+from harness.pair.given import saw_middle_alone
 from harness.pair.session import Session
+from harness.pair.start import Trained
 from harness.pair.testset import alone
-from harness.results.store import Store
+from harness.registry.catalog import catalog
+from harness.results.store import RunFolder, Store
 from harness.train.loop import Interrupted
 from tests.stores import COST
 from tests.test_bad_input import write_video
@@ -104,6 +107,26 @@ def test_weights_that_know_the_middle_alone_are_named_where_other_times_are_test
         code, printed = call(monkeypatch, capsys, "eval", "--weights", "ifrnet-s-own", "--data", data)
         assert code == 0, printed
         assert (said in caplog.messages) == (t == "0.25")
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "alone"),
+    [
+        (("layers:train",), True),
+        (("layers:size=64:train", "layers:t=0.25:train"), False),
+        (("layers:t=0:train",), False),
+        (("layers:train", "nowhere:train"), False),
+        (("layers:train", "ucf101:root=nowhere:train"), False),
+        ((), False),
+    ],
+)
+def test_what_a_run_was_trained_on_says_whether_it_knows_the_middle_alone(
+    trained_on: tuple[str, ...], alone: bool, tmp_path: Path
+) -> None:
+    run = Trained("run", tmp_path, RunFolder(tmp_path))
+    assert saw_middle_alone(run, trained_on, catalog()) is alone
+    assert not saw_middle_alone(Trained("file", tmp_path), trained_on, catalog())
+    assert saw_middle_alone(Trained("entry", tmp_path, times="middle"), (), catalog())
 
 
 def test_weights_of_another_network_are_refused_in_one_line(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from harness.pair.testset import Tests, alone
 from harness.pair.told import means_told
 from harness.registry.catalog import Catalog, ChosenMasks, catalog
 from harness.registry.options import Choice, parse_choice, parse_choices
-from harness.registry.specs import BaselineSpec, MaskPartSpec, MaskSourceSpec, PluginSpec, Spec
+from harness.registry.specs import BaselineSpec, BenchmarkSpec, MaskPartSpec, MaskSourceSpec, PluginSpec, Spec
 from harness.results.comparison import differences
 from harness.results.envelope import write
 from harness.results.records import EvalRecord
@@ -105,6 +105,18 @@ def _choice(record: Mapping[str, Any], kind: type[Spec], known: Catalog) -> Choi
     return Choice(record["name"], given)
 
 
+def saw_middle_alone(given: Trained, trained_on: Sequence[str], known: Catalog) -> bool:
+    """Whether that is known of weights: their entry says it, or all training sets of a run, `trained_on`, do, which are
+    looked at. False where one of these is not here."""
+    if given.run is None:
+        return given.times == "middle"
+    try:
+        sets = [known.choose(BenchmarkSpec, parse_choice(word.rpartition(":")[0])) for word in trained_on]
+        return bool(sets) and all(triplet.t == 0.5 for each in sets for triplet in each.build().train)
+    except HarnessError:
+        return False
+
+
 def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks | None, session: Session) -> str:
     """Measure one network, and the mean of the two frames; rows that are there are not made again. The name of the
     evaluation, of which a record is kept.
@@ -114,12 +126,13 @@ def evaluate_weights(arm: Arm, given: Trained, tests: Tests, masks: ChosenMasks 
     model = arm.build(seed=0)
     load_weights(model, given.file, arm.label, given.key)
     arm.check(model)
+    known = catalog()
+    trained_on = seen_by(given, known, session.store)
     for each in tests.sets:
         arm.check_times(each.name, each.triplets)
-        if given.times == "middle" and any(triplet.t != 0.5 for triplet in each.triplets):
+        if any(triplet.t != 0.5 for triplet in each.triplets) and saw_middle_alone(given, trained_on, known):
             log.warning("the weights %s were trained at t = 1/2 alone, and %s has other times", given.name, each.name)
-    known, named = catalog(), {each.name: each.benchmark for each in tests.sets}
-    warn_of_seen(given.name, seen_by(given, known, session.store), named, known)
+    warn_of_seen(given.name, trained_on, {each.name: each.benchmark for each in tests.sets}, known)
     tests.evaluate_reference(session)
     sha = state_hash(model.state_dict())[:12]  # of what was read: a file may hold several sets of weights
     cache = tests.region_masks if arm.needs_masks else None
