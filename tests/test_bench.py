@@ -57,7 +57,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     error."""
     monkeypatch.setattr(networks, "QUICK", Work(crop=32, batch=1, sizes=((30, 40),), turns=2))
 
-    def call(*words: str, off: float | None = None, exit_: int = 0) -> str:
+    def call(*words: str, off: float | str | None = None, exit_: int = 0) -> str:
         if off is not None:
             folder = tmp_path / "IFRNet"
             (folder / "models").mkdir(parents=True)
@@ -103,6 +103,11 @@ def test_two_networks_are_not_compared(bench: Callable[..., str]) -> None:
     said = bench("ifrnet-s", off=0.001, exit_=2)
     assert "with the same weights" in said
     assert said.count("\n") == 1
+
+
+def test_code_that_ends_its_process_is_named(bench: Callable[..., str]) -> None:
+    said = bench("ifrnet-s", off="__import__('os')._exit(1)", exit_=2)
+    assert said == "harness: error: ifrnet-s: the code of its authors ended its process\n"
 
 
 def test_without_their_code_ours_is_timed_alone(

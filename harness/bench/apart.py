@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.bench.official import official_of
+from harness.errors import HarnessError
 from harness.measure.speed import most_held, wait
 from harness.model import Official
 from harness.model.losses import charbonnier
@@ -82,16 +84,24 @@ Ask = Callable[..., Any]
 
 @contextmanager
 def apart(baseline: str, checkout: Path, device: torch.device) -> Iterator[Ask]:
-    """Their code of that baseline, with weights drawn anew. What it raises is raised here."""
+    """Their code of that baseline, with weights drawn anew. What it raises is raised here; HarnessError where it ends
+    its process, as AMT's does with frames of which its coarsest level is one cell wide."""
     set_up = os.environ.pop(LARGE_PAGES, None)
     arguments = (baseline, checkout, device, torch.get_num_threads())
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         try:
-            process.submit(_begin, *arguments).result()
+            _answer(baseline, process.submit(_begin, *arguments))
         finally:
             if set_up is not None:
                 os.environ[LARGE_PAGES] = set_up
-        yield lambda what, *given: process.submit(_do, what, *map(_shared, given)).result()
+        yield lambda what, *given: _answer(baseline, process.submit(_do, what, *map(_shared, given)))
+
+
+def _answer(baseline: str, asked: Future[Any]) -> Any:
+    try:
+        return asked.result()
+    except BrokenProcessPool as error:
+        raise HarnessError(f"{baseline}: the code of its authors ended its process") from error
 
 
 _theirs: Theirs

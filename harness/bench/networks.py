@@ -43,7 +43,7 @@ class Work:
 
 
 WHOLE = Work(crop=224, batch=4, sizes=((256, 448), (720, 1280)), turns=5)
-QUICK = Work(crop=96, batch=2, sizes=((256, 448),), turns=3)
+QUICK = Work(crop=128, batch=1, sizes=((256, 448),), turns=3)
 
 
 def timed(arm: Arm, theirs: Ask | None, work: Work, device: torch.device) -> Iterator[Timed]:
