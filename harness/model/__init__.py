@@ -1,7 +1,7 @@
 """What a network builds on: the seam's contracts, warping both ways, correlation, regions and blocks. Importing this
 imports torch."""
 
-from harness.model.blocks import PyramidEncoder, ResBlock, conv_prelu, decoder_body
+from harness.model.blocks import InstanceNorm, PyramidEncoder, ResBlock, conv_prelu, decoder_body
 from harness.model.compose import Composed
 from harness.model.contracts import (
     Baseline,
@@ -28,6 +28,7 @@ __all__ = [
     "FeaturePlugin",
     "Features",
     "Frames",
+    "InstanceNorm",
     "MotionPlugin",
     "MotionPrior",
     "Official",

@@ -72,8 +72,8 @@ class Composed(nn.Module):
             faster = ("AVX512",) if self.training else ("AVX2", "AVX512")
             last = torch.backends.cpu.get_cpu_capability() in faster
             for part in self.baseline.children():
-                # an instance norm knows the usual order alone, and turns everything around twice
-                if not any(isinstance(each, nn.InstanceNorm2d) for each in part.modules()):
+                # an instance norm knows the usual order alone, as a group norm does on the way back
+                if not any(isinstance(each, nn.InstanceNorm2d | nn.GroupNorm) for each in part.modules()):
                     part.to(memory_format=torch.channels_last if last else torch.contiguous_format)  # type: ignore[call-overload]
         return self
 

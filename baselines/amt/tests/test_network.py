@@ -12,7 +12,7 @@ import vfi_amt
 from torch import Tensor
 from vfi_amt.network import AMT
 
-from harness.model import Composed, Frames, MotionPrior, Prediction
+from harness.model import Composed, Frames, InstanceNorm, MotionPrior, Prediction
 
 HALF = torch.full((1, 1, 1, 1), 0.5)
 
@@ -96,8 +96,9 @@ def test_the_correlation_features_start_from_the_published_distribution() -> Non
     net = AMT(variant="l")
     weight = net.get_submodule("feat_encoder.layer3.0.conv1").weight  # (128, 72, 3, 3)
     assert weight.std().item() == pytest.approx((2 / (128 * 9)) ** 0.5, rel=0.02)
-    norms = [module for module in net.modules() if isinstance(module, torch.nn.InstanceNorm2d)]
-    assert all(norm.eps == 1e-5 and not norm.affine and not norm.track_running_stats for norm in norms)
+    norms = [module for module in net.modules() if isinstance(module, InstanceNorm)]
+    assert norms
+    assert all(norm.eps == 1e-5 and not norm.affine and norm.num_groups == norm.num_channels for norm in norms)
 
 
 # --- the prior ---

@@ -7,6 +7,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.model import InstanceNorm
 from vfi_amt.sizes import MatchingSize
 
 
@@ -17,7 +18,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1)
-        self.norm = nn.InstanceNorm2d(outputs)
+        self.norm = InstanceNorm(outputs)
         self.downsample = _skip(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,8 +36,8 @@ class BottleneckBlock(nn.Module):
         self.conv1 = nn.Conv2d(inputs, middle, 1)
         self.conv2 = nn.Conv2d(middle, middle, 3, stride, 1)
         self.conv3 = nn.Conv2d(middle, outputs, 1)
-        self.norm_middle = nn.InstanceNorm2d(middle)
-        self.norm = nn.InstanceNorm2d(outputs)
+        self.norm_middle = InstanceNorm(middle)
+        self.norm = InstanceNorm(outputs)
         self.downsample = _skip(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,7 +51,7 @@ def _skip(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     """The identity, or at a stride a 1x1 convolution and a norm."""
     if stride == 1:
         return nn.Sequential()
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride), nn.InstanceNorm2d(outputs))
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride), InstanceNorm(outputs))
 
 
 class MatchingEncoder(nn.Module):
@@ -60,7 +61,7 @@ class MatchingEncoder(nn.Module):
         super().__init__()
         block = BottleneckBlock if size.bottleneck else ResidualBlock
         self.conv1 = nn.Conv2d(3, size.stem, 7, 2, 3)
-        self.norm1 = nn.InstanceNorm2d(size.stem)
+        self.norm1 = InstanceNorm(size.stem)
         self.stages = [name for name, _, _ in size.stages]
         inputs = size.stem
         for name, outputs, stride in size.stages:

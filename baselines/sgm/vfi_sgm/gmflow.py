@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.model import InstanceNorm
 from vfi_sgm.encoder import swapped, to_map, to_tokens
 from vfi_sgm.position import sine_positions
 
@@ -21,13 +22,14 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm = InstanceNorm(outputs)
         self.downsample = None
         if stride > 1 or inputs != outputs:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride), nn.InstanceNorm2d(outputs))
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride), InstanceNorm(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(F.instance_norm(self.conv1(x)))
-        out = F.relu(F.instance_norm(self.conv2(out)))
+        out = F.relu(self.norm(self.conv1(x)))
+        out = F.relu(self.norm(self.conv2(out)))
         return F.relu((x if self.downsample is None else self.downsample(x)) + out)
 
 
@@ -37,6 +39,7 @@ class CNNEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.norm = InstanceNorm(64)
         self.layer1 = nn.Sequential(ResidualBlock(64, 64), ResidualBlock(64, 64))
         self.layer2 = nn.Sequential(ResidualBlock(64, 96, stride=2), ResidualBlock(96, 96))
         self.layer3 = nn.Sequential(ResidualBlock(96, CHANNELS, stride=2), ResidualBlock(CHANNELS, CHANNELS))
@@ -46,7 +49,7 @@ class CNNEncoder(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        x = F.relu(F.instance_norm(self.conv1(images)))
+        x = F.relu(self.norm(self.conv1(images)))
         out: Tensor = self.conv2(self.layer3(self.layer2(self.layer1(x))))
         return out
 
