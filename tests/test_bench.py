@@ -228,6 +228,7 @@ def test_the_page(bench: Callable[..., str], tmp_path: Path, monkeypatch: pytest
         "## Loading of training triplets, CPU time of one thread",
     ]
     assert "`harness bench --part loop --part loading --quick`, commit " in said
+    assert "On a GPU: not measured." in said
     assert rows(said)[0] == ["ours", "loop", "2 [1.5, 2.5]", "4 [4, 4]", "0.5 [0.375, 0.625]"]
     assert rows(said)[1] == ["alone", "loop", "0.25 [0.25, 0.25]", "", ""]
 

@@ -86,13 +86,14 @@ def bench(
             write_text(file, "\n".join(written) + "\n")  # what is measured so far is kept if the rest fails
 
     command = " ".join(["harness", "bench", *_words(baselines, parts, official, quick)])
+    title = page.title(command, commit(), machine, chosen.type == "cuda")
     measured: list[Timed] = []
     ground = Ground(quick, chosen, _display, every_table)
     networks = _networks(names, official, QUICK if quick else WHOLE, chosen, known)
     for number, part in enumerate(parts or (["networks"] if baselines else PARTS)):
         lines = networks if part == "networks" else timed(part, ground)
         for first, each in enumerate(lines):
-            begin = [] if first else [*([] if number else page.title(command, commit(), machine)), *page.section(part)]
+            begin = [] if first else [*([] if number else title), *page.section(part)]
             put([*begin, page.line(part, each)])
             measured += [each] if part == "networks" else []
         if part == "networks" and official is None:

@@ -16,7 +16,7 @@ COLUMNS = ("whose", "what", "ours (s)", "other (s)", "ours / other")
 OF_NETWORKS = ("memory (MiB): ours, other", "products alone (s)", "products / ours, other")
 
 
-def title(command: str, commit: str, device: str) -> list[str]:
+def title(command: str, commit: str, device: str, on_gpu: bool) -> list[str]:
     return [
         "# How fast it is",
         "",
@@ -26,7 +26,7 @@ def title(command: str, commit: str, device: str) -> list[str]:
         "process of its own; frames, loading, evaluation and attention after both have given the same. Memory is",
         "the most that tensors of one frame held at once. Products alone: what a network's multiplications would",
         "take at the rate of one large product of matrices, timed right after; a training step has three times",
-        "those of its frames.",
+        "those of its frames." + ("" if on_gpu else " On a GPU: not measured."),
     ]
 
 
