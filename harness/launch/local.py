@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import HarnessError
+from harness.files import hold
 from harness.registry.launching import Job
 
 POLL = 0.1  # seconds
@@ -113,10 +113,8 @@ def _own_log(path: Path) -> Iterator[BinaryIO]:
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     with os.fdopen(os.open(path, flags, 0o666), "ab") as log:
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # of the lock alone: a process that cannot be started raises the same
-            raise HarnessError("another harness suite runs it now; wait for that one") from None
+        if not hold(log.fileno()):
+            raise HarnessError("another harness suite runs it now; wait for that one")
         log.truncate(0)
         yield log
 
