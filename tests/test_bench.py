@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness import BaselineSpec
+from harness.arm import Arm
 from harness.bench import PARTS, attention, evaluation, loading, networks, parts, recorded, turns
 from harness.bench.evaluation import ssim_by_conv3d
 from harness.bench.footage import Triplets, written
@@ -25,10 +26,12 @@ from harness.cli.main import main
 from harness.cli.memory import LARGE_PAGES
 from harness.errors import HarnessError
 from harness.evaluate.protocol import mean_of_frames
+from harness.measure.cost import cost
 from harness.measure.speed import most_held
 from harness.metrics.ssim import ssim
 from harness.model import Regions, region_attention
 from harness.registry.catalog import catalog
+from harness.registry.options import parse_choice
 from harness.report.named import every_table
 
 CPU = torch.device("cpu")
@@ -103,6 +106,28 @@ def test_two_networks_are_not_compared(bench: Callable[..., str]) -> None:
     said = bench("ifrnet-s", off=0.001, exit_=2)
     assert "with the same weights" in said
     assert said.count("\n") == 1
+
+
+def test_products_alone_are_a_networks_at_the_rate_of_one_large_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Arm.of(catalog(), parse_choice("ifrnet-s")).build(0)
+    macs = cost(model, (32, 48)).macs
+    assert macs is not None
+
+    def in_turn(ours: Callable[[], torch.Tensor], *rest: object) -> Turns:
+        assert ours().shape == (networks.SIDE, networks.SIDE)
+        return Turns([9.0, 2.0, 1.0])
+
+    monkeypatch.setattr(networks, "in_turn", in_turn)
+    assert networks._products(model, (32, 48), 5, 3, CPU) == pytest.approx(5 * macs * 2.0 / networks.SIDE**3)
+
+
+def test_a_step_has_three_times_the_products_of_its_frames(
+    bench: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(networks, "_products", lambda model, size, frames, *rest: asked.append((size, frames)))
+    assert [row[6:] for row in rows(bench("ifrnet-s", off=0.0))] == [["", ""], ["", ""]]
+    assert asked == [((32, 32), 3), ((30, 40), 1)]
 
 
 def test_code_that_ends_its_process_is_named(bench: Callable[..., str]) -> None:
